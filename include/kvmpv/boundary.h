@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The border between C++ and the kernel: the only header that both languages read, and the list of
+ * every call that crosses.
+ *
+ *	kvmpv_*	implemented in C++ under src/, called by the kernel side
+ *	linux_*	implemented in C under src/linux/, called by C++
+ *
+ * Fixed-width types, opaque pointers, negative errno. Unless a declaration says otherwise it is
+ * called in process context and may sleep.
+ */
+#ifndef KVMPV_BOUNDARY_H
+#define KVMPV_BOUNDARY_H
+
+#ifdef __cplusplus
+#include "kvmpv/std.hh"
+extern "C" {
+#else
+#include <linux/types.h>
+#endif
+
+#define KVMPV_VERSION "0.1.0"
+
+/* ---- Per-CPU state -------------------------------------------------------------------------- */
+
+enum { KVMPV_NUM_CLOCK_COUNTERS = 5 };
+
+/*
+ * One per CPU, defined by C (src/linux/cpus.c) because only C can place per-CPU data. The hot paths
+ * reach it through x86.hh; other CPUs' copies come from linux_cpu().
+ */
+struct kvmpv_cpu {
+	/* This CPU's struct pvclock_vcpu_time_info; never null, see kvmpv_no_clock_page. */
+	const void *clock_page;
+	/* Indexed by ClockCounter. Written by their own CPU only, lost updates by NMI accepted. */
+	u64 clock_count[KVMPV_NUM_CLOCK_COUNTERS];
+	u64 clock_held_back_max_ns;
+};
+
+#ifdef __cplusplus
+/* The symbol whose %gs: offset x86.hh uses. Its plain address is nobody's copy. */
+extern struct kvmpv_cpu kvmpv_cpu;
+#endif
+
+/* A page of zeros in the shape of a clock record: what a CPU without a record points at. */
+extern const u8 kvmpv_no_clock_page[32];
+
+/* ---- CPUs (src/linux/cpus.c, hotplug.c) ----------------------------------------------------- */
+
+/* Between these two no CPU comes or goes. */
+void linux_cpus_lock(void);
+void linux_cpus_unlock(void);
+
+/* The first online CPU above @cpu (start with -1), or -1. Under linux_cpus_lock(). */
+int linux_next_online_cpu(int cpu);
+
+/* The first possible CPU above @cpu (start with -1), or -1. */
+int linux_next_possible_cpu(int cpu);
+
+/* @cpu's copy; @cpu must be possible. Any context. */
+struct kvmpv_cpu *linux_cpu(u32 cpu);
+
+/*
+ * Calls kvmpv_cpu_prepare() for every online CPU now and for every other before it starts;
+ * kvmpv_cpu_dead() for each after it has stopped and, on linux_hotplug_disable(), for all online.
+ * Returns 0 or a negative errno; on error no CPU is left prepared.
+ */
+int linux_hotplug_enable(void);
+void linux_hotplug_disable(void);
+int kvmpv_cpu_prepare(u32 cpu);
+void kvmpv_cpu_dead(u32 cpu);
+
+/* ---- MSRs (src/linux/msr.c) ----------------------------------------------------------------- */
+
+/* Reads @msr on @cpu, which must be online. -EIO if the read faults there. */
+int linux_rdmsr_on_cpu(u32 cpu, u32 msr, u64 *value);
+
+/* ---- What the running kernel has registered (src/linux/native_*.c) --------------------------- */
+
+/*
+ * The record behind @cpu's exported hv_clock_per_cpu pointer, and its guest-physical address; null
+ * and 0 where the kernel has none (nopv, no-kvmclock). Any context.
+ */
+const void *linux_native_clock_page(u32 cpu, u64 *physical);
+
+/* native kvm-clock's rating, or -ENOENT if its struct clocksource cannot be found. */
+int linux_native_clock_rating(void);
+
+/* X86_FEATURE_CONSTANT_TSC and X86_FEATURE_NONSTOP_TSC: where native chooses the lower rating. */
+bool linux_tsc_is_invariant(void);
+
+/* 1 if the steal clock in force is the kernel's own for KVM, 0 if not, -ENOENT if unknown. */
+int linux_native_steal_in_force(void);
+
+/* 1 if the EOI callback in force is the kernel's own for KVM, 0 if not, -ENOENT if unknown. */
+int linux_native_eoi_in_force(void);
+
+/* Finds the kernel symbols that are not exported; what is missing is said by the calls above. */
+void linux_symbols_resolve(void);
+
+/* ---- The clocksource (src/linux/clocksource.c) ----------------------------------------------- */
+
+struct clocksource;
+
+/* The clocksource's read callbacks: the direct callbacks of struct clocksource. notrace, any context. */
+u64 kvmpv_clock_read_stable_lfence(struct clocksource *cs);
+u64 kvmpv_clock_read_stable_rdtscp(struct clocksource *cs);
+u64 kvmpv_clock_read_guarded_lfence(struct clocksource *cs);
+u64 kvmpv_clock_read_guarded_rdtscp(struct clocksource *cs);
+
+typedef u64 (*kvmpv_clock_read_fn)(struct clocksource *cs);
+
+/* X86_FEATURE_LFENCE_RDTSC: lfence orders rdtsc on this CPU; where it does not, rdtscp is used. */
+bool linux_lfence_orders_rdtsc(void);
+
+/* Registers "kvmpv", in nanoseconds. Once until unregistered. */
+int linux_clocksource_register(kvmpv_clock_read_fn read, int rating);
+
+/* Changes the rating and lets the kernel choose again; done when it returns. */
+void linux_clocksource_set_rating(int rating);
+
+/* The kernel reads its time from "kvmpv" now. Any context. */
+bool linux_clocksource_is_current(void);
+
+/* 0, or -EBUSY while the kernel cannot do without it. */
+int linux_clocksource_unregister(void);
+
+/* ---- Shared areas (src/linux/pages.c) -------------------------------------------------------- */
+
+struct linux_mapping {
+	const void *address;
+	void *base;
+	bool is_vmap;
+};
+
+/*
+ * Maps @size bytes of guest memory at @physical read-only, decrypted where guest memory is
+ * encrypted. 0, -EINVAL for an address the CPU cannot have, -ENOMEM.
+ */
+int linux_map_shared(u64 physical, u32 size, struct linux_mapping *mapping);
+void linux_unmap_shared(struct linux_mapping *mapping);
+
+/* ---- debugfs (src/linux/debugfs.c) ----------------------------------------------------------- */
+
+/* One file below /sys/kernel/debug/kvmpv/. */
+struct kvmpv_file {
+	const char *directory; /* "" or one level, e.g. "clock" */
+	const char *name;
+	/* Writes the whole text with linux_seq_write(); may be called again with a larger buffer. */
+	void (*show)(void *seq);
+	/* @text is what was written, NUL-terminated, without the final newline; 0 or negative errno.
+	 * Null: the file cannot be written. Never called twice at once.
+	 */
+	int (*store)(const char *text);
+};
+
+/* The table of all files; ends with a null name. */
+extern const struct kvmpv_file kvmpv_files[];
+
+int linux_debugfs_create(void);
+void linux_debugfs_remove(void);
+void linux_seq_write(void *seq, const char *text, u32 length);
+
+/* ---- The kernel log (src/linux/log.c) -------------------------------------------------------- */
+
+void linux_log_info(const char *line);
+void linux_log_warn(const char *line);
+void linux_log_err(const char *line);
+
+void linux_msleep(u32 ms);
+
+/* ---- The module (src/linux/module_entry.c) --------------------------------------------------- */
+
+struct kvmpv_parameters {
+	int clock; /* 0: no clocksource */
+	int clock_rating; /* 0: one below native kvm-clock; else 1 to 499 */
+};
+
+/* 0, or a negative errno after which nothing is left changed. */
+int kvmpv_start(const struct kvmpv_parameters *parameters);
+void kvmpv_stop(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

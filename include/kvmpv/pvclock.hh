@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// From the record that the host keeps for a vCPU to nanoseconds: scaling, the two read paths, and
+// the guard that keeps time from going back. Source: msr.rst, MSR_KVM_SYSTEM_TIME_NEW.
+//
+// A Machine supplies what is not arithmetic. The live one is src/clock_read.cc's, the scripted one
+// is kunit/scripted_host.hh's. Beside load() and barrier() of version_read.hh it has:
+//     const PvclockVcpuTimeInfo* this_cpu_page()  this CPU's record; never null: a CPU without one
+//                                                 has a page of zeros
+//     const PvclockVcpuTimeInfo* fallback_page()  a ready CPU's record, for a CPU that has none yet
+//     u64 ordered_tsc()                           the TSC, not read before earlier loads are done
+//     irq_save() / irq_restore(saved)             no interrupt, hence no migration, in between
+//     void count(ClockCounter)                    this CPU's counter, plus one
+//     void held_back(u64 ns)                      a step back of that size was not let through
+//     bool stable_offered() const                 CPUID offers KVM_FEATURE_CLOCKSOURCE_STABLE_BIT
+
+#pragma once
+
+#include "kvmpv/abi.hh"
+#include "kvmpv/version_read.hh"
+
+namespace kvmpv {
+
+// A shift beyond this cannot come from a host that follows the document: it would take every bit
+// of a 32-bit quantity away.
+inline constexpr unsigned kMaxTscShift = 31;
+
+// What went wrong in a read and was answered without believing it.
+enum class ClockCounter : u8 {
+    kTorn,         // no consistent look within kVersionReadAttempts
+    kBadShift,     // |tsc_shift| > kMaxTscShift
+    kNotReady,     // version 0: the host has never written this record
+    kTscBehind,    // tsc_timestamp is ahead of this CPU's TSC
+    kHeldBack,     // a value below an earlier one, held at the earlier one
+    kNumCounters,
+};
+inline constexpr unsigned kNumClockCounters = static_cast<unsigned>(ClockCounter::kNumCounters);
+
+// The document's formula: shift, multiply, keep the bits from 32 up. For |tsc_shift| <= 31. Where a
+// left shift would lose bits the result is the largest number instead of a wrapped one.
+constexpr u64 scale_tsc_delta(u64 tsc_delta, u32 tsc_to_system_mul, s8 tsc_shift) {
+    if (tsc_shift < 0) {
+        tsc_delta >>= -tsc_shift;
+    } else if (tsc_shift > 0) {
+        if (tsc_delta >> (64 - tsc_shift)) return std::numeric_limits<u64>::max();
+        tsc_delta <<= tsc_shift;
+    }
+    return static_cast<u64>((static_cast<u128>(tsc_delta) * tsc_to_system_mul) >> 32);
+}
+
+constexpr bool tsc_shift_is_sane(s8 tsc_shift) {
+    return tsc_shift >= -static_cast<int>(kMaxTscShift) && tsc_shift <= static_cast<int>(kMaxTscShift);
+}
+
+// ---- The fast path ------------------------------------------------------------------------
+
+// Reads the clock without a lock, a barrier instruction or a preemption count; for guests whose
+// host promises that all records agree (CPUID bit 24 offered, checked by the caller once). False:
+// this record does not carry the promise or cannot be used; read_guarded() has to answer.
+// Any context, NMI included.
+//
+// Preemption stays as it is, so the thread may move to another CPU at any point. The order of the
+// five steps is the proof that the record used was current all the same:
+//   - at (4) we run on the CPU whose record we took at (1), so at that moment it is the record of a
+//     running vCPU, which the host has brought up to date before it let the vCPU run;
+//   - an unchanged even version at (5) says that these contents were there since (2), (4) included.
+// Comparing the version before the pointer would leave a hole: away from A, the host updates the
+// clock while A is halted (its record is now stale, its version old), the compare succeeds, back to
+// A. The TSC may come from another CPU than A: under the promise they agree.
+template <class Machine>
+[[nodiscard, gnu::always_inline]] inline bool read_stable(Machine& machine, u64& now_ns) {
+    for (unsigned attempt = 0; attempt < kVersionReadAttempts; ++attempt) {
+        const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();   // (1)
+        const u32 version = version_begin(machine, page.version);    // (2)
+        const u64 tsc = machine.ordered_tsc();                       // (3)
+        const u64 tsc_timestamp = machine.load(page.tsc_timestamp);
+        const u64 system_time_ns = machine.load(page.system_time);
+        const u32 tsc_to_system_mul = machine.load(page.tsc_to_system_mul);
+        const s8 tsc_shift = machine.load(page.tsc_shift);
+        const u8 flags = machine.load(page.flags);
+        machine.barrier();
+        if (machine.this_cpu_page() != &page) [[unlikely]]           // (4)
+            continue;
+        if (!version_unchanged(machine, page.version, version)) [[unlikely]]  // (5)
+            continue;
+
+        if (!(flags & kPvclockTscStable)) [[unlikely]]
+            return false;
+        u64 delta = tsc - tsc_timestamp;
+        if (static_cast<s64>(delta) < 0) [[unlikely]]
+            return false;
+        // A TSC above 1 GHz, hence nearly every one, has a shift of 0 or below. One unsigned
+        // comparison tells these from positive and from impossible shifts.
+        const u8 right_shift = static_cast<u8>(-tsc_shift);
+        if (right_shift <= kMaxTscShift) [[likely]] {
+            delta >>= right_shift;
+            delta = static_cast<u64>((static_cast<u128>(delta) * tsc_to_system_mul) >> 32);
+        } else {
+            if (!tsc_shift_is_sane(tsc_shift)) return false;
+            delta = scale_tsc_delta(delta, tsc_to_system_mul, tsc_shift);
+        }
+        now_ns = system_time_ns + delta;
+        return true;
+    }
+    return false;
+}
+
+// ---- The guarded path ---------------------------------------------------------------------
+
+// The largest time handed out so far, on any CPU. On its own cache line: every guarded read on
+// every CPU touches it.
+class alignas(64) MonotonicGuard {
+public:
+    // The given time, or the largest one handed out where that is later. NMI-safe, lock-free.
+    template <class Machine>
+    u64 advance(Machine& machine, u64 now_ns) {
+        u64 last_ns = __atomic_load_n(&last_ns_, __ATOMIC_RELAXED);
+        while (now_ns > last_ns) {
+            // On failure last_ns becomes what another CPU has just handed out.
+            if (__atomic_compare_exchange_n(&last_ns_, &last_ns, now_ns, false, __ATOMIC_RELAXED,
+                                            __ATOMIC_RELAXED))
+                return now_ns;
+        }
+        if (now_ns < last_ns) {
+            machine.count(ClockCounter::kHeldBack);
+            machine.held_back(last_ns - now_ns);
+        }
+        return last_ns;
+    }
+
+    u64 last_ns() const { return __atomic_load_n(&last_ns_, __ATOMIC_RELAXED); }
+
+private:
+    u64 last_ns_ = 0;
+};
+
+// One record, read with interrupts off so that the TSC is this CPU's. Nothing if the record cannot
+// be believed; what was wrong with it is counted.
+template <class Machine>
+std::optional<u64> read_page(Machine& machine, const PvclockVcpuTimeInfo& page) {
+    u64 tsc, tsc_timestamp, system_time_ns;
+    u32 tsc_to_system_mul;
+    s8 tsc_shift;
+    const auto take = [&]() __attribute__((always_inline)) {
+        tsc = machine.ordered_tsc();
+        tsc_timestamp = machine.load(page.tsc_timestamp);
+        system_time_ns = machine.load(page.system_time);
+        tsc_to_system_mul = machine.load(page.tsc_to_system_mul);
+        tsc_shift = machine.load(page.tsc_shift);
+    };
+    if (!version_read(machine, page.version, take)) {
+        machine.count(ClockCounter::kTorn);
+        return std::nullopt;
+    }
+    if (!tsc_shift_is_sane(tsc_shift)) {
+        machine.count(ClockCounter::kBadShift);
+        return std::nullopt;
+    }
+    if (static_cast<s64>(tsc - tsc_timestamp) < 0) {
+        // The host's own time of the update is the best answer that is not in the past of it.
+        machine.count(ClockCounter::kTscBehind);
+        return system_time_ns;
+    }
+    const u64 elapsed_ns = scale_tsc_delta(tsc - tsc_timestamp, tsc_to_system_mul, tsc_shift);
+    const u64 now_ns = system_time_ns + elapsed_ns;
+    return now_ns < elapsed_ns ? std::numeric_limits<u64>::max() : now_ns;
+}
+
+// The host has never written this record: it is not registered yet, or a CPU has no page of its own.
+template <class Machine>
+bool page_is_ready(Machine& machine, const PvclockVcpuTimeInfo& page) {
+    return machine.load(page.version) != 0;
+}
+
+// This CPU's record, else, on a host that promises that all agree, a ready CPU's; else nothing.
+template <class Machine>
+std::optional<u64> read_this_cpu(Machine& machine) {
+    const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();
+    if (page_is_ready(machine, page)) return read_page(machine, page);
+
+    machine.count(ClockCounter::kNotReady);
+    if (!machine.stable_offered()) return std::nullopt;
+    const PvclockVcpuTimeInfo& other = *machine.fallback_page();
+    if (!page_is_ready(machine, other) || !(machine.load(other.flags) & kPvclockTscStable))
+        return std::nullopt;
+    return read_page(machine, other);
+}
+
+// Never goes back, on any CPU, whatever the host writes; never loops beyond a bound. Where there is
+// nothing to believe, time stands still at the largest value handed out. Any context, NMI included.
+template <class Machine>
+u64 read_guarded(Machine& machine, MonotonicGuard& guard) {
+    // Interrupts off rather than preemption off: it costs two instructions, needs no symbol of the
+    // kernel, and keeps an interrupt from ageing the value between the TSC and the guard.
+    const auto irq_state = machine.irq_save();
+    const std::optional<u64> now_ns = read_this_cpu(machine);
+    const u64 answer_ns = now_ns ? guard.advance(machine, *now_ns) : guard.last_ns();
+    machine.irq_restore(irq_state);
+    return answer_ns;
+}
+
+}  // namespace kvmpv

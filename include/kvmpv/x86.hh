@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Every instruction that C++ has no words for, in the kernel. The only file with inline asm; user
+// space supplies another one in its place.
+
+#pragma once
+
+#include "kvmpv/boundary.h"
+#include "kvmpv/cpuid.hh"
+
+namespace kvmpv::x86 {
+
+// The compiler moves no memory access across. x86 itself keeps loads in order with loads.
+[[gnu::always_inline]] inline void barrier() { asm volatile("" ::: "memory"); }
+
+// One load, of the whole object, here: what READ_ONCE() is in C.
+template <class T>
+[[gnu::always_inline]] inline T load(const T& shared) {
+    static_assert(std::is_scalar_v<T>, "only a scalar is loaded in one piece");
+    return *const_cast<const volatile T*>(&shared);
+}
+
+// A member of this CPU's struct kvmpv_cpu: one instruction, so that no migration falls in between.
+template <auto* kMember>
+[[gnu::always_inline]] inline auto this_cpu_load() {
+    using T = std::remove_pointer_t<decltype(kMember)>;
+    static_assert(sizeof(T) == 8);
+    T value;
+    asm volatile("movq %%gs:%c1, %0" : "=r"(value) : "i"(kMember));
+    return value;
+}
+
+template <auto* kMember>
+[[gnu::always_inline]] inline void this_cpu_store(u64 value) {
+    static_assert(sizeof(*kMember) == 8);
+    asm volatile("movq %0, %%gs:%c1" : : "r"(value), "i"(kMember));
+}
+
+template <auto* kMember>
+[[gnu::always_inline]] inline void this_cpu_increment() {
+    static_assert(sizeof(*kMember) == 8);
+    asm volatile("incq %%gs:%c0" : : "i"(kMember));
+}
+
+// lfence waits for the loads before it and rdtsc does not start before lfence is done. On AMD that
+// holds where lfence is dispatch-serialising, which X86_FEATURE_LFENCE_RDTSC says.
+[[gnu::always_inline]] inline u64 lfence_rdtsc() {
+    u32 low, high;
+    asm volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return (u64{high} << 32) | low;
+}
+
+// rdtscp waits for earlier loads by itself.
+[[gnu::always_inline]] inline u64 rdtscp() {
+    u32 low, high, aux;
+    asm volatile("rdtscp" : "=a"(low), "=d"(high), "=c"(aux) : : "memory");
+    return (u64{high} << 32) | low;
+}
+
+inline constexpr u64 kRflagsInterruptsOn = 1 << 9;
+
+// The raw flag, past lockdep and tracing: the clock is read from inside both.
+[[gnu::always_inline]] inline u64 irq_save() {
+    u64 rflags;
+    asm volatile("pushfq\n\tpopq %0\n\tcli" : "=r"(rflags) : : "memory");
+    return rflags;
+}
+
+[[gnu::always_inline]] inline void irq_restore(u64 rflags) {
+    if (rflags & kRflagsInterruptsOn) asm volatile("sti" ::: "memory");
+}
+
+inline CpuidRegisters cpuid(u32 leaf) {
+    CpuidRegisters out;
+    asm volatile("cpuid"
+                 : "=a"(out.eax), "=b"(out.ebx), "=c"(out.ecx), "=d"(out.edx)
+                 : "a"(leaf), "c"(0));
+    return out;
+}
+
+}  // namespace kvmpv::x86

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * An instrument that shares no code with kvmpv: it prints what the kernel's hooks point at, by
+ * symbol. Tests load it before, during and after kvmpv, and compare.
+ *
+ *	/sys/kernel/debug/kvmpv_probe
+ */
+#include <linux/debugfs.h>
+#include <linux/jump_label.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/static_call.h>
+#include <linux/version.h>
+#include <asm/apic.h>
+
+static struct dentry *file;
+
+/* A kprobe for a function of the kernel's, only to learn where it is. */
+static unsigned long (*find_symbol)(const char *name);
+DEFINE_STATIC_CALL_NULL(probe_find, *find_symbol);
+
+static int learn_kallsyms(void)
+{
+	struct kprobe kp = { .symbol_name = "kallsyms_lookup_name" };
+	int err = register_kprobe(&kp);
+
+	if (err)
+		return err;
+	unregister_kprobe(&kp);
+	__static_call_update(&STATIC_CALL_KEY(probe_find), STATIC_CALL_TRAMP_ADDR(probe_find),
+			     kp.addr);
+	return 0;
+}
+
+static void print_static_call(struct seq_file *seq, const char *name)
+{
+	char symbol[64];
+	struct static_call_key *key;
+
+	snprintf(symbol, sizeof(symbol), "__SCK__%s", name);
+	key = (void *)static_call(probe_find)(symbol);
+	if (key)
+		seq_printf(seq, "static_call %s %ps\n", name, key->func);
+}
+
+static void print_static_key(struct seq_file *seq, const char *name)
+{
+	struct static_key *key = (void *)static_call(probe_find)(name);
+
+	if (key)
+		seq_printf(seq, "static_key %s %d\n", name, static_key_count(key));
+}
+
+static int probe_show(struct seq_file *seq, void *unused)
+{
+	print_static_call(seq, "pv_steal_clock");
+	print_static_call(seq, "apic_call_eoi");
+	print_static_call(seq, "apic_call_native_eoi");
+	print_static_key(seq, "paravirt_steal_enabled");
+	print_static_key(seq, "paravirt_steal_rq_enabled");
+#ifndef apic_update_callback
+	seq_printf(seq, "apic eoi_write %ps\n", apic->eoi_write);
+	seq_printf(seq, "apic native_eoi_write %ps\n", apic->native_eoi_write);
+#endif
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(probe);
+
+static int __init probe_init(void)
+{
+	int err = learn_kallsyms();
+
+	if (err)
+		return err;
+	file = debugfs_create_file("kvmpv_probe", 0400, NULL, NULL, &probe_fops);
+	return PTR_ERR_OR_ZERO(file);
+}
+
+static void __exit probe_exit(void)
+{
+	debugfs_remove(file);
+}
+
+module_init(probe_init);
+module_exit(probe_exit);
+
+MODULE_DESCRIPTION("Prints the kernel's paravirtual hooks by symbol");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# How Kbuild compiles C++: the kernel's own code-generation flags, objtool and the object check.
+# Included by Kbuild; relies on these names of scripts/Makefile.lib and Makefile.build:
+#   _c_flags modkern_cflags basename_flags modname_flags cmd_and_fixdep cmd_objtool gen_objtooldep
+
+# g++ of the gcc that built the kernel: gcc-12 -> g++-12, also behind a target prefix.
+CXX_KERNEL := $(subst gcc,g++,$(CC))
+ifeq ($(shell command -v $(firstword $(CXX_KERNEL)) 2>/dev/null),)
+$(error no C++ compiler "$(CXX_KERNEL)": install the package $(notdir $(lastword $(subst -g++,- g++,$(firstword $(CXX_KERNEL))))), or run "make deps")
+endif
+
+# Options that g++ does not know or that mean something else there; every code-generation flag
+# stays: retpolines, return thunks, IBT, padding, mcount and the stack protector come from here.
+cxx-drop := -std=% -Wstrict-prototypes -Wmissing-prototypes -Wold-style-% -Wdeclaration-after-statement \
+	-Wno-pointer-sign -Wno-override-init -Wno-override-init-% -Werror=strict-prototypes \
+	-Werror=implicit-% -Werror=incompatible-pointer-types -Werror=designated-init -g -gdwarf-% -I%
+
+# No exceptions, no RTTI, no unwinding by .eh_frame (the kernel unwinds by ORC). Thread-safe statics
+# stay on: a function-local static with a constructor then needs __cxa_guard_acquire, and the object
+# check refuses it. -g0: pahole fails on C++ DWARF when it makes BTF (README, "How it is built").
+cxxflags-kvmpv := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-unwind-tables \
+	-fno-asynchronous-unwind-tables -Wall -Wextra -Wundef -Wshadow -Wnon-virtual-dtor \
+	-Wno-unused-parameter -g0 -I$(src)/include $(if $(KVMPV_WERROR),-Werror)
+
+# Set by scripts/Makefile.lib after this file is read, hence looked at when a rule runs.
+kernel-cflags = $(or $(modkern_cflags),$(error kbuild of this kernel does not set modkern_cflags: \
+	scripts/cxx.mk has to learn its new name))
+
+cxx_flags = -Wp,-MMD,$(depfile) $(filter-out $(cxx-drop),$(_c_flags) $(kernel-cflags)) \
+	$(cxxflags-kvmpv) $(basename_flags) $(modname_flags)
+
+quiet_cmd_cxx_o_cc = CXX $(quiet_modtag)  $@
+      cmd_cxx_o_cc = $(CXX_KERNEL) $(cxx_flags) -c -o $@ $< $(cmd_objtool) && \
+	$(CONFIG_SHELL) $(src)/scripts/check-cxx-object "$(NM)" "$(READELF)" $@
+
+define rule_cxx_o_cc
+	$(call cmd_and_fixdep,cxx_o_cc)
+	$(call cmd,gen_objtooldep)
+endef
+
+$(obj)/%.o: $(src)/%.cc $(src)/scripts/check-cxx-object FORCE
+	$(call if_changed_rule,cxx_o_cc)

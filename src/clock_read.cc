@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// How the kernel reads the time from us: the callbacks of struct clocksource. They run in any
+// context, NMI included, with RCU possibly not watching. So there is nothing here that could be
+// traced, locked or sent to the log, and the whole file is compiled without ftrace (Kbuild).
+
+#include "clock_read.hh"
+
+#include "kvmpv/boundary.h"
+#include "kvmpv/x86.hh"
+
+static_assert(kvmpv::kNumClockCounters == KVMPV_NUM_CLOCK_COUNTERS);
+static_assert(sizeof(kvmpv_no_clock_page) == sizeof(kvmpv::PvclockVcpuTimeInfo));
+
+namespace kvmpv::clock_read {
+
+constinit Setup setup{};
+constinit MonotonicGuard guard;
+
+namespace {
+
+enum class TscRead { kLfence, kRdtscp };
+
+// The guest that we run in. Stateless; every member is an instruction or two.
+template <TscRead kTscRead>
+struct LiveMachine {
+    template <class T>
+    [[gnu::always_inline]] static T load(const T& shared) {
+        return x86::load(shared);
+    }
+    [[gnu::always_inline]] static void barrier() { x86::barrier(); }
+
+    [[gnu::always_inline]] static const PvclockVcpuTimeInfo* this_cpu_page() {
+        return static_cast<const PvclockVcpuTimeInfo*>(
+            x86::this_cpu_load<&kvmpv_cpu.clock_page>());
+    }
+    static const PvclockVcpuTimeInfo* fallback_page() { return setup.fallback_page; }
+    static bool stable_offered() { return setup.stable_offered; }
+
+    [[gnu::always_inline]] static u64 ordered_tsc() {
+        if constexpr (kTscRead == TscRead::kLfence)
+            return x86::lfence_rdtsc();
+        else
+            return x86::rdtscp();
+    }
+
+    static u64 irq_save() { return x86::irq_save(); }
+    static void irq_restore(u64 saved) { x86::irq_restore(saved); }
+
+    static void count(ClockCounter counter) {
+        switch (counter) {
+            case ClockCounter::kTorn: return increment<ClockCounter::kTorn>();
+            case ClockCounter::kBadShift: return increment<ClockCounter::kBadShift>();
+            case ClockCounter::kNotReady: return increment<ClockCounter::kNotReady>();
+            case ClockCounter::kTscBehind: return increment<ClockCounter::kTscBehind>();
+            case ClockCounter::kHeldBack: return increment<ClockCounter::kHeldBack>();
+            case ClockCounter::kNumCounters: return;
+        }
+    }
+
+    // Called with interrupts off. An NMI in between can lose its own maximum, not ours.
+    static void held_back(u64 ns) {
+        if (ns > x86::this_cpu_load<&kvmpv_cpu.clock_held_back_max_ns>())
+            x86::this_cpu_store<&kvmpv_cpu.clock_held_back_max_ns>(ns);
+    }
+
+private:
+    template <ClockCounter kCounter>
+    static void increment() {
+        x86::this_cpu_increment<&kvmpv_cpu.clock_count[static_cast<unsigned>(kCounter)]>();
+    }
+};
+
+// Out of line and cold, so that the fast path's own code fits into two cache lines.
+template <TscRead kTscRead>
+[[gnu::noinline, gnu::cold]] u64 read_cold() {
+    LiveMachine<kTscRead> machine;
+    return read_guarded(machine, guard);
+}
+
+template <TscRead kTscRead>
+[[gnu::always_inline]] inline u64 read_hot() {
+    LiveMachine<kTscRead> machine;
+    u64 now_ns;
+    if (read_stable(machine, now_ns)) [[likely]]
+        return now_ns;
+    return read_cold<kTscRead>();
+}
+
+template <TscRead kTscRead>
+[[gnu::always_inline]] inline u64 read_guarded_hot() {
+    LiveMachine<kTscRead> machine;
+    return read_guarded(machine, guard);
+}
+
+}  // namespace
+}  // namespace kvmpv::clock_read
+
+using kvmpv::clock_read::TscRead;
+
+extern "C" u64 kvmpv_clock_read_stable_lfence(clocksource*) {
+    return kvmpv::clock_read::read_hot<TscRead::kLfence>();
+}
+
+extern "C" u64 kvmpv_clock_read_stable_rdtscp(clocksource*) {
+    return kvmpv::clock_read::read_hot<TscRead::kRdtscp>();
+}
+
+extern "C" u64 kvmpv_clock_read_guarded_lfence(clocksource*) {
+    return kvmpv::clock_read::read_guarded_hot<TscRead::kLfence>();
+}
+
+extern "C" u64 kvmpv_clock_read_guarded_rdtscp(clocksource*) {
+    return kvmpv::clock_read::read_guarded_hot<TscRead::kRdtscp>();
+}

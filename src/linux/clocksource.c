@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The clocksource "kvmpv".
+ */
+#include <linux/clocksource.h>
+#include <linux/module.h>
+#include <linux/time64.h>
+
+#include <kvmpv/boundary.h>
+
+static bool is_current;
+
+static int enable(struct clocksource *cs)
+{
+	WRITE_ONCE(is_current, true);
+	return 0;
+}
+
+static void disable(struct clocksource *cs)
+{
+	WRITE_ONCE(is_current, false);
+}
+
+/*
+ * enable() and disable() are called when timekeeping takes the clocksource up and gives it up, both
+ * before clocksource_change_rating() or a write to current_clocksource returns.
+ *
+ * Not MUST_VERIFY, like native kvm-clock: the watchdog would hold the host's preemption of the
+ * vCPU against the clock.
+ */
+static struct clocksource clocksource = {
+	.name = "kvmpv",
+	.mask = CLOCKSOURCE_MASK(64),
+	.flags = CLOCK_SOURCE_IS_CONTINUOUS,
+	.vdso_clock_mode = VDSO_CLOCKMODE_NONE,
+	.enable = enable,
+	.disable = disable,
+	.owner = THIS_MODULE,
+};
+
+int linux_clocksource_register(kvmpv_clock_read_fn read, int rating)
+{
+	clocksource.read = read;
+	clocksource.rating = rating;
+	return clocksource_register_hz(&clocksource, NSEC_PER_SEC);
+}
+
+void linux_clocksource_set_rating(int rating)
+{
+	clocksource_change_rating(&clocksource, rating);
+}
+
+bool linux_clocksource_is_current(void)
+{
+	return READ_ONCE(is_current);
+}
+
+int linux_clocksource_unregister(void)
+{
+	return clocksource_unregister(&clocksource);
+}

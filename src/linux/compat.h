@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every difference between the kernels that kvmpv builds for. Told apart by what the headers
+ * define, and by version number only where they define nothing.
+ */
+#ifndef KVMPV_COMPAT_H
+#define KVMPV_COMPAT_H
+
+#include <linux/version.h>
+#include <asm/apic.h>
+#include <asm/msr.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "kvmpv needs Linux 6.1 or newer"
+#endif
+
+/* 6.16 renamed the 64-bit accessors from l to q. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+#define kvmpv_rdmsr_safe_on_cpu rdmsrq_safe_on_cpu
+#else
+#define kvmpv_rdmsr_safe_on_cpu rdmsrl_safe_on_cpu
+#endif
+
+/*
+ * 6.5 turned the APIC callbacks into static calls and struct apic's eoi_write(reg, value) into
+ * eoi(void); the header defines this macro since then.
+ */
+#ifdef apic_update_callback
+#define KVMPV_APIC_STATIC_CALLS 1
+#endif
+
+#endif

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * CPUs: which are there, and the per-CPU state.
+ */
+#include <linux/cpu.h>
+#include <linux/cpumask.h>
+#include <linux/percpu.h>
+
+#include <kvmpv/boundary.h>
+
+const u8 kvmpv_no_clock_page[32] __aligned(8);
+
+/* Set for every possible CPU: the read path must never meet a null pointer. */
+DEFINE_PER_CPU(struct kvmpv_cpu, kvmpv_cpu) = {
+	.clock_page = kvmpv_no_clock_page,
+};
+
+void linux_cpus_lock(void)
+{
+	cpus_read_lock();
+}
+
+void linux_cpus_unlock(void)
+{
+	cpus_read_unlock();
+}
+
+int linux_next_online_cpu(int cpu)
+{
+	cpu = cpumask_next(cpu, cpu_online_mask);
+	return cpu < nr_cpu_ids ? cpu : -1;
+}
+
+int linux_next_possible_cpu(int cpu)
+{
+	cpu = cpumask_next(cpu, cpu_possible_mask);
+	return cpu < nr_cpu_ids ? cpu : -1;
+}
+
+struct kvmpv_cpu *linux_cpu(u32 cpu)
+{
+	return per_cpu_ptr(&kvmpv_cpu, cpu);
+}

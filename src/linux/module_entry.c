@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where the kernel enters and leaves the module, and its parameters.
+ */
+#include <linux/module.h>
+
+#include <kvmpv/boundary.h>
+
+static int clock = 1;
+module_param(clock, int, 0444);
+MODULE_PARM_DESC(clock, "1: register the clocksource \"kvmpv\" (default); 0: do not");
+
+static int clock_rating;
+module_param(clock_rating, int, 0444);
+MODULE_PARM_DESC(clock_rating,
+		 "rating of the clocksource, 1 to 499; 0: one below native kvm-clock (default)");
+
+static int __init kvmpv_init(void)
+{
+	const struct kvmpv_parameters parameters = {
+		.clock = clock,
+		.clock_rating = clock_rating,
+	};
+
+	return kvmpv_start(&parameters);
+}
+
+static void __exit kvmpv_exit(void)
+{
+	kvmpv_stop();
+}
+
+module_init(kvmpv_init);
+module_exit(kvmpv_exit);
+
+MODULE_DESCRIPTION("Paravirtual clock, steal time and EOI of a KVM guest: used, healed and shown");
+MODULE_AUTHOR("The kvmpv developers");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(KVMPV_VERSION);

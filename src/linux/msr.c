@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Model-specific registers of any CPU.
+ */
+#include <kvmpv/boundary.h>
+
+#include "compat.h"
+
+int linux_rdmsr_on_cpu(u32 cpu, u32 msr, u64 *value)
+{
+	return kvmpv_rdmsr_safe_on_cpu(cpu, msr, value);
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The kernel's own kvmclock (arch/x86/kernel/kvmclock.c): its records and its rating.
+ */
+#include <linux/clocksource.h>
+#include <linux/percpu.h>
+#include <asm/cpufeature.h>
+#include <asm/pgtable_types.h>
+#include <asm/pvclock.h>
+#include <asm/kvmclock.h> /* uses the types of pvclock.h without including it */
+
+#include <kvmpv/boundary.h>
+
+#include "symbols.h"
+
+static_assert(sizeof(kvmpv_no_clock_page) == sizeof(struct pvclock_vcpu_time_info));
+
+const void *linux_native_clock_page(u32 cpu, u64 *physical)
+{
+	struct pvclock_vsyscall_time_info *info = per_cpu(hv_clock_per_cpu, cpu);
+
+	*physical = info ? slow_virt_to_phys(&info->pvti) : 0;
+	return info ? &info->pvti : NULL;
+}
+
+int linux_native_clock_rating(void)
+{
+	const struct clocksource *kvm_clock = kvmpv_symbols.kvm_clock;
+
+	/* The name is the proof that the symbol is what we take it for. */
+	if (!kvm_clock || strcmp(kvm_clock->name, "kvm-clock"))
+		return -ENOENT;
+	return kvm_clock->rating;
+}
+
+bool linux_tsc_is_invariant(void)
+{
+	return boot_cpu_has(X86_FEATURE_CONSTANT_TSC) && boot_cpu_has(X86_FEATURE_NONSTOP_TSC);
+}
+
+bool linux_lfence_orders_rdtsc(void)
+{
+	return boot_cpu_has(X86_FEATURE_LFENCE_RDTSC);
+}

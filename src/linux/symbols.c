@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The one place where kernel symbols are found that are not exported.
+ *
+ * kallsyms_lookup_name() is itself not exported; a kprobe may name any function, and tells where it
+ * is. On a kernel with IBT that is the address behind the ENDBR, and the ENDBR may have been sealed,
+ * so the function must not be called through a pointer. A static call of our own is a direct call:
+ * neither IBT nor kCFI nor retpolines have a say in it.
+ */
+#include <linux/kprobes.h>
+#include <linux/static_call.h>
+
+#include <kvmpv/boundary.h>
+
+#include "symbols.h"
+
+struct kvmpv_symbols kvmpv_symbols;
+
+typedef unsigned long lookup_fn(const char *name);
+DEFINE_STATIC_CALL_NULL(kvmpv_lookup, *(lookup_fn *)NULL);
+
+static void *kallsyms_lookup_address(void)
+{
+	struct kprobe probe = { .symbol_name = "kallsyms_lookup_name" };
+	void *address;
+
+	if (register_kprobe(&probe) < 0)
+		return NULL;
+	address = probe.addr;
+	unregister_kprobe(&probe);
+	return address;
+}
+
+static void *lookup(const char *name)
+{
+	return (void *)static_call(kvmpv_lookup)(name);
+}
+
+void linux_symbols_resolve(void)
+{
+	void *address = kallsyms_lookup_address();
+
+	if (!address)
+		return;
+	__static_call_update(&STATIC_CALL_KEY(kvmpv_lookup), STATIC_CALL_TRAMP_ADDR(kvmpv_lookup),
+			     address);
+
+	kvmpv_symbols.kvm_clock = lookup("kvm_clock");
+	kvmpv_symbols.kvm_steal_clock = lookup("kvm_steal_clock");
+	kvmpv_symbols.pv_steal_clock_key = lookup("__SCK__pv_steal_clock");
+	kvmpv_symbols.kvm_guest_apic_eoi_write = lookup("kvm_guest_apic_eoi_write");
+	kvmpv_symbols.apic_call_eoi_key = lookup("__SCK__apic_call_eoi");
+}

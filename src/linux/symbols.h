@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef KVMPV_SYMBOLS_H
+#define KVMPV_SYMBOLS_H
+
+#include <linux/types.h>
+
+/*
+ * What kvmpv needs of the kernel that is not exported; null where this kernel has no such symbol.
+ * Filled in once by linux_symbols_resolve().
+ */
+struct kvmpv_symbols {
+	void *kvm_clock; /* struct clocksource of native kvm-clock */
+	void *kvm_steal_clock; /* native steal clock */
+	void *pv_steal_clock_key; /* struct static_call_key */
+	void *kvm_guest_apic_eoi_write; /* native PV EOI callback */
+	void *apic_call_eoi_key; /* struct static_call_key, since 6.5 */
+};
+
+extern struct kvmpv_symbols kvmpv_symbols;
+
+#endif

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What happens when the module is loaded and unloaded, in order, and what the parameters mean.
+
+#include "clock.hh"
+#include "kvmpv/boundary.h"
+#include "kvmpv/text.hh"
+#include "survey.hh"
+
+namespace kvmpv {
+namespace {
+
+Result<void> check(const kvmpv_parameters& parameters) {
+    if (parameters.clock_rating < 0 || parameters.clock_rating > kMaxClockRating) {
+        linux_log_err("parameter clock_rating is out of range: 1 to 499, or 0 for automatic");
+        return Error(-kEinval);
+    }
+    if (parameters.clock != 0 && parameters.clock != 1) {
+        linux_log_err("parameter clock is out of range: 0 or 1");
+        return Error(-kEinval);
+    }
+    return {};
+}
+
+void log_loaded() {
+    LineBuffer<200> line;
+    Writer<LineSink<200>> out(LineSink<200>{&line});
+    out << "version " << KVMPV_VERSION << " on KVM at CPUID leaf " << Hex{survey.kvm.base};
+    if (clock.enabled())
+        out << "; clocksource kvmpv registered, rating " << Signed{clock.rating()};
+    else
+        out << "; no clocksource";
+    out << "; see /sys/kernel/debug/kvmpv/status";
+    linux_log_info(line.text());
+}
+
+void start_clock(int requested_rating) {
+    // The slots of a kernel that registered nothing are left alone in this version.
+    if (survey.clock.decision().mode != Mode::kShared) return;
+    clock.create(survey, requested_rating);
+    const Result<void> enabled = clock.enable();
+    if (enabled.ok()) return;
+    survey.clock.fail();
+    LineBuffer<100> line;
+    Writer<LineSink<100>> out(LineSink<100>{&line});
+    out << "the clocksource could not be registered: error "
+        << Signed{enabled.error().negative_errno()};
+    linux_log_err(line.text());
+}
+
+Result<void> start(const kvmpv_parameters& parameters) {
+    if (const Result<void> checked = check(parameters); !checked.ok()) return checked;
+    if (const Result<void> taken = survey.take(parameters.clock == 1); !taken.ok()) {
+        linux_log_err(
+            "this is no KVM guest: no CPUID leaf between 0x40000000 and 0x4000ff00 says "
+            "KVMKVMKVM; nothing was changed");
+        return taken;
+    }
+    start_clock(parameters.clock_rating);
+    // Last: a reader of debugfs sees everything in place.
+    if (const int error = linux_debugfs_create(); error) {
+        linux_log_err("the debugfs directory kvmpv could not be created");
+        clock.disable();
+        return Error(error);
+    }
+    log_loaded();
+    return {};
+}
+
+}  // namespace
+}  // namespace kvmpv
+
+extern "C" int kvmpv_start(const kvmpv_parameters* parameters) {
+    return kvmpv::start(*parameters).zero_or_negative_errno();
+}
+
+// The reverse of start(): first nobody looks any more, then nothing is left to look at.
+extern "C" void kvmpv_stop() {
+    linux_debugfs_remove();
+    kvmpv::clock.disable();
+    linux_log_info("unloaded");
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+#include "survey.hh"
+
+#include "kvmpv/x86.hh"
+
+namespace kvmpv {
+
+constinit Survey survey;
+
+namespace {
+
+Use use_from_kernel_answer(int in_force) {
+    if (in_force < 0) return Use::kUnknown;
+    return in_force ? Use::kKernel : Use::kNobody;
+}
+
+}  // namespace
+
+std::optional<Msr> ClockLayout::msr(const KvmCpuid& kvm) {
+    const std::optional<ClockMsrs> msrs = clock_msrs(kvm);
+    if (!msrs) return std::nullopt;
+    return msrs->system_time;
+}
+
+Use ClockLayout::use(u32 cpu, u64 msr_value) {
+    u64 physical = 0;
+    const void* page = linux_native_clock_page(cpu, &physical);
+    return page && (msr_value & kSystemTimeAddressMask) == physical ? Use::kKernel : Use::kNobody;
+}
+
+std::optional<Msr> StealLayout::msr(const KvmCpuid& kvm) {
+    if (!kvm.has(Feature::KVM_FEATURE_STEAL_TIME)) return std::nullopt;
+    return Msr::KVM_STEAL_TIME;
+}
+
+Use StealLayout::use(u32, u64) { return use_from_kernel_answer(linux_native_steal_in_force()); }
+
+std::optional<Msr> EoiLayout::msr(const KvmCpuid& kvm) {
+    if (!kvm.has(Feature::KVM_FEATURE_PV_EOI)) return std::nullopt;
+    return Msr::KVM_EOI_EN;
+}
+
+Use EoiLayout::use(u32, u64) { return use_from_kernel_answer(linux_native_eoi_in_force()); }
+
+Result<void> Survey::take(bool clock_wanted) {
+    const std::optional<KvmCpuid> found = find_kvm(x86::cpuid);
+    if (!found) return Error(-kEnodev);
+    kvm = *found;
+
+    linux_symbols_resolve();
+    linux_cpus_lock();
+    clock.find(kvm, clock_wanted);
+    steal.find(kvm, true);
+    eoi.find(kvm, true);
+    linux_cpus_unlock();
+    return {};
+}
+
+}  // namespace kvmpv

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What the host offers this guest and what its kernel has made of it, found once at load.
+
+#pragma once
+
+#include "registration.hh"
+
+namespace kvmpv {
+
+// The clock's slot: the kernel uses it if it holds the address of the record that the exported
+// hv_clock_per_cpu names for that CPU.
+struct ClockLayout {
+    static std::optional<Msr> msr(const KvmCpuid& kvm);
+    static Use use(u32 cpu, u64 msr_value);
+};
+
+// Steal time: the kernel uses it if its scheduler asks kvm_steal_clock.
+struct StealLayout {
+    static std::optional<Msr> msr(const KvmCpuid& kvm);
+    static Use use(u32 cpu, u64 msr_value);
+};
+
+// PV EOI: the kernel uses it if the APIC driver's callback is kvm_guest_apic_eoi_write.
+struct EoiLayout {
+    static std::optional<Msr> msr(const KvmCpuid& kvm);
+    static Use use(u32 cpu, u64 msr_value);
+};
+
+struct Survey {
+    KvmCpuid kvm;
+    Registration<ClockLayout> clock;
+    Registration<StealLayout> steal;
+    Registration<EoiLayout> eoi;
+
+    // Fills everything in; -ENODEV off KVM. Reads MSRs on every online CPU, writes none.
+    Result<void> take(bool clock_wanted);
+};
+
+// The one of this module.
+extern constinit Survey survey;
+
+}  // namespace kvmpv
