@@ -68,12 +68,13 @@ public:
     u32 column() const { return column_; }
 
 private:
-    void put(const char* text, u32 length) {
+    // Not inlined: views are cold, and a copy of this at every << makes them ten times as large.
+    [[gnu::noinline]] void put(const char* text, u32 length) {
         sink_.write(text, length);
         column_ += length;
     }
 
-    void digits(u64 value, u32 base) {
+    [[gnu::noinline]] void digits(u64 value, u32 base) {
         char text[20];  // 2^64 - 1 has 20 decimal digits
         u32 at = sizeof(text);
         do {

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Test results in KTAP, read by the parser of the kernel's own kunit.py.
+
+That parser accepts a list of results without a plan, and then cannot tell that the last ones are missing. Here every
+list must have announced its length.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+from lab.kernels import kernel
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+def _parser() -> Any:
+    folder = kernel("kunit").build
+    assert folder is not None, "the kunit kernel is built here, so it has a build folder"
+    path = str(folder / "tools/testing/kunit")
+    if path not in sys.path:
+        sys.path.insert(0, path)
+    return importlib.import_module("kunit_parser")
+
+
+def cases(text: str) -> list[Case]:
+    """Every test case in the text; a parse error is a failed case of its own."""
+    parser = _parser()
+    with redirect_stdout(io.StringIO()):
+        result = parser.parse_run_tests(text.splitlines())
+    found = _walk(parser, result, "")
+    broken = result.counts.errors
+    if broken or not found:
+        found.append(
+            Case("ktap", False, f"{broken} errors in the list of results, {len(found)} cases")
+        )
+    return found
+
+
+def _walk(parser: Any, test: Any, path: str) -> list[Case]:
+    if not test.subtests:
+        if not path:
+            return []
+        passed = test.status == parser.TestStatus.SUCCESS
+        return [Case(path, passed, "" if passed else "\n".join(test.log))]
+    found = []
+    if test.expected_count is None:
+        found.append(Case(f"{path or 'top level'}: plan", False, "no plan line"))
+    elif test.expected_count != len(test.subtests):
+        found.append(
+            Case(f"{path or 'top level'}: plan", False, f"{test.expected_count} were planned")
+        )
+    for one in test.subtests:
+        found += _walk(parser, one, f"{path}.{one.name}" if path else str(one.name))
+    return found

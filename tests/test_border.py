@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The border between C++ and the kernel, as the sources keep it."""
+
+from __future__ import annotations
+
+import re
+import unittest
+from pathlib import Path
+
+from built import ROOT
+
+CXX = [".cc", ".hh"]
+STANDARD_HEADERS = ROOT / "include/kvmpv/std.hh"
+
+
+def sources(*folders: str, endings: list[str]) -> list[Path]:
+    return sorted(
+        file
+        for folder in folders
+        for file in (ROOT / folder).rglob("*")
+        if file.suffix in endings and file.is_file()
+    )
+
+
+def includes(file: Path) -> list[str]:
+    return re.findall(r'^\s*#\s*include\s*([<"][^>"]+[>"])', file.read_text(), re.MULTILINE)
+
+
+def lines_of_code(file: Path) -> int:
+    text = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.DOTALL)
+    return sum(1 for line in text.splitlines() if line.split("//")[0].strip())
+
+
+class Border(unittest.TestCase):
+    def test_cxx_includes_no_kernel_header(self) -> None:
+        for file in sources("src", "include", "kunit", endings=CXX):
+            if file == STANDARD_HEADERS:
+                continue
+            for name in includes(file):
+                self.assertTrue(
+                    name.startswith('"'), f"{file}: {name}; only std.hh names system headers"
+                )
+
+    def test_inline_assembly_stays_in_x86(self) -> None:
+        for file in sources("src", "include", "kunit", endings=CXX):
+            if file.name != "x86.hh":
+                self.assertNotRegex(file.read_text(), r"\basm\s*(volatile)?\s*\(", str(file))
+
+    def test_c_that_touches_the_kernel_stays_in_its_room(self) -> None:
+        for file in sources("src", "include", endings=[".c", ".h"]):
+            if file.name != "boundary.h":
+                self.assertEqual(file.parent, ROOT / "src/linux", str(file))
+
+    def test_more_cxx_than_c(self) -> None:
+        cxx = sum(map(lines_of_code, sources("src", "include", endings=CXX)))
+        c = sum(map(lines_of_code, sources("src", "include", endings=[".c", ".h"])))
+        self.assertGreater(cxx, c)
+
+    def test_every_file_says_its_licence(self) -> None:
+        for file in sources(
+            "src", "include", "kunit", "scripts", "tests", endings=[*CXX, ".c", ".h", ".py", ".sh"]
+        ):
+            head = "\n".join(file.read_text().splitlines()[:2])
+            self.assertIn("SPDX-License-Identifier: GPL-2.0-only", head, str(file))
+
+
+if __name__ == "__main__":
+    unittest.main()
