@@ -65,12 +65,9 @@ online_cpus() {
 	grep -c ^processor /proc/cpuinfo
 }
 
-# msr CPU NUMBER: by the kernel's own msr driver, as kvmpv prints it.
+# msr CPU NUMBER: by the kernel's msr driver and msr-tools, as kvmpv prints it.
 msr() {
-	bytes=$(dd if="/dev/cpu/$1/msr" bs=8 count=1 iflag=skip_bytes skip="$(($2))" 2>/dev/null |
-		od -An -tx8 | tr -d ' ')
-	[ -n "$bytes" ] || { echo unreadable; return; }
-	echo "0x$(printf '%s' "$bytes" | sed 's/^0*\(.\)/\1/')"
+	rdmsr -p "$1" -c "$2" 2> /dev/null || echo unreadable
 }
 
 # The order of the columns of `cpus`.
@@ -78,15 +75,26 @@ MSRS="wall_clock=0x11 system_time=0x12 wall_clock_new=0x4b564d00 system_time_new
 async_pf_en=0x4b564d02 steal_time=0x4b564d03 eoi_en=0x4b564d04 poll_control=0x4b564d05
 async_pf_int=0x4b564d06 async_pf_ack=0x4b564d07 migration_control=0x4b564d08"
 
-# Every paravirtual MSR of every CPU, one a line.
+# Every paravirtual MSR on all CPUs, a line each: the name, then a value per CPU.
 all_msrs() {
-	cpu=0
-	while [ $cpu -lt "$(online_cpus)" ]; do
-		for entry in $MSRS; do
-			echo "$cpu ${entry%=*} $(msr $cpu "${entry#*=}")"
-		done
-		cpu=$((cpu + 1))
+	for entry in $MSRS; do
+		values=$(rdmsr -a -c "${entry#*=}" 2> /dev/null) || values=unreadable
+		echo "${entry%=*}" $values
 	done
+}
+
+# The same by kvmpv's `cpus`.
+msrs_by_kvmpv() {
+	awk -v names="$MSRS" '
+		NR == 2 { for (i = 1; i <= NF; i++) at[$i] = i; columns = split(names, entry) }
+		NR > 2 { for (i = 1; i <= columns; i++) {
+			split(entry[i], part, "=")
+			value = $at[part[1]]
+			if (value != "unreadable") row[i] = row[i] " " value
+			else row[i] = " unreadable" } }
+		END { for (i = 1; i <= columns; i++) {
+			split(entry[i], part, "=")
+			print part[1] row[i] } }' $DEBUG/cpus
 }
 
 # field FILE NAME: the value of a `field value` table.
@@ -129,14 +137,8 @@ hooks() {
 
 # `cpus` says of each MSR of each CPU what the kernel's msr driver reads.
 cpus_equal_msrs() {
-	cpu=0
-	while [ $cpu -lt "$(online_cpus)" ]; do
-		for entry in $MSRS; do
-			equal "cpu $cpu ${entry%=*}" "$(column cpus $((cpu + 1)) "${entry%=*}")" \
-				"$(msr $cpu "${entry#*=}")" || return 1
-		done
-		cpu=$((cpu + 1))
-	done
+	all_msrs > /tmp/msrs.read
+	equal "number of MSRs" "$(wc -l < /tmp/msrs.read)" 11 && msrs_by_kvmpv | diff /tmp/msrs.read -
 }
 
 # Remembers everything that kvmpv must leave as it was; `nothing_changed` compares.
