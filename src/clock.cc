@@ -3,8 +3,8 @@
 #include "clock.hh"
 
 #include "clock_read.hh"
+#include "kvmpv/text.hh"
 #include "kvmpv/x86.hh"
-#include "survey.hh"
 
 namespace kvmpv {
 
@@ -16,57 +16,112 @@ namespace {
 constexpr int kNativeRating = 400;
 constexpr int kNativeRatingBesideGoodTsc = 299;
 
-// Where native's struct cannot be found, the lower of its two ratings that is possible here: too
-// low is harmless, too high would make the kernel switch to us when we are loaded.
-int native_rating() {
+// One below the kernel's own kvm-clock, so that loading alone changes nothing. Where its struct
+// cannot be found, below the lower of the two ratings that are possible here: too low is harmless,
+// too high would make the kernel switch to us.
+int rating_beside_native() {
     const int found = linux_native_clock_rating();
-    if (found > 0) return found;
-    return linux_tsc_is_invariant() ? kNativeRatingBesideGoodTsc : kNativeRating;
+    if (found > 0) return found - 1;
+    return (linux_tsc_is_invariant() ? kNativeRatingBesideGoodTsc : kNativeRating) - 1;
 }
 
-const PvclockVcpuTimeInfo* native_page(u32 cpu) {
-    u64 physical;
-    const void* page = linux_native_clock_page(cpu, &physical);
-    return static_cast<const PvclockVcpuTimeInfo*>(page ? page : kvmpv_no_clock_page);
+// What native would have had: a guest on hpet or acpi_pm moves to us by itself, one on a good TSC
+// stays there.
+int rating_instead_of_native() {
+    return linux_tsc_is_invariant() && !linux_tsc_is_unstable() ? kNativeRatingBesideGoodTsc
+                                                                : kNativeRating;
 }
 
-bool page_promises_stable(u32 cpu) {
-    return x86::load(native_page(cpu)->flags) & kPvclockTscStable;
+// The records of owned mode, by CPU number. Each on a cache line of its own, in the layout of the
+// kernel's struct pvclock_vsyscall_time_info, so that its hv_clock_per_cpu can name them. CPU 0's
+// stands alone on the first page: that page alone is what user space may be given to read. Whole
+// pages, because guest memory is decrypted by the page.
+constexpr u32 kPageSize = 4096;
+constexpr u32 kRecordStride = 64;
+static_assert(sizeof(PvclockVcpuTimeInfo) <= kRecordStride);
+
+constexpr u32 record_offset(u32 cpu) {
+    return cpu == 0 ? 0 : kPageSize + (cpu - 1) * kRecordStride;
+}
+
+u32 area_size() {
+    int last_cpu = 0;
+    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
+        last_cpu = cpu;
+    return record_offset(static_cast<u32>(last_cpu)) + kRecordStride;
+}
+
+const PvclockVcpuTimeInfo* no_page() {
+    return reinterpret_cast<const PvclockVcpuTimeInfo*>(kvmpv_no_clock_page);
+}
+
+void log_slot_error(const char* what, u32 cpu, Error error) {
+    LineBuffer<120> line;
+    Writer<LineSink<120>> out(LineSink<120>{&line});
+    out << "clock: " << what << " on CPU " << cpu << ": error " << Signed{error.negative_errno()};
+    linux_log_err(line.text());
 }
 
 }  // namespace
 
-kvmpv_clock_read_fn Clock::choose_read() const {
-    if (guarded_)
-        return uses_lfence_ ? kvmpv_clock_read_guarded_lfence : kvmpv_clock_read_guarded_rdtscp;
-    return uses_lfence_ ? kvmpv_clock_read_stable_lfence : kvmpv_clock_read_stable_rdtscp;
+const PvclockVcpuTimeInfo* Clock::page_of(u32 cpu) const {
+    if (owned())
+        return reinterpret_cast<const PvclockVcpuTimeInfo*>(static_cast<const u8*>(area_.address) +
+                                                            record_offset(cpu));
+    u64 physical;
+    const void* page = linux_native_clock_page(cpu, &physical);
+    return page ? static_cast<const PvclockVcpuTimeInfo*>(page) : no_page();
 }
 
-void Clock::create(const Survey& found, int requested_rating) {
-    const bool offered = found.kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
-    clock_read::setup.stable_offered = offered;
+u64 Clock::physical_of(u32 cpu) const { return area_.physical + record_offset(cpu); }
 
-    linux_cpus_lock();
-    const int first_cpu = linux_next_online_cpu(-1);
-    choose_fallback_page(static_cast<u32>(-1));
-    guarded_ = !offered || !page_promises_stable(static_cast<u32>(first_cpu));
-    linux_cpus_unlock();
+void Clock::set_page(u32 cpu, const PvclockVcpuTimeInfo* page) {
+    __atomic_store_n(&linux_cpu(cpu)->clock_page, static_cast<const void*>(page),
+                     __ATOMIC_RELEASE);
+}
 
+Result<void> Clock::create(Survey& found, int requested_rating) {
+    slots_ = &found.clock;
+    stable_offered_ = found.kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
     uses_lfence_ = linux_lfence_orders_rdtsc();
-    read_ = choose_read();
-    rating_ = requested_rating ? requested_rating : native_rating() - 1;
+    const int automatic = owned() ? rating_instead_of_native() : rating_beside_native();
+    rating_ = requested_rating ? requested_rating : automatic;
+    clock_read::setup.stable_offered = stable_offered_;
+    clock_read::setup.fallback_page = no_page();
+    if (!owned()) return {};
+    return Result<void>::from_errno(linux_area_create(area_size(), &area_));
+}
+
+void Clock::destroy() {
+    if (area_.address && !area_is_lost_) linux_area_destroy(&area_);
+    area_ = {};
+}
+
+void Clock::choose_path() {
+    guarded_ = !stable_offered_ ||
+               !(x86::load(clock_read::setup.fallback_page->flags) & kPvclockTscStable);
+    if (guarded_)
+        read_ = uses_lfence_ ? kvmpv_clock_read_guarded_lfence : kvmpv_clock_read_guarded_rdtscp;
+    else
+        read_ = uses_lfence_ ? kvmpv_clock_read_stable_lfence : kvmpv_clock_read_stable_rdtscp;
 }
 
 Result<void> Clock::enable() {
     // Records before readers: from the registration on any CPU may call the callback.
+    enabling_ = true;
     const Result<void> hotplug = Result<void>::from_errno(linux_hotplug_enable());
+    enabling_ = false;
     if (!hotplug.ok()) return hotplug;
 
-    const Result<void> registered =
-        Result<void>::from_errno(linux_clocksource_register(read_, rating_));
-    if (!registered.ok()) {
+    choose_path();
+    Result<void> done = Result<void>::from_errno(linux_restart_notify_enable());
+    if (done.ok()) {
+        done = Result<void>::from_errno(linux_clocksource_register(read_, rating_));
+        if (!done.ok()) linux_restart_notify_disable();
+    }
+    if (!done.ok()) {
         linux_hotplug_disable();
-        return registered;
+        return done;
     }
     enabled_ = true;
     return {};
@@ -82,29 +137,81 @@ void Clock::disable() {
         do linux_msleep(100);
         while (linux_clocksource_unregister());
     }
+    linux_restart_notify_disable();
     linux_hotplug_disable();
     enabled_ = false;
 }
 
+// Shared mode: native has given the CPU its record by now and registers it before the CPU asks for
+// the time.
 void Clock::prepare_cpu(u32 cpu) {
-    __atomic_store_n(&linux_cpu(cpu)->clock_page, static_cast<const void*>(native_page(cpu)),
-                     __ATOMIC_RELEASE);
+    if (!owned()) set_page(cpu, page_of(cpu));
 }
 
-void Clock::cpu_dead(u32 cpu) {
-    __atomic_store_n(&linux_cpu(cpu)->clock_page, static_cast<const void*>(kvmpv_no_clock_page),
-                     __ATOMIC_RELEASE);
-    // A halted vCPU's record is not kept up to date.
-    if (clock_read::setup.fallback_page == native_page(cpu)) choose_fallback_page(cpu);
-}
-
-void Clock::choose_fallback_page(u32 except_cpu) {
-    for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu)) {
-        if (static_cast<u32>(cpu) == except_cpu) continue;
-        __atomic_store_n(&clock_read::setup.fallback_page, native_page(static_cast<u32>(cpu)),
-                         __ATOMIC_RELEASE);
-        return;
+Result<void> Clock::online_cpu(u32 cpu) {
+    if (owned()) {
+        if (const Result<void> taken = slots_->take(cpu, physical_of(cpu)); !taken.ok()) {
+            log_slot_error("the slot could not be taken", cpu, taken.error());
+            put_back(cpu);
+            // Without a record of its own the CPU reads another's, or the guard's last value.
+            return enabling_ ? taken : Result<void>();
+        }
+        set_page(cpu, page_of(cpu));
+        linux_native_clock_publish(cpu, page_of(cpu));
     }
+    if (clock_read::setup.fallback_page == no_page())
+        __atomic_store_n(&clock_read::setup.fallback_page, page_of(cpu), __ATOMIC_RELEASE);
+    return {};
+}
+
+void Clock::down_cpu(u32 cpu) {
+    // Readers first: between the two steps nobody looks at a record that is no longer written.
+    if (clock_read::setup.fallback_page == page_of(cpu)) choose_fallback_page(static_cast<s32>(cpu));
+    if (!owned()) return;
+    set_page(cpu, no_page());
+    linux_native_clock_publish(cpu, nullptr);
+    put_back(cpu);
+}
+
+// The host may still write to a record whose slot could not be cleared, so its memory is never
+// given back then.
+void Clock::put_back(u32 cpu) {
+    const Result<void> gone = slots_->put_back(cpu);
+    if (gone.ok()) return;
+    area_is_lost_ = true;
+    log_slot_error("the slot could not be given up, its memory stays", cpu, gone.error());
+}
+
+void Clock::dead_cpu(u32 cpu) { set_page(cpu, no_page()); }
+
+// A halted vCPU's record is not kept up to date, so a CPU that goes cannot be the one to ask.
+void Clock::choose_fallback_page(s32 except_cpu) {
+    const PvclockVcpuTimeInfo* chosen = no_page();
+    for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu)) {
+        if (cpu == except_cpu) continue;
+        chosen = page_of(static_cast<u32>(cpu));
+        break;
+    }
+    __atomic_store_n(&clock_read::setup.fallback_page, chosen, __ATOMIC_RELEASE);
+}
+
+void Clock::suspend(u32 cpu) {
+    if (!owned()) return;
+    if (const Result<void> off = slots_->disarm(); !off.ok())
+        log_slot_error("the slot could not be cleared before suspend", cpu, off.error());
+}
+
+void Clock::resume(u32 cpu) {
+    if (!owned()) return;
+    if (const Result<void> on = slots_->arm(physical_of(cpu)); !on.ok()) {
+        set_page(cpu, no_page());
+        log_slot_error("the slot could not be taken again after suspend", cpu, on.error());
+    }
+}
+
+void Clock::restart() {
+    if (!owned()) return;
+    linux_on_each_cpu([](u32) { static_cast<void>(survey.clock.disarm()); });
 }
 
 Result<void> Clock::release(bool released) {
@@ -128,4 +235,12 @@ extern "C" int kvmpv_cpu_prepare(u32 cpu) {
     return 0;
 }
 
-extern "C" void kvmpv_cpu_dead(u32 cpu) { kvmpv::clock.cpu_dead(cpu); }
+extern "C" int kvmpv_cpu_online(u32 cpu) {
+    return kvmpv::clock.online_cpu(cpu).zero_or_negative_errno();
+}
+
+extern "C" void kvmpv_cpu_down(u32 cpu) { kvmpv::clock.down_cpu(cpu); }
+extern "C" void kvmpv_cpu_dead(u32 cpu) { kvmpv::clock.dead_cpu(cpu); }
+extern "C" void kvmpv_clock_suspend(u32 cpu) { kvmpv::clock.suspend(cpu); }
+extern "C" void kvmpv_clock_resume(u32 cpu) { kvmpv::clock.resume(cpu); }
+extern "C" void kvmpv_restart() { kvmpv::clock.restart(); }

@@ -7,26 +7,35 @@
 #include "kvmpv/boundary.h"
 #include "kvmpv/pvclock.hh"
 #include "kvmpv/result.hh"
+#include "survey.hh"
 
 namespace kvmpv {
 
-struct Survey;
-
 class Clock {
 public:
-    // Chooses read path and rating from what was found. Changes nothing in the kernel.
-    // `requested_rating`: 1 to 499, or 0 for one below native kvm-clock.
-    void create(const Survey& found, int requested_rating);
+    // For mode kShared or kOwned. Allocates the records of owned mode; changes nothing in the kernel.
+    // `requested_rating`: 1 to 499, or 0 for automatic.
+    Result<void> create(Survey& found, int requested_rating);
+    void destroy();
 
-    // Gives every CPU its record and registers the clocksource. Nothing stays behind on error.
+    // Gives every CPU its record, chooses the read path and registers the clocksource. Nothing stays
+    // behind on error.
     Result<void> enable();
 
-    // Waits until the kernel can do without the clocksource, then takes it away.
+    // Waits until the kernel can do without the clocksource, then takes everything back.
     void disable();
 
-    // A CPU is about to start, or has stopped. Called with hotplug held off.
+    // CPU hotplug, see linux_hotplug_enable().
     void prepare_cpu(u32 cpu);
-    void cpu_dead(u32 cpu);
+    Result<void> online_cpu(u32 cpu);
+    void down_cpu(u32 cpu);
+    void dead_cpu(u32 cpu);
+
+    // The slot of the last CPU that is up around suspend, every CPU's before a restart: nothing that
+    // runs in between or afterwards may find its memory written by the host.
+    void suspend(u32 cpu);
+    void resume(u32 cpu);
+    void restart();
 
     // Lowers our rating below every other clock's and lets the kernel choose; or takes that back.
     // -EBUSY if the kernel stays with kvmpv because the user named it, -EINVAL with no clocksource.
@@ -46,15 +55,26 @@ private:
     // The kernel's documentation of struct clocksource: "1-99: Unfit for real use".
     static constexpr int kReleasedRating = 1;
 
-    kvmpv_clock_read_fn choose_read() const;
-    void choose_fallback_page(u32 except_cpu);
+    bool owned() const { return slots_->decision().mode == Mode::kOwned; }
+    const PvclockVcpuTimeInfo* page_of(u32 cpu) const;
+    u64 physical_of(u32 cpu) const;
+    void set_page(u32 cpu, const PvclockVcpuTimeInfo* page);
+    void put_back(u32 cpu);
+    void choose_fallback_page(s32 except_cpu);
+    void choose_path();
 
+    Registration<ClockLayout>* slots_ = nullptr;
+    linux_area area_{};
+    bool area_is_lost_ = false;
     kvmpv_clock_read_fn read_ = nullptr;
     int rating_ = 0;
+    bool stable_offered_ = false;
     bool guarded_ = false;
     bool uses_lfence_ = false;
     bool enabled_ = false;
     bool released_ = false;
+    // While enable() runs, a CPU without its record is a reason to give up; later it is not.
+    bool enabling_ = false;
 };
 
 inline constexpr int kMaxClockRating = 499;

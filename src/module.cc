@@ -19,6 +19,10 @@ Result<void> check(const kvmpv_parameters& parameters) {
         linux_log_err("parameter clock is out of range: 0 or 1");
         return Error(-kEinval);
     }
+    if (parameters.legacy != 0 && parameters.legacy != 1) {
+        linux_log_err("parameter legacy is out of range: 0 or 1");
+        return Error(-kEinval);
+    }
     return {};
 }
 
@@ -34,23 +38,29 @@ void log_loaded() {
     linux_log_info(line.text());
 }
 
+// A clock that cannot be started is no reason to refuse the rest: `status` and the log say why.
 void start_clock(int requested_rating) {
-    // The slots of a kernel that registered nothing are left alone in this version.
-    if (survey.clock.decision().mode != Mode::kShared) return;
-    clock.create(survey, requested_rating);
-    const Result<void> enabled = clock.enable();
-    if (enabled.ok()) return;
+    if (survey.clock.decision().mode == Mode::kOff) return;
+    Result<void> started = clock.create(survey, requested_rating);
+    if (started.ok()) started = clock.enable();
+    if (started.ok()) return;
+    clock.destroy();
     survey.clock.fail();
     LineBuffer<100> line;
     Writer<LineSink<100>> out(LineSink<100>{&line});
     out << "the clocksource could not be registered: error "
-        << Signed{enabled.error().negative_errno()};
+        << Signed{started.error().negative_errno()};
     linux_log_err(line.text());
+}
+
+void stop_clock() {
+    clock.disable();
+    clock.destroy();
 }
 
 Result<void> start(const kvmpv_parameters& parameters) {
     if (const Result<void> checked = check(parameters); !checked.ok()) return checked;
-    if (const Result<void> taken = survey.take(parameters.clock == 1); !taken.ok()) {
+    if (const Result<void> taken = survey.take(parameters.clock == 1, parameters.legacy == 1); !taken.ok()) {
         linux_log_err(
             "this is no KVM guest: no CPUID leaf between 0x40000000 and 0x4000ff00 says "
             "KVMKVMKVM; nothing was changed");
@@ -60,7 +70,7 @@ Result<void> start(const kvmpv_parameters& parameters) {
     // Last: a reader of debugfs sees everything in place.
     if (const int error = linux_debugfs_create(); error) {
         linux_log_err("the debugfs directory kvmpv could not be created");
-        clock.disable();
+        stop_clock();
         return Error(error);
     }
     log_loaded();
@@ -77,6 +87,6 @@ extern "C" int kvmpv_start(const kvmpv_parameters* parameters) {
 // The reverse of start(): first nobody looks any more, then nothing is left to look at.
 extern "C" void kvmpv_stop() {
     linux_debugfs_remove();
-    kvmpv::clock.disable();
+    kvmpv::stop_clock();
     linux_log_info("unloaded");
 }

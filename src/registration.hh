@@ -3,11 +3,17 @@
 // A registration: one MSR slot per vCPU that holds the address of an area the host keeps writing.
 // Clock, steal time and PV EOI are the three instantiations; what differs between them is their
 // Layout. A Layout has:
+//     static constexpr u32 kIndex                      its place in kvmpv_cpu::foreign_msr
+//     static constexpr u64 kAddressMask                the address bits of the MSR
 //     static std::optional<Msr> msr(const KvmCpuid&)   the slot, or nothing if it is not offered
 //     static Use use(u32 cpu, u64 msr_value)           does the running kernel use what it points at
 // and a Kernel, the live one or a scripted one:
 //     static int next_online_cpu(int cpu)              -1 starts and ends
 //     static Result<u64> rdmsr(u32 cpu, Msr msr)
+//     static Result<u64> rdmsr_here(Msr msr)            on the CPU that runs this
+//     static Result<void> wrmsr_here(Msr msr, u64 value)
+//     static u64& foreign_msr(u32 cpu, u32 index)      what the slot held before us, if enabled
+//     static bool is_kernel_ram(u64 physical)
 
 #pragma once
 
@@ -27,6 +33,20 @@ struct LiveKernel {
         if (error) return Error(error);
         return value;
     }
+
+    static Result<u64> rdmsr_here(Msr msr) {
+        u64 value = 0;
+        const int error = linux_rdmsr_here(static_cast<u32>(msr), &value);
+        if (error) return Error(error);
+        return value;
+    }
+
+    static Result<void> wrmsr_here(Msr msr, u64 value) {
+        return Result<void>::from_errno(linux_wrmsr_here(static_cast<u32>(msr), value));
+    }
+
+    static u64& foreign_msr(u32 cpu, u32 index) { return linux_cpu(cpu)->foreign_msr[index]; }
+    static bool is_kernel_ram(u64 physical) { return linux_is_kernel_ram(physical); }
 };
 
 template <class Layout, class Kernel = LiveKernel>
@@ -44,6 +64,40 @@ public:
                 look(static_cast<u32>(cpu));
         }
         decision_ = decide(msr.has_value(), wanted, survey_);
+    }
+
+    // Takes this CPU's slot: from now on the host writes the area at `physical`. What the slot held
+    // is kept for put_back(), which the caller has to try also if this fails. Runs on `cpu`, bound
+    // to it.
+    Result<void> take(u32 cpu, u64 physical) {
+        const Result<u64> before = Kernel::rdmsr_here(msr_);
+        if (!before.ok()) return before.error();
+        Kernel::foreign_msr(cpu, Layout::kIndex) =
+            before.value() & kMsrEnabled ? before.value() : 0;
+        return arm(physical);
+    }
+
+    // Writes the slot and reads it back: a host that ignores the write would leave the area as it
+    // is, and nobody would notice. On the CPU itself; any context.
+    Result<void> arm(u64 physical) {
+        const u64 wanted = physical | kMsrEnabled;
+        if (const Result<void> written = Kernel::wrmsr_here(msr_, wanted); !written.ok())
+            return written;
+        const Result<u64> after = Kernel::rdmsr_here(msr_);
+        if (!after.ok()) return after.error();
+        if (after.value() != wanted) return Error(-kEio);
+        return {};
+    }
+
+    // The host writes nowhere any more. On the CPU itself; any context.
+    Result<void> disarm() { return Kernel::wrmsr_here(msr_, 0); }
+
+    // Gives this CPU's slot up for good: 0, or what it held before us if that lies outside the
+    // kernel's memory, where the host can do no harm. On the CPU itself.
+    Result<void> put_back(u32 cpu) {
+        const u64 before = Kernel::foreign_msr(cpu, Layout::kIndex);
+        if (!before || Kernel::is_kernel_ram(before & Layout::kAddressMask)) return disarm();
+        return Kernel::wrmsr_here(msr_, before);
     }
 
     // A step that the decision asked for has failed.

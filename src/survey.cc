@@ -43,14 +43,18 @@ std::optional<Msr> EoiLayout::msr(const KvmCpuid& kvm) {
 
 Use EoiLayout::use(u32, u64) { return use_from_kernel_answer(linux_native_eoi_in_force()); }
 
-Result<void> Survey::take(bool clock_wanted) {
+Result<void> Survey::take(bool clock_wanted, bool legacy) {
     const std::optional<KvmCpuid> found = find_kvm(x86::cpuid);
     if (!found) return Error(-kEnodev);
     kvm = *found;
 
     linux_symbols_resolve();
+    KvmCpuid for_clock = kvm;
+    if (legacy && kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE))
+        for_clock.features &= ~(u32{1} << static_cast<u32>(Feature::KVM_FEATURE_CLOCKSOURCE2));
+
     linux_cpus_lock();
-    clock.find(kvm, clock_wanted);
+    clock.find(for_clock, clock_wanted);
     steal.find(kvm, true);
     eoi.find(kvm, true);
     linux_cpus_unlock();

@@ -71,29 +71,24 @@ void write_reason(Out& out, Reason reason, const SlotSurvey& slots, const char* 
     }
 }
 
-// What this version does where `decision` allows more than it can.
-struct Doing {
-    Mode mode;
-    const char* note;
-};
-
-Doing doing(const Decision& decision, bool hooked) {
-    if (decision.mode == Mode::kOwned)
-        return {Mode::kOff, "; this version leaves such a slot alone"};
-    if (decision.mode == Mode::kShared && !hooked) return {Mode::kShared, "; shown only, not hooked"};
-    return {decision.mode, ""};
-}
-
 template <class Registration>
 void write_feature(Out& out, const char* name, const Registration& registration,
-                   const char* cpuid_name, bool hooked) {
+                   const char* cpuid_name, bool built) {
     const Decision& decision = registration.decision();
-    const Doing now = doing(decision, hooked);
+    // What is not built yet takes no slot, whatever it could do.
+    const bool shown_only = !built && decision.mode != Mode::kOff;
+    const Mode mode = shown_only && decision.mode == Mode::kOwned ? Mode::kOff : decision.mode;
     out << name;
-    out.pad_to(10) << mode_name(now.mode);
+    out.pad_to(10) << mode_name(mode);
     out.pad_to(18);
     write_reason(out, decision.reason, registration.survey(), cpuid_name);
-    (out << now.note).end_line();
+    if (shown_only) out << "; shown only, not hooked";
+    out.end_line();
+}
+
+// The one that the kernel would most likely have without us.
+const char* other_clocksource() {
+    return survey.clock.decision().mode == Mode::kShared ? "kvm-clock" : "hpet";
 }
 
 void write_clocksource(Out& out) {
@@ -110,8 +105,11 @@ void write_clocksource(Out& out) {
         .cell(clock.uses_lfence() ? "lfence" : "rdtscp");
     if (!clock.current()) return;
     (out << "While kvmpv is the current clocksource, rmmod answers EBUSY. To release it:").end_line();
-    (out << "  echo kvm-clock > "
-            "/sys/devices/system/clocksource/clocksource0/current_clocksource")
+    (out << "  echo 1 > /sys/kernel/debug/kvmpv/clock/release").end_line();
+    (out << "or, where current_clocksource was set to kvmpv by hand, write another name to it:")
+        .end_line();
+    (out << "  echo " << other_clocksource()
+         << " > /sys/devices/system/clocksource/clocksource0/current_clocksource")
         .end_line();
 }
 
@@ -122,7 +120,7 @@ void show_status(void* seq) {
         .end_line();
     out.end_line();
     (out << "feature   mode    reason").end_line();
-    write_feature(out, "clock", survey.clock, "KVM_FEATURE_CLOCKSOURCE", clock.enabled());
+    write_feature(out, "clock", survey.clock, "KVM_FEATURE_CLOCKSOURCE", true);
     write_feature(out, "steal", survey.steal, "KVM_FEATURE_STEAL_TIME", false);
     write_feature(out, "eoi", survey.eoi, "KVM_FEATURE_PV_EOI", false);
     out << "async_pf  off     ";

@@ -25,6 +25,9 @@ extern "C" {
 
 enum { KVMPV_NUM_CLOCK_COUNTERS = 5 };
 
+/* The registrations that can be taken: clock, steal time, PV EOI. */
+enum { KVMPV_NUM_REGISTRATIONS = 3 };
+
 /*
  * One per CPU, defined by C (src/linux/cpus.c) because only C can place per-CPU data. The hot paths
  * reach it through x86.hh; other CPUs' copies come from linux_cpu().
@@ -35,6 +38,8 @@ struct kvmpv_cpu {
 	/* Indexed by ClockCounter. Written by their own CPU only, lost updates by NMI accepted. */
 	u64 clock_count[KVMPV_NUM_CLOCK_COUNTERS];
 	u64 clock_held_back_max_ns;
+	/* What each slot held when we took it, if that was enabled, else 0. */
+	u64 foreign_msr[KVMPV_NUM_REGISTRATIONS];
 };
 
 #ifdef __cplusplus
@@ -61,19 +66,37 @@ int linux_next_possible_cpu(int cpu);
 struct kvmpv_cpu *linux_cpu(u32 cpu);
 
 /*
- * Calls kvmpv_cpu_prepare() for every online CPU now and for every other before it starts;
- * kvmpv_cpu_dead() for each after it has stopped and, on linux_hotplug_disable(), for all online.
- * Returns 0 or a negative errno; on error no CPU is left prepared.
+ * linux_hotplug_enable() calls, for every online CPU now and for every other when it comes,
+ *	kvmpv_cpu_prepare()	before the CPU starts, on another one
+ *	kvmpv_cpu_online()	on the CPU itself, preemptible but bound to it
+ * and when a CPU goes, or for all online ones on linux_hotplug_disable(), the reverse:
+ *	kvmpv_cpu_down()	on the CPU itself
+ *	kvmpv_cpu_dead()	after it has stopped, on another one
+ * Returns 0 or a negative errno; on error every CPU that came has gone again.
  */
 int linux_hotplug_enable(void);
 void linux_hotplug_disable(void);
 int kvmpv_cpu_prepare(u32 cpu);
+int kvmpv_cpu_online(u32 cpu);
+void kvmpv_cpu_down(u32 cpu);
 void kvmpv_cpu_dead(u32 cpu);
+
+/* Calls @function on every online CPU, in interrupt context, and waits for all. */
+void linux_on_each_cpu(void (*function)(u32 cpu));
+
+/* Calls kvmpv_restart() before the machine restarts, kexec included. */
+int linux_restart_notify_enable(void);
+void linux_restart_notify_disable(void);
+void kvmpv_restart(void);
 
 /* ---- MSRs (src/linux/msr.c) ----------------------------------------------------------------- */
 
 /* Reads @msr on @cpu, which must be online. -EIO if the read faults there. */
 int linux_rdmsr_on_cpu(u32 cpu, u32 msr, u64 *value);
+
+/* On the CPU that runs this; any context. -EIO if the access faults. */
+int linux_rdmsr_here(u32 msr, u64 *value);
+int linux_wrmsr_here(u32 msr, u64 value);
 
 /* ---- What the running kernel has registered (src/linux/native_*.c) --------------------------- */
 
@@ -83,11 +106,20 @@ int linux_rdmsr_on_cpu(u32 cpu, u32 msr, u64 *value);
  */
 const void *linux_native_clock_page(u32 cpu, u64 *physical);
 
+/*
+ * Makes @cpu's hv_clock_per_cpu pointer name @page, or nothing, so that the kernel's own paused-guest
+ * check looks there. Only where the kernel has none itself.
+ */
+void linux_native_clock_publish(u32 cpu, const void *page);
+
 /* native kvm-clock's rating, or -ENOENT if its struct clocksource cannot be found. */
 int linux_native_clock_rating(void);
 
 /* X86_FEATURE_CONSTANT_TSC and X86_FEATURE_NONSTOP_TSC: where native chooses the lower rating. */
 bool linux_tsc_is_invariant(void);
+
+/* The kernel has given up on the TSC as a clock, for good. */
+bool linux_tsc_is_unstable(void);
 
 /* 1 if the steal clock in force is the kernel's own for KVM, 0 if not, -ENOENT if unknown. */
 int linux_native_steal_in_force(void);
@@ -122,6 +154,13 @@ void linux_clocksource_set_rating(int rating);
 /* The kernel reads its time from "kvmpv" now. Any context. */
 bool linux_clocksource_is_current(void);
 
+/*
+ * Around suspend and hibernation, whether or not the clocksource is current: on @cpu, the only one
+ * up, with interrupts off; resume before timekeeping reads again.
+ */
+void kvmpv_clock_suspend(u32 cpu);
+void kvmpv_clock_resume(u32 cpu);
+
 /* 0, or -EBUSY while the kernel cannot do without it. */
 int linux_clocksource_unregister(void);
 
@@ -139,6 +178,23 @@ struct linux_mapping {
  */
 int linux_map_shared(u64 physical, u32 size, struct linux_mapping *mapping);
 void linux_unmap_shared(struct linux_mapping *mapping);
+
+/*
+ * Zeroed memory that the host can read and write, contiguous and page-aligned; decrypted where guest
+ * memory is encrypted. 0, -ENOMEM, or what decryption returned.
+ */
+struct linux_area {
+	void *address;
+	u64 physical;
+	u32 order;
+};
+
+int linux_area_create(u32 size, struct linux_area *area);
+/* No slot may hold an address inside any more. Memory that cannot be encrypted again is not freed. */
+void linux_area_destroy(struct linux_area *area);
+
+/* @physical lies in memory that the kernel hands out to others. */
+bool linux_is_kernel_ram(u64 physical);
 
 /* ---- debugfs (src/linux/debugfs.c) ----------------------------------------------------------- */
 
@@ -173,7 +229,8 @@ void linux_msleep(u32 ms);
 
 struct kvmpv_parameters {
 	int clock; /* 0: no clocksource */
-	int clock_rating; /* 0: one below native kvm-clock; else 1 to 499 */
+	int clock_rating; /* 0: automatic; else 1 to 499 */
+	int legacy; /* 1: use the deprecated clock MSRs where they are offered */
 };
 
 /* 0, or a negative errno after which nothing is left changed. */

@@ -4,6 +4,7 @@
  */
 #include <linux/clocksource.h>
 #include <linux/module.h>
+#include <linux/smp.h>
 #include <linux/time64.h>
 
 #include <kvmpv/boundary.h>
@@ -21,6 +22,16 @@ static void disable(struct clocksource *cs)
 	WRITE_ONCE(is_current, false);
 }
 
+static void suspend(struct clocksource *cs)
+{
+	kvmpv_clock_suspend(smp_processor_id());
+}
+
+static void resume(struct clocksource *cs)
+{
+	kvmpv_clock_resume(smp_processor_id());
+}
+
 /*
  * enable() and disable() are called when timekeeping takes the clocksource up and gives it up, both
  * before clocksource_change_rating() or a write to current_clocksource returns.
@@ -35,6 +46,8 @@ static struct clocksource clocksource = {
 	.vdso_clock_mode = VDSO_CLOCKMODE_NONE,
 	.enable = enable,
 	.disable = disable,
+	.suspend = suspend,
+	.resume = resume,
 	.owner = THIS_MODULE,
 };
 

@@ -17,8 +17,12 @@
 /* 6.16 renamed the 64-bit accessors from l to q. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
 #define kvmpv_rdmsr_safe_on_cpu rdmsrq_safe_on_cpu
+#define kvmpv_rdmsr_safe rdmsrq_safe
+#define kvmpv_wrmsr_safe wrmsrq_safe
 #else
 #define kvmpv_rdmsr_safe_on_cpu rdmsrl_safe_on_cpu
+#define kvmpv_rdmsr_safe rdmsrl_safe
+#define kvmpv_wrmsr_safe wrmsrl_safe
 #endif
 
 /*

@@ -13,13 +13,21 @@ MODULE_PARM_DESC(clock, "1: register the clocksource \"kvmpv\" (default); 0: do 
 static int clock_rating;
 module_param(clock_rating, int, 0444);
 MODULE_PARM_DESC(clock_rating,
-		 "rating of the clocksource, 1 to 499; 0: one below native kvm-clock (default)");
+		 "rating of the clocksource, 1 to 499; 0: one below native kvm-clock, or native's own "
+		 "where the kernel has none (default)");
+
+static int legacy;
+module_param(legacy, int, 0444);
+MODULE_PARM_DESC(legacy,
+		 "1: take the clock by the deprecated MSRs 0x11 and 0x12 where the host offers them; "
+		 "0: only where it offers no others (default)");
 
 static int __init kvmpv_init(void)
 {
 	const struct kvmpv_parameters parameters = {
 		.clock = clock,
 		.clock_rating = clock_rating,
+		.legacy = legacy,
 	};
 
 	return kvmpv_start(&parameters);

@@ -10,3 +10,13 @@ int linux_rdmsr_on_cpu(u32 cpu, u32 msr, u64 *value)
 {
 	return kvmpv_rdmsr_safe_on_cpu(cpu, msr, value);
 }
+
+int linux_rdmsr_here(u32 msr, u64 *value)
+{
+	return kvmpv_rdmsr_safe(msr, value);
+}
+
+int linux_wrmsr_here(u32 msr, u64 value)
+{
+	return kvmpv_wrmsr_safe(msr, value);
+}

@@ -23,6 +23,11 @@ const void *linux_native_clock_page(u32 cpu, u64 *physical)
 	return info ? &info->pvti : NULL;
 }
 
+void linux_native_clock_publish(u32 cpu, const void *page)
+{
+	WRITE_ONCE(per_cpu(hv_clock_per_cpu, cpu), (struct pvclock_vsyscall_time_info *)page);
+}
+
 int linux_native_clock_rating(void)
 {
 	const struct clocksource *kvm_clock = kvmpv_symbols.kvm_clock;
@@ -36,6 +41,11 @@ int linux_native_clock_rating(void)
 bool linux_tsc_is_invariant(void)
 {
 	return boot_cpu_has(X86_FEATURE_CONSTANT_TSC) && boot_cpu_has(X86_FEATURE_NONSTOP_TSC);
+}
+
+bool linux_tsc_is_unstable(void)
+{
+	return check_tsc_unstable();
 }
 
 bool linux_lfence_orders_rdtsc(void)

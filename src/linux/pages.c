@@ -2,11 +2,15 @@
 /*
  * Memory shared with the host, by its guest-physical address.
  */
+#include <linux/cc_platform.h>
+#include <linux/gfp.h>
 #include <linux/io.h>
+#include <linux/ioport.h>
 #include <linux/mm.h>
 #include <linux/vmalloc.h>
 #include <asm/pgtable.h>
 #include <asm/processor.h>
+#include <asm/set_memory.h>
 
 #include <kvmpv/boundary.h>
 
@@ -52,4 +56,41 @@ void linux_unmap_shared(struct linux_mapping *mapping)
 		vunmap(mapping->base);
 	else
 		memunmap(mapping->base);
+}
+
+int linux_area_create(u32 size, struct linux_area *area)
+{
+	struct page *page;
+	int error;
+
+	area->order = get_order(size);
+	page = alloc_pages(GFP_KERNEL | __GFP_ZERO, area->order);
+	if (!page)
+		return -ENOMEM;
+	area->address = page_address(page);
+	area->physical = page_to_phys(page);
+	if (!cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT))
+		return 0;
+
+	error = set_memory_decrypted((unsigned long)area->address, 1 << area->order);
+	if (error) {
+		linux_area_destroy(area);
+		return error;
+	}
+	/* Zeros as they were encrypted read as noise now. */
+	memset(area->address, 0, PAGE_SIZE << area->order);
+	return 0;
+}
+
+void linux_area_destroy(struct linux_area *area)
+{
+	if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT) &&
+	    set_memory_encrypted((unsigned long)area->address, 1 << area->order))
+		return;
+	free_pages((unsigned long)area->address, area->order);
+}
+
+bool linux_is_kernel_ram(u64 physical)
+{
+	return page_is_ram(physical >> PAGE_SHIFT);
 }
