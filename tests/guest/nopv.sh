@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The kernel registered nothing, but firmware left a slot enabled on CPU 0: that is foreign, and
-# never taken for the kernel's own, not even where CPU 0 is the only one.
+# never taken for the kernel's own, not even where CPU 0 is the only one. The module takes the slots,
+# the guest moves from hpet to our clock by itself, and gets everything back at unload.
 . /tests/lib.sh
 
 firmware_left_a_slot() {
@@ -9,29 +10,54 @@ firmware_left_a_slot() {
 }
 
 only_cpu_0_is_foreign() {
+	contains "$(reason clock)" "foreign on 1 of $(online_cpus) CPUs \(CPU 0 holds $foreign\)"
+}
+
+# With clock=0 nothing is taken: the host still updates the record that firmware registered, and
+# `cpus` shows it.
+foreign_record_is_shown() {
+	load clock=0 || return 1
+	equal clock_on "$(column cpus 1 clock_on)" yes &&
+		within clock_version "$(column cpus 1 clock_version)" 1 4294967295 &&
+		within tsc_to_system_mul "$(column cpus 1 tsc_to_system_mul)" 1 4294967295 &&
+		rmmod kvmpv && undone
+}
+
+# Every CPU's slot holds an address of its own, and the host has written a record there.
+each_cpu_has_a_record() {
 	cpu=1
-	while [ $cpu -lt "$(online_cpus)" ]; do
-		equal "cpu $cpu" "$(msr $cpu 0x4b564d01)" 0x0 || return 1
+	while [ $cpu -le "$(online_cpus)" ]; do
+		equal clock_on "$(column cpus $cpu clock_on)" yes || return 1
+		within clock_version "$(column cpus $cpu clock_version)" 1 4294967295 || return 1
 		cpu=$((cpu + 1))
 	done
-	contains "$(reason clock)" "foreign on 1 of $(online_cpus) CPUs \(CPU 0 holds $(msr 0 0x4b564d01)\)"
+	equal "number of addresses" "$(awk 'NR > 2 { print $5 }' $DEBUG/cpus | sort -u | wc -l)" \
+		"$(online_cpus)"
 }
 
-# The host still updates the record that firmware registered, and `cpus` shows it.
-foreign_record_is_shown() {
-	[ "$(column cpus 1 clock_on)" = yes ] && [ "$(column cpus 1 clock_version)" -gt 0 ] &&
-		[ "$(column cpus 1 tsc_to_system_mul)" -gt 0 ]
+releases_by_rating() {
+	echo 1 > $DEBUG/clock/release || return 1
+	equal current "$(current_clocksource)" "$before"
 }
 
+before=$(current_clocksource)
 remember
+check guest_starts_on_hpet equal current "$before" hpet
 check firmware_left_a_slot firmware_left_a_slot
-check loads load
-check not_shared sh -c ". /tests/lib.sh; [ \"\$(mode clock)\" != shared ]"
-check only_cpu_0_is_foreign only_cpu_0_is_foreign
+foreign=$(msr 0 0x4b564d01)
 check foreign_record_is_shown foreign_record_is_shown
+check loads load
+check owned equal mode "$(mode clock)" owned
+check only_cpu_0_is_foreign only_cpu_0_is_foreign
+check each_cpu_has_a_record each_cpu_has_a_record
+check moves_to_us_by_itself equal current "$(current_clocksource)" kvmpv
+check rating_is_natives equal rating "$(field clock/state rating)" 400
+check rmmod_is_refused_while_current fails_with 'busy|unavailable' rmmod kvmpv
 check steal_is_free contains "$(reason steal)" "free on $(online_cpus) of $(online_cpus) CPUs"
 check eoi_is_free contains "$(reason eoi)" "free on $(online_cpus) of $(online_cpus) CPUs"
 check cpus_equal_msrs cpus_equal_msrs
+check now_rises rises_by_a_second
+check releases_by_rating releases_by_rating
 check unloads rmmod kvmpv
 check everything_is_undone undone
 finish
