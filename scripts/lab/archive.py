@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian's package archive: what it has now, and files out of it. Nothing is installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import LabError, cache, process
+
+
+@dataclass(frozen=True)
+class Package:
+    name: str
+    version: str
+    depends: tuple[str, ...]  # names only, alternatives included
+
+
+class Archive:
+    """The archive as apt sees it.
+
+    The package lists are updated at most once, when they prove too old or absent.
+    """
+
+    def __init__(self) -> None:
+        # Root's apt would read the network as the user _apt, who may not write to our folders.
+        self._options: list[str] = ["-o", "APT::Sandbox::User="] if os.geteuid() == 0 else []
+        self._fresh = False
+
+    def find(self, *names: str, fits: Callable[[Package], bool] = lambda package: True) -> Package:
+        """The first of these packages that exists and fits."""
+        while True:
+            for package in filter(None, map(self._show, names)):
+                if fits(package):
+                    return package
+            if not self._update():
+                raise LabError(
+                    f"apt knows no fitting package {' or '.join(names)}: check the network"
+                )
+
+    def unpack(
+        self, choose: Callable[[], Sequence[Package]], into: Path, what: str
+    ) -> Sequence[Package]:
+        """Download the chosen packages and lay out their files below `into`.
+
+        They are chosen anew when the package lists name files that the archive no longer has.
+        """
+        packages = choose()
+        try:
+            self._download(packages, into, what)
+        except LabError:
+            if not self._update():
+                raise
+            packages = choose()
+            self._download(packages, into, what)
+        for file in sorted((into / "packages").iterdir()):
+            process.run(
+                ["dpkg-deb", "-x", file, into], f"{what}: unpacking {file.name.split('_')[0]}"
+            )
+        shutil.rmtree(into / "packages")
+        return packages
+
+    def _show(self, name: str) -> Package | None:
+        text = process.output(["apt-cache", *self._options, "show", "--no-all-versions", name])
+        if not text:
+            return None
+        fields = dict(re.findall(r"^([\w-]+): (.*)$", text, re.MULTILINE))
+        depends = re.findall(r"(?:^|[,|]) *([a-z0-9][^ ,|:]*)", fields.get("Depends", ""))
+        return Package(name, fields["Version"], tuple(depends))
+
+    def _download(self, packages: Sequence[Package], into: Path, what: str) -> None:
+        store = into / "packages"
+        shutil.rmtree(store, ignore_errors=True)
+        store.mkdir()
+        process.run(
+            ["apt-get", *self._options, "-qq", "-o", "APT::Status-Fd=1", "download"]
+            + [f"{package.name}={package.version}" for package in packages],
+            f"{what}: downloading {len(packages)} packages",
+            cwd=store,
+            detail=_percent,
+            machine_readable=True,
+        )
+
+    def _update(self) -> bool:
+        """Update the package lists, as root the machine's own. False if that was done before."""
+        if self._fresh:
+            return False
+        self._fresh = True
+        if os.geteuid() != 0:
+            self._options = _private_state()
+        print("the package lists are too old or absent", file=sys.stderr)
+        with cache.locked("apt"):
+            process.run(["apt-get", *self._options, "-q", "update"], "updating the package lists")
+        return True
+
+
+def _private_state() -> list[str]:
+    state = cache.folder() / "apt"
+    for part in ("lists/partial", "cache/archives/partial"):
+        (state / part).mkdir(parents=True, exist_ok=True)
+    return ["-o", f"Dir::State={state}", "-o", f"Dir::Cache={state}/cache"]
+
+
+def _percent(line: str) -> str | None:
+    """Apt's machine-readable progress: dlstatus:FILE:PERCENT:TEXT."""
+    if not line.startswith("dlstatus:"):
+        return None
+    return f"{float(line.split(':')[2]):.0f}%"
