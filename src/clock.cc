@@ -88,6 +88,8 @@ Result<void> Clock::create(Survey& found, int requested_rating) {
     rating_ = requested_rating ? requested_rating : automatic;
     clock_read::setup.stable_offered = stable_offered_;
     clock_read::setup.fallback_page = no_page();
+    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
+        set_page(static_cast<u32>(cpu), no_page());
     if (!owned()) return {};
     return Result<void>::from_errno(linux_area_create(area_size(), &area_));
 }

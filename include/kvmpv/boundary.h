@@ -33,7 +33,10 @@ enum { KVMPV_NUM_REGISTRATIONS = 3 };
  * reach it through x86.hh; other CPUs' copies come from linux_cpu().
  */
 struct kvmpv_cpu {
-	/* This CPU's struct pvclock_vcpu_time_info; never null, see kvmpv_no_clock_page. */
+	/*
+	 * This CPU's struct pvclock_vcpu_time_info. Set on every possible CPU, to kvmpv_no_clock_page
+	 * if to nothing better, before the first reader can come.
+	 */
 	const void *clock_page;
 	/* Indexed by ClockCounter. Written by their own CPU only, lost updates by NMI accepted. */
 	u64 clock_count[KVMPV_NUM_CLOCK_COUNTERS];

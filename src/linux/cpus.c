@@ -10,10 +10,11 @@
 
 const u8 kvmpv_no_clock_page[32] __aligned(8);
 
-/* Set for every possible CPU: the read path must never meet a null pointer. */
-DEFINE_PER_CPU(struct kvmpv_cpu, kvmpv_cpu) = {
-	.clock_page = kvmpv_no_clock_page,
-};
+/*
+ * Not initialised here: the module loader does not relocate per-CPU data (kernel/module/main.c takes
+ * SHF_ALLOC from the section first), so a pointer in it would silently be null.
+ */
+DEFINE_PER_CPU(struct kvmpv_cpu, kvmpv_cpu);
 
 void linux_cpus_lock(void)
 {
