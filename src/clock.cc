@@ -76,8 +76,7 @@ const PvclockVcpuTimeInfo* Clock::page_of(u32 cpu) const {
 u64 Clock::physical_of(u32 cpu) const { return area_.physical + record_offset(cpu); }
 
 void Clock::set_page(u32 cpu, const PvclockVcpuTimeInfo* page) {
-    __atomic_store_n(&linux_cpu(cpu)->clock_page, static_cast<const void*>(page),
-                     __ATOMIC_RELEASE);
+    __atomic_store_n(&linux_cpu(cpu)->clock_page, static_cast<const void*>(page), __ATOMIC_RELEASE);
 }
 
 Result<void> Clock::create(Survey& found, int requested_rating) {
@@ -168,7 +167,8 @@ Result<void> Clock::online_cpu(u32 cpu) {
 
 void Clock::down_cpu(u32 cpu) {
     // Readers first: between the two steps nobody looks at a record that is no longer written.
-    if (clock_read::setup.fallback_page == page_of(cpu)) choose_fallback_page(static_cast<s32>(cpu));
+    if (clock_read::setup.fallback_page == page_of(cpu))
+        choose_fallback_page(static_cast<s32>(cpu));
     if (!owned()) return;
     set_page(cpu, no_page());
     linux_native_clock_publish(cpu, nullptr);

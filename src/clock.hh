@@ -13,13 +13,13 @@ namespace kvmpv {
 
 class Clock {
 public:
-    // For mode kShared or kOwned. Allocates the records of owned mode; changes nothing in the kernel.
-    // `requested_rating`: 1 to 499, or 0 for automatic.
+    // For mode kShared or kOwned. Allocates the records of owned mode; changes nothing in the
+    // kernel. `requested_rating`: 1 to 499, or 0 for automatic.
     Result<void> create(Survey& found, int requested_rating);
     void destroy();
 
-    // Gives every CPU its record, chooses the read path and registers the clocksource. Nothing stays
-    // behind on error.
+    // Gives every CPU its record, chooses the read path and registers the clocksource. Nothing
+    // stays behind on error.
     Result<void> enable();
 
     // Waits until the kernel can do without the clocksource, then takes everything back.
@@ -31,8 +31,8 @@ public:
     void down_cpu(u32 cpu);
     void dead_cpu(u32 cpu);
 
-    // The slot of the last CPU that is up around suspend, every CPU's before a restart: nothing that
-    // runs in between or afterwards may find its memory written by the host.
+    // The slot of the last CPU that is up around suspend, every CPU's before a restart: nothing
+    // that runs in between or afterwards may find its memory written by the host.
     void suspend(u32 cpu);
     void resume(u32 cpu);
     void restart();

@@ -31,8 +31,7 @@ struct LiveMachine {
     [[gnu::always_inline]] static void barrier() { x86::barrier(); }
 
     [[gnu::always_inline]] static const PvclockVcpuTimeInfo* this_cpu_page() {
-        return static_cast<const PvclockVcpuTimeInfo*>(
-            x86::this_cpu_load<&kvmpv_cpu.clock_page>());
+        return static_cast<const PvclockVcpuTimeInfo*>(x86::this_cpu_load<&kvmpv_cpu.clock_page>());
     }
     static const PvclockVcpuTimeInfo* fallback_page() { return setup.fallback_page; }
     static bool stable_offered() { return setup.stable_offered; }

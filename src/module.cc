@@ -60,7 +60,8 @@ void stop_clock() {
 
 Result<void> start(const kvmpv_parameters& parameters) {
     if (const Result<void> checked = check(parameters); !checked.ok()) return checked;
-    if (const Result<void> taken = survey.take(parameters.clock == 1, parameters.legacy == 1); !taken.ok()) {
+    if (const Result<void> taken = survey.take(parameters.clock == 1, parameters.legacy == 1);
+        !taken.ok()) {
         linux_log_err(
             "this is no KVM guest: no CPUID leaf between 0x40000000 and 0x4000ff00 says "
             "KVMKVMKVM; nothing was changed");

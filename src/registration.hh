@@ -6,7 +6,8 @@
 //     static constexpr u32 kIndex                      its place in kvmpv_cpu::foreign_msr
 //     static constexpr u64 kAddressMask                the address bits of the MSR
 //     static std::optional<Msr> msr(const KvmCpuid&)   the slot, or nothing if it is not offered
-//     static Use use(u32 cpu, u64 msr_value)           does the running kernel use what it points at
+//     static Use use(u32 cpu, u64 msr_value)           does the running kernel use what it points
+//     at
 // and a Kernel, the live one or a scripted one:
 //     static int next_online_cpu(int cpu)              -1 starts and ends
 //     static Result<u64> rdmsr(u32 cpu, Msr msr)
@@ -52,15 +53,16 @@ struct LiveKernel {
 template <class Layout, class Kernel = LiveKernel>
 class Registration {
 public:
-    // Reads the slot of every online CPU and decides what may be done with it. No CPU may come or go
-    // meanwhile (linux_cpus_lock). Nothing is read where CPUID does not offer the feature: the MSR
-    // would fault. `wanted`: no parameter disables it.
+    // Reads the slot of every online CPU and decides what may be done with it. No CPU may come or
+    // go meanwhile (linux_cpus_lock). Nothing is read where CPUID does not offer the feature: the
+    // MSR would fault. `wanted`: no parameter disables it.
     void find(const KvmCpuid& kvm, bool wanted) {
         survey_ = {};
         const std::optional<Msr> msr = Layout::msr(kvm);
         if (msr) {
             msr_ = *msr;
-            for (int cpu = Kernel::next_online_cpu(-1); cpu >= 0; cpu = Kernel::next_online_cpu(cpu))
+            for (int cpu = Kernel::next_online_cpu(-1); cpu >= 0;
+                 cpu = Kernel::next_online_cpu(cpu))
                 look(static_cast<u32>(cpu));
         }
         decision_ = decide(msr.has_value(), wanted, survey_);

@@ -104,7 +104,8 @@ void write_clocksource(Out& out) {
         .cell(clock.guarded() ? "guarded" : "stable")
         .cell(clock.uses_lfence() ? "lfence" : "rdtscp");
     if (!clock.current()) return;
-    (out << "While kvmpv is the current clocksource, rmmod answers EBUSY. To release it:").end_line();
+    (out << "While kvmpv is the current clocksource, rmmod answers EBUSY. To release it:")
+        .end_line();
     (out << "  echo 1 > /sys/kernel/debug/kvmpv/clock/release").end_line();
     (out << "or, where current_clocksource was set to kvmpv by hand, write another name to it:")
         .end_line();
@@ -141,7 +142,8 @@ void write_bits(const Name (&names)[kNumNames], u32 offered, u32 named, Row&& ro
 }
 
 void show_features(void* seq) {
-    static constexpr Column kColumns[] = {{"register", 8}, {"bit", 3}, {"offered", 7}, {"name", 34}};
+    static constexpr Column kColumns[] = {
+        {"register", 8}, {"bit", 3}, {"offered", 7}, {"name", 34}};
     Out out = begin(seq);
     Table table(out, kColumns);
     const auto row = [&](const char* reg) {
@@ -187,10 +189,10 @@ private:
 };
 
 constexpr Msr kShownMsrs[] = {
-    Msr::KVM_WALL_CLOCK,     Msr::KVM_SYSTEM_TIME,  Msr::KVM_WALL_CLOCK_NEW,
-    Msr::KVM_SYSTEM_TIME_NEW, Msr::KVM_ASYNC_PF_EN, Msr::KVM_STEAL_TIME,
-    Msr::KVM_EOI_EN,         Msr::KVM_POLL_CONTROL, Msr::KVM_ASYNC_PF_INT,
-    Msr::KVM_ASYNC_PF_ACK,   Msr::KVM_MIGRATION_CONTROL};
+    Msr::KVM_WALL_CLOCK,      Msr::KVM_SYSTEM_TIME,      Msr::KVM_WALL_CLOCK_NEW,
+    Msr::KVM_SYSTEM_TIME_NEW, Msr::KVM_ASYNC_PF_EN,      Msr::KVM_STEAL_TIME,
+    Msr::KVM_EOI_EN,          Msr::KVM_POLL_CONTROL,     Msr::KVM_ASYNC_PF_INT,
+    Msr::KVM_ASYNC_PF_ACK,    Msr::KVM_MIGRATION_CONTROL};
 constexpr u32 kNumShownMsrs = sizeof(kShownMsrs) / sizeof(kShownMsrs[0]);
 
 constexpr u32 shown_at(Msr msr) {
@@ -321,7 +323,8 @@ using MsrValues = std::array<Result<u64>, kNumShownMsrs>;
 void write_cpu(CpuTable& table, u32 cpu) {
     MsrValues values = [&]<std::size_t... kAt>(std::index_sequence<kAt...>) {
         return MsrValues{LiveKernel::rdmsr(cpu, kShownMsrs[kAt])...};
-    }(std::make_index_sequence<kNumShownMsrs>{});
+    }
+    (std::make_index_sequence<kNumShownMsrs>{});
 
     table.cell(cpu);
     for (const Result<u64>& value : values) {
@@ -331,8 +334,8 @@ void write_cpu(CpuTable& table, u32 cpu) {
             table.cell("unreadable");
     }
     const Result<u64>& system_time_new = values[shown_at(Msr::KVM_SYSTEM_TIME_NEW)];
-    clock_cells(table, system_time_new.ok() ? system_time_new
-                                            : values[shown_at(Msr::KVM_SYSTEM_TIME)]);
+    clock_cells(table,
+                system_time_new.ok() ? system_time_new : values[shown_at(Msr::KVM_SYSTEM_TIME)]);
     steal_cells(table, values[shown_at(Msr::KVM_STEAL_TIME)]);
     eoi_cells(table, values[shown_at(Msr::KVM_EOI_EN)]);
     slot_cells(table, values[shown_at(Msr::KVM_ASYNC_PF_EN)], kAsyncPfAddressMask);

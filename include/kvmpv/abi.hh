@@ -99,7 +99,8 @@ static_assert(offsetof(PvclockVcpuTimeInfo, tsc_to_system_mul) == 24);
 static_assert(offsetof(PvclockVcpuTimeInfo, tsc_shift) == 28);
 static_assert(offsetof(PvclockVcpuTimeInfo, flags) == 29);
 
-// PvclockVcpuTimeInfo::flags. Bit 0 counts only where KVM_FEATURE_CLOCKSOURCE_STABLE_BIT is offered.
+// PvclockVcpuTimeInfo::flags. Bit 0 counts only where KVM_FEATURE_CLOCKSOURCE_STABLE_BIT is
+// offered.
 inline constexpr u8 kPvclockTscStable = 1 << 0;
 inline constexpr u8 kPvclockGuestStopped = 1 << 1;
 

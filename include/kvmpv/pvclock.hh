@@ -27,11 +27,11 @@ inline constexpr unsigned kMaxTscShift = 31;
 
 // What went wrong in a read and was answered without believing it.
 enum class ClockCounter : u8 {
-    kTorn,         // no consistent look within kVersionReadAttempts
-    kBadShift,     // |tsc_shift| > kMaxTscShift
-    kNotReady,     // version 0: the host has never written this record
-    kTscBehind,    // tsc_timestamp is ahead of this CPU's TSC
-    kHeldBack,     // a value below an earlier one, held at the earlier one
+    kTorn,       // no consistent look within kVersionReadAttempts
+    kBadShift,   // |tsc_shift| > kMaxTscShift
+    kNotReady,   // version 0: the host has never written this record
+    kTscBehind,  // tsc_timestamp is ahead of this CPU's TSC
+    kHeldBack,   // a value below an earlier one, held at the earlier one
     kNumCounters,
 };
 inline constexpr unsigned kNumClockCounters = static_cast<unsigned>(ClockCounter::kNumCounters);
@@ -49,7 +49,8 @@ constexpr u64 scale_tsc_delta(u64 tsc_delta, u32 tsc_to_system_mul, s8 tsc_shift
 }
 
 constexpr bool tsc_shift_is_sane(s8 tsc_shift) {
-    return tsc_shift >= -static_cast<int>(kMaxTscShift) && tsc_shift <= static_cast<int>(kMaxTscShift);
+    return tsc_shift >= -static_cast<int>(kMaxTscShift) &&
+           tsc_shift <= static_cast<int>(kMaxTscShift);
 }
 
 // ---- The fast path ------------------------------------------------------------------------
@@ -70,7 +71,7 @@ constexpr bool tsc_shift_is_sane(s8 tsc_shift) {
 template <class Machine>
 [[nodiscard, gnu::always_inline]] inline bool read_stable(Machine& machine, u64& now_ns) {
     for (unsigned attempt = 0; attempt < kVersionReadAttempts; ++attempt) {
-        const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();   // (1)
+        const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();  // (1)
         const u32 version = version_begin(machine, page.version);    // (2)
         const u64 tsc = machine.ordered_tsc();                       // (3)
         const u64 tsc_timestamp = machine.load(page.tsc_timestamp);
@@ -79,7 +80,7 @@ template <class Machine>
         const s8 tsc_shift = machine.load(page.tsc_shift);
         const u8 flags = machine.load(page.flags);
         machine.barrier();
-        if (machine.this_cpu_page() != &page) [[unlikely]]           // (4)
+        if (machine.this_cpu_page() != &page) [[unlikely]]  // (4)
             continue;
         if (!version_unchanged(machine, page.version, version)) [[unlikely]]  // (5)
             continue;
@@ -166,7 +167,8 @@ std::optional<u64> read_page(Machine& machine, const PvclockVcpuTimeInfo& page) 
     return now_ns < elapsed_ns ? std::numeric_limits<u64>::max() : now_ns;
 }
 
-// The host has never written this record: it is not registered yet, or a CPU has no page of its own.
+// The host has never written this record: it is not registered yet, or a CPU has no page of its
+// own.
 template <class Machine>
 bool page_is_ready(Machine& machine, const PvclockVcpuTimeInfo& page) {
     return machine.load(page.version) != 0;
