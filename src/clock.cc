@@ -32,23 +32,20 @@ int rating_instead_of_native() {
                                                                 : kNativeRating;
 }
 
-// The records of owned mode, by CPU number. Each on a cache line of its own, in the layout of the
-// kernel's struct pvclock_vsyscall_time_info, so that its hv_clock_per_cpu can name them. CPU 0's
-// stands alone on the first page: that page alone is what user space may be given to read. Whole
+// The records of owned mode: each on a cache line of its own, in the layout of the kernel's struct
+// pvclock_vsyscall_time_info, so that its hv_clock_per_cpu can name them. CPU 0's stands alone at
+// the start of a page of its own, because that page is what user space may be given to read. Whole
 // pages, because guest memory is decrypted by the page.
-constexpr u32 kPageSize = 4096;
 constexpr u32 kRecordStride = 64;
 static_assert(sizeof(PvclockVcpuTimeInfo) <= kRecordStride);
 
-constexpr u32 record_offset(u32 cpu) {
-    return cpu == 0 ? 0 : kPageSize + (cpu - 1) * kRecordStride;
-}
+constexpr u32 record_offset(u32 cpu) { return cpu == 0 ? 0 : (cpu - 1) * kRecordStride; }
 
-u32 area_size() {
+u32 last_possible_cpu() {
     int last_cpu = 0;
     for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
         last_cpu = cpu;
-    return record_offset(static_cast<u32>(last_cpu)) + kRecordStride;
+    return static_cast<u32>(last_cpu);
 }
 
 const PvclockVcpuTimeInfo* no_page() {
@@ -65,37 +62,57 @@ void log_slot_error(const char* what, u32 cpu, Error error) {
 }  // namespace
 
 const PvclockVcpuTimeInfo* Clock::page_of(u32 cpu) const {
-    if (owned())
-        return reinterpret_cast<const PvclockVcpuTimeInfo*>(static_cast<const u8*>(area_.address) +
+    if (owned()) {
+        const linux_area& area = cpu == 0 ? cpu0_area_ : other_area_;
+        return reinterpret_cast<const PvclockVcpuTimeInfo*>(static_cast<const u8*>(area.address) +
                                                             record_offset(cpu));
+    }
     u64 physical;
     const void* page = linux_native_clock_page(cpu, &physical);
     return page ? static_cast<const PvclockVcpuTimeInfo*>(page) : no_page();
 }
 
-u64 Clock::physical_of(u32 cpu) const { return area_.physical + record_offset(cpu); }
+u64 Clock::physical_of(u32 cpu) const {
+    return (cpu == 0 ? cpu0_area_ : other_area_).physical + record_offset(cpu);
+}
 
 void Clock::set_page(u32 cpu, const PvclockVcpuTimeInfo* page) {
     __atomic_store_n(&linux_cpu(cpu)->clock_page, static_cast<const void*>(page), __ATOMIC_RELEASE);
 }
 
-Result<void> Clock::create(Survey& found, int requested_rating) {
+Result<void> Clock::create(Survey& found, const kvmpv_parameters& parameters) {
     slots_ = &found.clock;
     stable_offered_ = found.kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
     uses_lfence_ = linux_lfence_orders_rdtsc();
     const int automatic = owned() ? rating_instead_of_native() : rating_beside_native();
-    rating_ = requested_rating ? requested_rating : automatic;
+    rating_ = parameters.clock_rating ? parameters.clock_rating : automatic;
+    vdso_parameter_ = parameters.vdso;
     clock_read::setup.stable_offered = stable_offered_;
     clock_read::setup.fallback_page = no_page();
     for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
         set_page(static_cast<u32>(cpu), no_page());
-    if (!owned()) return {};
-    return Result<void>::from_errno(linux_area_create(area_size(), &area_));
+    return owned() ? create_records() : Result<void>();
+}
+
+Result<void> Clock::create_records() {
+    // An earlier load of ours may have left CPU 0's page behind for the processes that mapped it.
+    if (const void* left_behind = linux_vdso_page()) {
+        linux_area_adopt(left_behind, &cpu0_area_);
+        cpu0_area_is_kept_ = true;
+    } else if (const int error = linux_area_create(kRecordStride, &cpu0_area_)) {
+        return Error(error);
+    }
+    const u32 others = last_possible_cpu();
+    if (others == 0) return {};
+    return Result<void>::from_errno(linux_area_create(others * kRecordStride, &other_area_));
 }
 
 void Clock::destroy() {
-    if (area_.address && !area_is_lost_) linux_area_destroy(&area_);
-    area_ = {};
+    if (all_areas_are_kept_) return;
+    if (cpu0_area_.address && !cpu0_area_is_kept_) linux_area_destroy(&cpu0_area_);
+    if (other_area_.address) linux_area_destroy(&other_area_);
+    cpu0_area_ = {};
+    other_area_ = {};
 }
 
 void Clock::choose_path() {
@@ -105,6 +122,22 @@ void Clock::choose_path() {
         read_ = uses_lfence_ ? kvmpv_clock_read_guarded_lfence : kvmpv_clock_read_guarded_rdtscp;
     else
         read_ = uses_lfence_ ? kvmpv_clock_read_stable_lfence : kvmpv_clock_read_stable_rdtscp;
+}
+
+// The kernel's own conditions first: the mode may be shown only when the page is named and may be
+// mapped, or every process that reads the time dies of SIGBUS.
+Vdso Clock::enable_vdso() {
+    if (vdso_parameter_ == 0) return Vdso::kParameter;
+    if (owned() && vdso_parameter_ != 1) return Vdso::kOwnedMode;
+    if (guarded_) return Vdso::kNotStable;
+    if (owned()) {
+        if (linux_vdso_publish_page(cpu0_area_.address)) return Vdso::kNoPage;
+        cpu0_area_is_kept_ = true;
+    } else if (linux_vdso_page() != page_of(0)) {
+        return Vdso::kNoPage;
+    }
+    if (linux_vdso_allow_mapping()) return Vdso::kNoMappingBit;
+    return Vdso::kOn;
 }
 
 Result<void> Clock::enable() {
@@ -117,7 +150,9 @@ Result<void> Clock::enable() {
     choose_path();
     Result<void> done = Result<void>::from_errno(linux_restart_notify_enable());
     if (done.ok()) {
-        done = Result<void>::from_errno(linux_clocksource_register(read_, rating_));
+        vdso_ = enable_vdso();
+        done = Result<void>::from_errno(
+            linux_clocksource_register(read_, rating_, vdso_ == Vdso::kOn));
         if (!done.ok()) linux_restart_notify_disable();
     }
     if (!done.ok()) {
@@ -180,7 +215,7 @@ void Clock::down_cpu(u32 cpu) {
 void Clock::put_back(u32 cpu) {
     const Result<void> gone = slots_->put_back(cpu);
     if (gone.ok()) return;
-    area_is_lost_ = true;
+    all_areas_are_kept_ = true;
     log_slot_error("the slot could not be given up, its memory stays", cpu, gone.error());
 }
 

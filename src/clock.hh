@@ -11,11 +11,21 @@
 
 namespace kvmpv {
 
+// Whether user space reads the clock without a system call, and if not, why.
+enum class Vdso : u8 {
+    kOn,
+    kParameter,     // vdso=0
+    kOwnedMode,     // vdso=1 was not given
+    kNotStable,     // user space reads CPU 0's record on every CPU: all have to agree
+    kNoPage,        // the kernel has no page to map, or its pointer to it cannot be found
+    kNoMappingBit,  // the kernel's word for modes in use cannot be found
+};
+
 class Clock {
 public:
     // For mode kShared or kOwned. Allocates the records of owned mode; changes nothing in the
-    // kernel. `requested_rating`: 1 to 499, or 0 for automatic.
-    Result<void> create(Survey& found, int requested_rating);
+    // kernel.
+    Result<void> create(Survey& found, const kvmpv_parameters& parameters);
     void destroy();
 
     // Gives every CPU its record, chooses the read path and registers the clocksource. Nothing
@@ -41,12 +51,14 @@ public:
     // -EBUSY if the kernel stays with kvmpv because the user named it, -EINVAL with no clocksource.
     Result<void> release(bool released);
 
+    bool owned() const { return slots_->decision().mode == Mode::kOwned; }
     bool enabled() const { return enabled_; }
     bool current() const { return enabled_ && linux_clocksource_is_current(); }
     bool released() const { return released_; }
     int rating() const { return released_ ? kReleasedRating : rating_; }
     bool guarded() const { return guarded_; }
     bool uses_lfence() const { return uses_lfence_; }
+    Vdso vdso() const { return vdso_; }
 
     // The time that the clocksource would return now, in nanoseconds. Only while enabled.
     u64 now_ns() const { return read_(nullptr); }
@@ -55,19 +67,25 @@ private:
     // The kernel's documentation of struct clocksource: "1-99: Unfit for real use".
     static constexpr int kReleasedRating = 1;
 
-    bool owned() const { return slots_->decision().mode == Mode::kOwned; }
     const PvclockVcpuTimeInfo* page_of(u32 cpu) const;
     u64 physical_of(u32 cpu) const;
     void set_page(u32 cpu, const PvclockVcpuTimeInfo* page);
     void put_back(u32 cpu);
     void choose_fallback_page(s32 except_cpu);
     void choose_path();
+    Result<void> create_records();
+    Vdso enable_vdso();
 
     Registration<ClockLayout>* slots_ = nullptr;
-    linux_area area_{};
-    bool area_is_lost_ = false;
+    linux_area cpu0_area_{};   // CPU 0's record, alone on its page
+    linux_area other_area_{};  // the others'
+    // Somebody may still read, or write to, CPU 0's record, or all: they are never given back.
+    bool cpu0_area_is_kept_ = false;
+    bool all_areas_are_kept_ = false;
     kvmpv_clock_read_fn read_ = nullptr;
     int rating_ = 0;
+    int vdso_parameter_ = 0;
+    Vdso vdso_ = Vdso::kParameter;
     bool stable_offered_ = false;
     bool guarded_ = false;
     bool uses_lfence_ = false;

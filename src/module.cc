@@ -19,6 +19,10 @@ Result<void> check(const kvmpv_parameters& parameters) {
         linux_log_err("parameter clock is out of range: 0 or 1");
         return Error(-kEinval);
     }
+    if (parameters.vdso < -1 || parameters.vdso > 1) {
+        linux_log_err("parameter vdso is out of range: -1, 0 or 1");
+        return Error(-kEinval);
+    }
     if (parameters.legacy != 0 && parameters.legacy != 1) {
         linux_log_err("parameter legacy is out of range: 0 or 1");
         return Error(-kEinval);
@@ -39,9 +43,9 @@ void log_loaded() {
 }
 
 // A clock that cannot be started is no reason to refuse the rest: `status` and the log say why.
-void start_clock(int requested_rating) {
+void start_clock(const kvmpv_parameters& parameters) {
     if (survey.clock.decision().mode == Mode::kOff) return;
-    Result<void> started = clock.create(survey, requested_rating);
+    Result<void> started = clock.create(survey, parameters);
     if (started.ok()) started = clock.enable();
     if (started.ok()) return;
     clock.destroy();
@@ -67,7 +71,7 @@ Result<void> start(const kvmpv_parameters& parameters) {
             "KVMKVMKVM; nothing was changed");
         return taken;
     }
-    start_clock(parameters.clock_rating);
+    start_clock(parameters);
     // Last: a reader of debugfs sees everything in place.
     if (const int error = linux_debugfs_create(); error) {
         linux_log_err("the debugfs directory kvmpv could not be created");

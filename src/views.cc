@@ -91,6 +91,19 @@ const char* other_clocksource() {
     return survey.clock.decision().mode == Mode::kShared ? "kvm-clock" : "hpet";
 }
 
+const char* vdso_text(Vdso vdso) {
+    switch (vdso) {
+        case Vdso::kOn: return "user space reads the clock without a system call";
+        case Vdso::kParameter: return "by system call: disabled by the parameter vdso";
+        case Vdso::kOwnedMode:
+            return "by system call: in owned mode only with the parameter vdso=1";
+        case Vdso::kNotStable: return "by system call: the host does not promise a stable clock";
+        case Vdso::kNoPage: return "by system call: the kernel has no page to map for user space";
+        case Vdso::kNoMappingBit: return "by system call: kernel symbol vclocks_used not found";
+    }
+    return "";
+}
+
 void write_clocksource(Out& out) {
     static constexpr Column kColumns[] = {{"clocksource", 11}, {"rating", 6}, {"current", 7},
                                           {"released", 8},     {"path", 7},   {"tsc_read", 8}};
@@ -103,6 +116,10 @@ void write_clocksource(Out& out) {
         .cell(yes_no(clock.released()))
         .cell(clock.guarded() ? "guarded" : "stable")
         .cell(clock.uses_lfence() ? "lfence" : "rdtscp");
+    (out << "vdso: " << vdso_text(clock.vdso())).end_line();
+    if (clock.owned() && clock.vdso() == Vdso::kOn)
+        (out << "The page that user space reads is never freed; the next load uses it again.")
+            .end_line();
     if (!clock.current()) return;
     (out << "While kvmpv is the current clocksource, rmmod answers EBUSY. To release it:")
         .end_line();
@@ -381,6 +398,7 @@ void show_clock_state(void* seq) {
     table.cell("rating").cell(Signed{clock.rating()});
     table.cell("path").cell(clock.guarded() ? "guarded" : "stable");
     table.cell("tsc_read").cell(clock.uses_lfence() ? "lfence" : "rdtscp");
+    table.cell("vdso").cell(yes_no(clock.vdso() == Vdso::kOn));
     table.cell("now_ns").cell(clock.now_ns());
     table.cell("guard_last_ns").cell(clock_read::guard.last_ns());
     table.cell("torn_reads").cell(clock_count(ClockCounter::kTorn));

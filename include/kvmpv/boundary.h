@@ -148,8 +148,11 @@ typedef u64 (*kvmpv_clock_read_fn)(struct clocksource *cs);
 /* X86_FEATURE_LFENCE_RDTSC: lfence orders rdtsc on this CPU; where it does not, rdtscp is used. */
 bool linux_lfence_orders_rdtsc(void);
 
-/* Registers "kvmpv", in nanoseconds. Once until unregistered. */
-int linux_clocksource_register(kvmpv_clock_read_fn read, int rating);
+/*
+ * Registers "kvmpv", in nanoseconds. Once until unregistered. @vdso: user space may read CPU 0's
+ * record by itself; only after linux_vdso_page() names it and linux_vdso_allow_mapping() was 0.
+ */
+int linux_clocksource_register(kvmpv_clock_read_fn read, int rating, bool vdso);
 
 /* Changes the rating and lets the kernel choose again; done when it returns. */
 void linux_clocksource_set_rating(int rating);
@@ -166,6 +169,20 @@ void kvmpv_clock_resume(u32 cpu);
 
 /* 0, or -EBUSY while the kernel cannot do without it. */
 int linux_clocksource_unregister(void);
+
+/* ---- The vDSO (src/linux/vdso.c) ------------------------------------------------------------- */
+
+/* CPU 0's record as the kernel would map it into processes, or null. */
+const void *linux_vdso_page(void);
+
+/*
+ * Makes it @page, which must stay for ever: processes that mapped it keep it. -ENOENT if the kernel's
+ * pointer cannot be found.
+ */
+int linux_vdso_publish_page(const void *page);
+
+/* From now on the kernel maps that page when a process asks. Cannot be taken back. 0 or -ENOENT. */
+int linux_vdso_allow_mapping(void);
 
 /* ---- Shared areas (src/linux/pages.c) -------------------------------------------------------- */
 
@@ -193,6 +210,8 @@ struct linux_area {
 };
 
 int linux_area_create(u32 size, struct linux_area *area);
+/* The page at @address, created as above by an earlier load of this module. */
+void linux_area_adopt(const void *address, struct linux_area *area);
 /* No slot may hold an address inside any more. Memory that cannot be encrypted again is not freed. */
 void linux_area_destroy(struct linux_area *area);
 
@@ -233,6 +252,7 @@ void linux_msleep(u32 ms);
 struct kvmpv_parameters {
 	int clock; /* 0: no clocksource */
 	int clock_rating; /* 0: automatic; else 1 to 499 */
+	int vdso; /* -1: in shared mode only; 0: never; 1: in owned mode too */
 	int legacy; /* 1: use the deprecated clock MSRs where they are offered */
 };
 

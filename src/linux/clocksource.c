@@ -43,7 +43,6 @@ static struct clocksource clocksource = {
 	.name = "kvmpv",
 	.mask = CLOCKSOURCE_MASK(64),
 	.flags = CLOCK_SOURCE_IS_CONTINUOUS,
-	.vdso_clock_mode = VDSO_CLOCKMODE_NONE,
 	.enable = enable,
 	.disable = disable,
 	.suspend = suspend,
@@ -51,8 +50,9 @@ static struct clocksource clocksource = {
 	.owner = THIS_MODULE,
 };
 
-int linux_clocksource_register(kvmpv_clock_read_fn read, int rating)
+int linux_clocksource_register(kvmpv_clock_read_fn read, int rating, bool vdso)
 {
+	clocksource.vdso_clock_mode = vdso ? VDSO_CLOCKMODE_PVCLOCK : VDSO_CLOCKMODE_NONE;
 	clocksource.read = read;
 	clocksource.rating = rating;
 	return clocksource_register_hz(&clocksource, NSEC_PER_SEC);

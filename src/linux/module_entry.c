@@ -16,6 +16,12 @@ MODULE_PARM_DESC(clock_rating,
 		 "rating of the clocksource, 1 to 499; 0: one below native kvm-clock, or native's own "
 		 "where the kernel has none (default)");
 
+static int vdso = -1;
+module_param(vdso, int, 0444);
+MODULE_PARM_DESC(vdso,
+		 "-1: user space reads the clock without a system call where the kernel has kvmclock (default); "
+		 "1: also where it has none, at the price of a page that is never freed; 0: never");
+
 static int legacy;
 module_param(legacy, int, 0444);
 MODULE_PARM_DESC(legacy,
@@ -27,6 +33,7 @@ static int __init kvmpv_init(void)
 	const struct kvmpv_parameters parameters = {
 		.clock = clock,
 		.clock_rating = clock_rating,
+		.vdso = vdso,
 		.legacy = legacy,
 	};
 

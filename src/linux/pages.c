@@ -82,6 +82,13 @@ int linux_area_create(u32 size, struct linux_area *area)
 	return 0;
 }
 
+void linux_area_adopt(const void *address, struct linux_area *area)
+{
+	area->order = 0;
+	area->address = (void *)address;
+	area->physical = virt_to_phys((void *)address);
+}
+
 void linux_area_destroy(struct linux_area *area)
 {
 	if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT) &&
