@@ -21,7 +21,7 @@ extern "C" {
 
 #define KVMPV_VERSION "0.1.0"
 
-/* ---- Per-CPU state -------------------------------------------------------------------------- */
+/* ---- Per-CPU state ---- */
 
 enum { KVMPV_NUM_CLOCK_COUNTERS = 5 };
 
@@ -34,8 +34,8 @@ enum { KVMPV_NUM_REGISTRATIONS = 3 };
  */
 struct kvmpv_cpu {
 	/*
-	 * This CPU's struct pvclock_vcpu_time_info. Set on every possible CPU, to kvmpv_no_clock_page
-	 * if to nothing better, before the first reader can come.
+	 * This CPU's struct pvclock_vcpu_time_info. Set on every possible CPU before the first
+	 * reader can come, to kvmpv_no_clock_page if to nothing better.
 	 */
 	const void *clock_page;
 	/* Indexed by ClockCounter. Written by their own CPU only, lost updates by NMI accepted. */
@@ -53,7 +53,7 @@ extern struct kvmpv_cpu kvmpv_cpu;
 /* A page of zeros in the shape of a clock record: what a CPU without a record points at. */
 extern const u8 kvmpv_no_clock_page[32];
 
-/* ---- CPUs (src/linux/cpus.c, hotplug.c) ----------------------------------------------------- */
+/* ---- CPUs (src/linux/cpus.c, hotplug.c) ---- */
 
 /* Between these two no CPU comes or goes. */
 void linux_cpus_lock(void);
@@ -92,7 +92,7 @@ int linux_restart_notify_enable(void);
 void linux_restart_notify_disable(void);
 void kvmpv_restart(void);
 
-/* ---- MSRs (src/linux/msr.c) ----------------------------------------------------------------- */
+/* ---- MSRs (src/linux/msr.c) ---- */
 
 /* Reads @msr on @cpu, which must be online. -EIO if the read faults there. */
 int linux_rdmsr_on_cpu(u32 cpu, u32 msr, u64 *value);
@@ -101,7 +101,7 @@ int linux_rdmsr_on_cpu(u32 cpu, u32 msr, u64 *value);
 int linux_rdmsr_here(u32 msr, u64 *value);
 int linux_wrmsr_here(u32 msr, u64 value);
 
-/* ---- What the running kernel has registered (src/linux/native_*.c) --------------------------- */
+/* ---- What the running kernel has registered (src/linux/native_*.c) ---- */
 
 /*
  * The record behind @cpu's exported hv_clock_per_cpu pointer, and its guest-physical address; null
@@ -110,8 +110,8 @@ int linux_wrmsr_here(u32 msr, u64 value);
 const void *linux_native_clock_page(u32 cpu, u64 *physical);
 
 /*
- * Makes @cpu's hv_clock_per_cpu pointer name @page, or nothing, so that the kernel's own paused-guest
- * check looks there. Only where the kernel has none itself.
+ * Makes @cpu's hv_clock_per_cpu pointer name @page, or nothing, so that the kernel's own
+ * paused-guest check looks there. Only where the kernel has none itself.
  */
 void linux_native_clock_publish(u32 cpu, const void *page);
 
@@ -133,11 +133,11 @@ int linux_native_eoi_in_force(void);
 /* Finds the kernel symbols that are not exported; what is missing is said by the calls above. */
 void linux_symbols_resolve(void);
 
-/* ---- The clocksource (src/linux/clocksource.c) ----------------------------------------------- */
+/* ---- The clocksource (src/linux/clocksource.c) ---- */
 
 struct clocksource;
 
-/* The clocksource's read callbacks: the direct callbacks of struct clocksource. notrace, any context. */
+/* The callbacks of struct clocksource, called directly by the kernel. notrace, any context. */
 u64 kvmpv_clock_read_stable_lfence(struct clocksource *cs);
 u64 kvmpv_clock_read_stable_rdtscp(struct clocksource *cs);
 u64 kvmpv_clock_read_guarded_lfence(struct clocksource *cs);
@@ -170,21 +170,21 @@ void kvmpv_clock_resume(u32 cpu);
 /* 0, or -EBUSY while the kernel cannot do without it. */
 int linux_clocksource_unregister(void);
 
-/* ---- The vDSO (src/linux/vdso.c) ------------------------------------------------------------- */
+/* ---- The vDSO (src/linux/vdso.c) ---- */
 
 /* CPU 0's record as the kernel would map it into processes, or null. */
 const void *linux_vdso_page(void);
 
 /*
- * Makes it @page, which must stay for ever: processes that mapped it keep it. -ENOENT if the kernel's
- * pointer cannot be found.
+ * Makes it @page, which must stay for ever: processes that mapped it keep it. -ENOENT if the
+ * kernel's pointer cannot be found.
  */
 int linux_vdso_publish_page(const void *page);
 
 /* From now on the kernel maps that page when a process asks. Cannot be taken back. 0 or -ENOENT. */
 int linux_vdso_allow_mapping(void);
 
-/* ---- Shared areas (src/linux/pages.c) -------------------------------------------------------- */
+/* ---- Shared areas (src/linux/pages.c) ---- */
 
 struct linux_mapping {
 	const void *address;
@@ -200,8 +200,8 @@ int linux_map_shared(u64 physical, u32 size, struct linux_mapping *mapping);
 void linux_unmap_shared(struct linux_mapping *mapping);
 
 /*
- * Zeroed memory that the host can read and write, contiguous and page-aligned; decrypted where guest
- * memory is encrypted. 0, -ENOMEM, or what decryption returned.
+ * Zeroed memory that the host can read and write, contiguous and page-aligned; decrypted where
+ * guest memory is encrypted. 0, -ENOMEM, or what decryption returned.
  */
 struct linux_area {
 	void *address;
@@ -212,22 +212,23 @@ struct linux_area {
 int linux_area_create(u32 size, struct linux_area *area);
 /* The page at @address, created as above by an earlier load of this module. */
 void linux_area_adopt(const void *address, struct linux_area *area);
-/* No slot may hold an address inside any more. Memory that cannot be encrypted again is not freed. */
+/* No slot may hold an address inside any more. What cannot be encrypted again is not freed. */
 void linux_area_destroy(struct linux_area *area);
 
 /* @physical lies in memory that the kernel hands out to others. */
 bool linux_is_kernel_ram(u64 physical);
 
-/* ---- debugfs (src/linux/debugfs.c) ----------------------------------------------------------- */
+/* ---- debugfs (src/linux/debugfs.c) ---- */
 
 /* One file below /sys/kernel/debug/kvmpv/. */
 struct kvmpv_file {
 	const char *directory; /* "" or one level, e.g. "clock" */
 	const char *name;
-	/* Writes the whole text with linux_seq_write(); may be called again with a larger buffer. */
+	/* Writes the whole text with linux_seq_write(); called again if the buffer was short. */
 	void (*show)(void *seq);
-	/* @text is what was written, NUL-terminated, without the final newline; 0 or negative errno.
-	 * Null: the file cannot be written. Never called twice at once.
+	/*
+	 * @text is what was written, NUL-terminated, without the final newline; 0 or negative
+	 * errno. Null: the file cannot be written. Never called twice at once.
 	 */
 	int (*store)(const char *text);
 };
@@ -239,7 +240,7 @@ int linux_debugfs_create(void);
 void linux_debugfs_remove(void);
 void linux_seq_write(void *seq, const char *text, u32 length);
 
-/* ---- The kernel log (src/linux/log.c) -------------------------------------------------------- */
+/* ---- The kernel log (src/linux/log.c) ---- */
 
 void linux_log_info(const char *line);
 void linux_log_warn(const char *line);
@@ -247,7 +248,7 @@ void linux_log_err(const char *line);
 
 void linux_msleep(u32 ms);
 
-/* ---- The module (src/linux/module_entry.c) --------------------------------------------------- */
+/* ---- The module (src/linux/module_entry.c) ---- */
 
 struct kvmpv_parameters {
 	int clock; /* 0: no clocksource */

@@ -50,6 +50,7 @@ NEEDED = (
     Package("libelf-dev", "the kunit kernel: objtool reads ELF with it"),
     Package("zstd", "the kunit kernel: compresses the image", ("zstd",)),
     Package("xz-utils", "unpacks the kernel source", ("xz",)),
+    Package("perl", "the kunit kernel; the kernel's checkpatch.pl", ("perl",)),
     Package("tar", "unpacks the kernel source", ("tar",)),
     Package("apt", "looks up and downloads kernels", ("apt-get", "apt-cache")),
     Package("dpkg", "unpacks kernels without installing them", ("dpkg-deb", "dpkg-query")),

@@ -11,8 +11,8 @@
 const u8 kvmpv_no_clock_page[32] __aligned(8);
 
 /*
- * Not initialised here: the module loader does not relocate per-CPU data (kernel/module/main.c takes
- * SHF_ALLOC from the section first), so a pointer in it would silently be null.
+ * Not initialised here: the module loader does not relocate per-CPU data (kernel/module/main.c
+ * takes SHF_ALLOC from the section first), so a pointer in it would silently be null.
  */
 DEFINE_PER_CPU(struct kvmpv_cpu, kvmpv_cpu);
 

@@ -70,7 +70,7 @@ void linux_on_each_cpu(void (*function)(u32 cpu))
 	on_each_cpu(call, function, 1);
 }
 
-/* Restarts only: a machine that is halted or powered off runs nothing that could be written over. */
+/* Restarts only: a machine that is powered off runs nothing that could be written over. */
 static int restart(struct notifier_block *block, unsigned long code, void *unused)
 {
 	if (code == SYS_RESTART)

@@ -2,6 +2,8 @@
 /*
  * The kernel log, and waiting.
  */
+#define pr_fmt(fmt) "kvmpv: " fmt
+
 #include <linux/delay.h>
 #include <linux/printk.h>
 
@@ -9,17 +11,17 @@
 
 void linux_log_info(const char *line)
 {
-	printk(KERN_INFO "kvmpv: %s\n", line);
+	pr_info("%s\n", line);
 }
 
 void linux_log_warn(const char *line)
 {
-	printk(KERN_WARNING "kvmpv: %s\n", line);
+	pr_warn("%s\n", line);
 }
 
 void linux_log_err(const char *line)
 {
-	printk(KERN_ERR "kvmpv: %s\n", line);
+	pr_err("%s\n", line);
 }
 
 void linux_msleep(u32 ms)

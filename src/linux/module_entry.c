@@ -13,20 +13,17 @@ MODULE_PARM_DESC(clock, "1: register the clocksource \"kvmpv\" (default); 0: do 
 static int clock_rating;
 module_param(clock_rating, int, 0444);
 MODULE_PARM_DESC(clock_rating,
-		 "rating of the clocksource, 1 to 499; 0: one below native kvm-clock, or native's own "
-		 "where the kernel has none (default)");
+		 "rating of the clocksource, 1 to 499; 0: one below native kvm-clock (default)");
 
 static int vdso = -1;
 module_param(vdso, int, 0444);
 MODULE_PARM_DESC(vdso,
-		 "-1: user space reads the clock without a system call where the kernel has kvmclock (default); "
-		 "1: also where it has none, at the price of a page that is never freed; 0: never");
+		 "clock reads without system call: -1: in shared mode (default); 1: also in owned; 0: never");
 
 static int legacy;
 module_param(legacy, int, 0444);
 MODULE_PARM_DESC(legacy,
-		 "1: take the clock by the deprecated MSRs 0x11 and 0x12 where the host offers them; "
-		 "0: only where it offers no others (default)");
+		 "1: use the deprecated clock MSRs 0x11 and 0x12 if offered; 0: if no others are (default)");
 
 static int __init kvmpv_init(void)
 {

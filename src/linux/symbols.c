@@ -3,9 +3,9 @@
  * The one place where kernel symbols are found that are not exported.
  *
  * kallsyms_lookup_name() is itself not exported; a kprobe may name any function, and tells where it
- * is. On a kernel with IBT that is the address behind the ENDBR, and the ENDBR may have been sealed,
- * so the function must not be called through a pointer. A static call of our own is a direct call:
- * neither IBT nor kCFI nor retpolines have a say in it.
+ * is. On a kernel with IBT that is the address behind the ENDBR, and the ENDBR may have been
+ * sealed, so the function must not be called through a pointer. A static call of our own is a
+ * direct call: neither IBT nor kCFI nor retpolines have a say in it.
  */
 #include <linux/kprobes.h>
 #include <linux/static_call.h>
