@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import io
 import sys
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +29,16 @@ def _parser() -> Any:
     path = str(folder / "tools/testing/kunit")
     if path not in sys.path:
         sys.path.insert(0, path)
-    return importlib.import_module("kunit_parser")
+    parser: Any = importlib.import_module("kunit_parser")
+    # It shows each result as it reads it, by a printer made when it was imported.
+    parser.stdout = importlib.import_module("kunit_printer").Printer(io.StringIO())
+    return parser
 
 
 def cases(text: str) -> list[Case]:
     """Every test case in the text; a parse error is a failed case of its own."""
     parser = _parser()
-    with redirect_stdout(io.StringIO()):
-        result = parser.parse_run_tests(text.splitlines())
+    result = parser.parse_run_tests(text.splitlines())
     found = _walk(parser, result, "")
     broken = result.counts.errors
     if broken or not found:
