@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line of scripts/guest."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from lab import LabError
+from lab.options import TIMEOUT, Options
+
+DESCRIPTION = """\
+Boots a throw-away guest on real KVM, loads the module, runs COMMAND as root in it, and returns its exit status.
+Without COMMAND: a shell at the terminal, or for the commands on stdin if that is no terminal."""
+
+EPILOGUE = """\
+exit status:
+  COMMAND's own; 124 when the time was up; 125 when the guest, the host, the module or the host script failed, or when the
+  guest's kernel complained; 2 for a wrong command line. docs/guest.md has the rest."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The run, and what is done with what comes of it."""
+
+    options: Options
+    quiet: bool
+    verbose: bool
+    log: Path | None
+    exits_json: Path | None
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def parse(words: Sequence[str]) -> Asked:
+    parser = _arguments()
+    found = parser.parse_args(words)
+    command = found.command[1:] if found.command[:1] == ["--"] else found.command
+    interactive = not command and sys.stdin.isatty()
+    text = " ".join(command) if command or interactive else sys.stdin.read()
+    timeout = found.timeout
+    if timeout is None and not interactive:
+        timeout = TIMEOUT
+    try:
+        options = Options(
+            command=None if interactive else text,
+            kernel=found.kernel,
+            cmdline=found.cmdline,
+            cpu=found.cpu,
+            clock=found.clock,
+            smp=found.smp,
+            mem=found.mem,
+            host=found.host,
+            params=found.params,
+            load=not found.no_load,
+            add=tuple(found.add),
+            qemu=tuple(found.qemu),
+            host_script=found.host_script,
+            exits=found.exits or found.exits_json is not None,
+            allow_splat=tuple(found.allow_splat),
+            timeout=timeout,
+        )
+    except LabError as error:
+        parser.error(str(error))
+    return Asked(options, found.quiet, found.verbose, found.log, found.exits_json)
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="scripts/guest",
+        description=DESCRIPTION,
+        epilog=EPILOGUE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--kernel", default="6.12", metavar="6.1|6.12|kunit|FILE", help="default: 6.12")
+    add("--cmdline", default="", metavar="STR", help="more for the guest's kernel command line")
+    add("--cpu", default="", metavar="FLAGS", help="more for -cpu host,-xsave: --cpu=-kvm-pv-eoi")
+    add("--clock", metavar="stable|unstable", help="unstable: a host whose TSC is not relied on")
+    add("--smp", type=int, default=2, metavar="N", help="CPUs of the guest (2)")
+    add("--mem", type=int, default=512, metavar="MB", help="memory of the guest (512)")
+    add("--host", default="auto", metavar="auto|kvm|nested", help="the KVM host (auto)")
+    add("--params", default="", metavar="STR", help="parameters of the module")
+    add("--no-load", action="store_true", help="do not load the module; /kvmpv/kvmpv.ko is there")
+    add(
+        *("--add",),
+        action="append",
+        default=[],
+        metavar="FILE[:DEST]",
+        help="put a file or folder into the guest, at DEST or in /root; programs come with libraries",
+    )
+    add("--qemu", action="append", default=[], metavar="ARG", help="one more argument of QEMU")
+    add("--host-script", metavar="FILE", help="a program to run on the KVM host beside the guest")
+    add("--exits", action="store_true", help="count VM exits while COMMAND runs; table on stderr")
+    add("--exits-json", type=Path, metavar="FILE", help="the same counts, as JSON into FILE")
+    add(
+        *("--allow-splat",),
+        action="append",
+        default=[],
+        metavar="REGEX",
+        help="do not fail for a kernel report with a line that matches",
+    )
+    add("--log", type=Path, metavar="FILE", help="write the guest's whole kernel log to FILE")
+    add(
+        *("--timeout",),
+        type=float,
+        metavar="S",
+        help=f"seconds that the guest may take ({TIMEOUT:.0f}; a shell at the terminal: no limit)",
+    )
+    add("-q", "--quiet", action="store_true", help="say nothing about the progress")
+    add("-v", "--verbose", action="store_true", help="show the guest's console on stderr")
+    add("command", nargs=argparse.REMAINDER, metavar="[--] COMMAND", help="for sh -c in the guest")
+    return parser

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a host script can do to the guest that it runs beside. In a script: from lab.beside import Guest.
+
+    guest = Guest()
+    guest.wait_for_output(b"ready")  # COMMAND: echo ready; read -r word <&9; ...
+    guest.pin(0, 1)
+    guest.say("go")
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from lab.gdbstub import GdbStub
+from lab.qmp import Qmp
+from lab.vcpus import vcpu_threads
+
+POLL = 0.02  # seconds; a growing file is no event that Python can wait for
+
+
+class Guest:
+    """The guest that the environment tells of."""
+
+    def __init__(self) -> None:
+        self.run_dir = Path(os.environ["KVMPV_RUN_DIR"])
+        self.threads = [int(thread) for thread in os.environ["KVMPV_VCPU_TIDS"].split()]
+        self.pid = int(os.environ["KVMPV_QEMU_PID"])
+        self.qmp = Qmp(os.environ["KVMPV_QMP"])
+        self._gdb = os.environ["KVMPV_GDB"]
+        self._moves = 0
+        self._process: subprocess.Popen[bytes] | None = None  # of the second QEMU
+
+    # ---- What the guest says, and what is said to it
+
+    def output(self) -> bytes:
+        """COMMAND's stdout so far."""
+        return Path(os.environ["KVMPV_OUTPUT"]).read_bytes()
+
+    def wait_for_output(self, text: bytes, patience: float = 60.0) -> None:
+        deadline = time.monotonic() + patience
+        while text not in self.output():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"COMMAND did not print {text!r} in {patience:g} s")
+            time.sleep(POLL)
+
+    def say(self, line: str) -> None:
+        """A line that COMMAND can read from its descriptor 9."""
+        with open(os.environ["KVMPV_SAY"], "w", encoding="utf-8") as pipe:
+            pipe.write(f"{line}\n")
+
+    # ---- Its CPUs
+
+    def pin(self, vcpu: int, cpu: int) -> None:
+        """Run a CPU of the guest on one CPU of the host only."""
+        os.sched_setaffinity(self.threads[vcpu], {cpu})
+
+    def run_delay(self, vcpu: int) -> int:
+        """Nanoseconds that this CPU of the guest could have run and did not: the truth about steal time."""
+        text = Path(f"/proc/{self.pid}/task/{self.threads[vcpu]}/schedstat").read_text("ascii")
+        return int(text.split()[1])
+
+    # ---- Its memory
+
+    def read_physical(self, address: int, length: int) -> bytes:
+        stub = GdbStub(self._gdb)
+        data = stub.read(address, length)
+        stub.close()
+        return data
+
+    def write_physical(self, address: int, data: bytes) -> None:
+        stub = GdbStub(self._gdb)
+        stub.write(address, data)
+        stub.close()
+
+    # ---- Its place
+
+    def migrate(self) -> None:
+        """Move the guest to a second QEMU, through a file. It stands still meanwhile: seconds on a nested host."""
+        self._moves += 1
+        file = self.run_dir / f"state-{self._moves}"
+        source, process, target = self.qmp, *self._second_qemu()
+        source.command("stop")
+        _transfer(source, "migrate", f"exec:cat > {file}")
+        _transfer(target, "migrate-incoming", f"exec:cat {file}")
+        file.unlink()
+        target.command("cont")
+        # The second one is connected by now: a guest without any connection counts as dead.
+        source.command("quit")
+        source.close()
+        self.qmp, self.pid, self.threads = target, process.pid, vcpu_threads(process.pid)
+        self._process = process
+
+    def _second_qemu(self) -> tuple[subprocess.Popen[bytes], Qmp]:
+        """The same machine, with control sockets of its own, waiting for the guest."""
+        renamed = {
+            os.environ[name]: f"{os.environ[name]}-{self._moves}"
+            for name in ("KVMPV_QMP", "KVMPV_GDB")
+        }
+        arguments = []
+        for argument in json.loads(os.environ["KVMPV_ARGS"]):
+            for old, new in renamed.items():
+                argument = argument.replace(f"unix:{old},", f"unix:{new},")
+            arguments.append(argument)
+        with open(self.run_dir / f"qemu-{self._moves}.txt", "wb") as said:
+            process = subprocess.Popen(
+                [*arguments, "-incoming", "defer"],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+            )
+        self._gdb = renamed[os.environ["KVMPV_GDB"]]
+        return process, _connect(renamed[os.environ["KVMPV_QMP"]], process)
+
+
+def _connect(path: str, process: subprocess.Popen[bytes]) -> Qmp:
+    """QEMU creates the socket a moment after its start, and listens to it another moment later."""
+    while process.poll() is None:
+        try:
+            return Qmp(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            time.sleep(POLL)
+    raise RuntimeError("the second QEMU did not start")
+
+
+def _transfer(qemu: Qmp, command: str, uri: str) -> None:
+    on = [{"capability": "events", "state": True}]
+    qemu.command("migrate-set-capabilities", capabilities=on)
+    qemu.command(command, uri=uri)
+    done = qemu.wait("MIGRATION", lambda e: e["data"]["status"] in ("completed", "failed"))
+    if done["data"]["status"] == "failed":
+        raise RuntimeError(f"{command} failed: {qemu.command('query-migrate')}")

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Counts VM exits on the KVM host, between the two port writes that mark COMMAND.
+
+The kernel does the counting: a histogram on each event, off at first, and a trigger on kvm_pio that switches it on. One event
+cannot have a trigger that switches a histogram on and another that switches the same one off, so there are two sets, each in a
+tracing instance of its own: one counts from the first mark on, the other from the second. Their difference is COMMAND.
+Read them when the guest runs no more, else they disagree.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from lab.channels import BEGIN_MARK, END_MARK
+
+TRACING = "/sys/kernel/tracing"
+KEYS = {
+    "kvm_exit": "common_pid,isa,exit_reason",
+    "kvm_eoi": "common_pid",
+    "kvm_pv_eoi": "common_pid",
+}
+MARKS = {"begun": BEGIN_MARK, "ended": END_MARK}
+
+
+class ExitCounter:
+    """Exists from before COMMAND begins until after the guest's end."""
+
+    def __init__(self, threads: Iterable[int]) -> None:
+        ours = " || ".join(f"common_pid == {thread}" for thread in threads)
+        self._instances = {
+            mark: f"{TRACING}/instances/kvmpv-{os.getpid()}-{mark}" for mark in MARKS
+        }
+        for mark, port in MARKS.items():
+            os.mkdir(self._instances[mark])
+            for event, keys in KEYS.items():
+                self._trigger(mark, event, f"hist:keys={keys}:pause")
+                switch = f"enable_hist:kvm:{event} if rw == 1 && port == {port} && ({ours})"
+                self._trigger(mark, "kvm_pio", switch)
+
+    def read(self) -> dict[str, dict[str, str]]:
+        """The histograms by mark and event, as the kernel writes them."""
+        return {mark: {event: self._histogram(mark, event) for event in KEYS} for mark in MARKS}
+
+    def close(self) -> None:
+        for instance in self._instances.values():
+            os.rmdir(instance)  # takes its triggers with it
+
+    def _trigger(self, mark: str, event: str, text: str) -> None:
+        name = f"{self._instances[mark]}/events/kvm/{event}/trigger"
+        with open(name, "a", encoding="ascii") as file:  # "w" would remove the others
+            file.write(text)
+
+    def _histogram(self, mark: str, event: str) -> str:
+        with open(f"{self._instances[mark]}/events/kvm/{event}/hist", encoding="ascii") as file:
+            return file.read()

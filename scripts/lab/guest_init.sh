@@ -1,0 +1,67 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The first process of every guest: sets the guest up, runs COMMAND between two marks, and hands over the kernel log.
+# Few processes on purpose: on a nested host each one costs about 20 ms, and all of them happen in every run.
+
+mount -a
+cp -a /kvmpv/dev/. /dev/
+mount -t devpts devpts /dev/pts
+for module in /kvmpv/stock/*.ko; do
+	[ ! -e "$module" ] || insmod "$module"
+done
+mkfifo /run/output /run/errors /run/never
+. /kvmpv/job # sets: token load params begin_mark interactive rows columns; and export lines for COMMAND
+
+# The kernel adds the ports some time after its driver is in, and has no event for it that a shell could not miss.
+until [ -e /dev/vport0p5 ]; do
+	waited=$((waited + 1))
+	if [ "$waited" -gt 1000 ]; then
+		echo 'guest: no virtio ports; does this kernel have CONFIG_VIRTIO_PCI and CONFIG_VIRTIO_CONSOLE?'
+		exit 1
+	fi
+	read -r -t 0.01 _ <>/run/never
+done
+
+# Pipes between COMMAND and the virtio ports: such a port can be opened only once, which would break "> /dev/stderr".
+cat /run/output >/dev/vport0p2 &
+cat /run/errors >/dev/vport0p3 &
+exec 5<>/run/output 6<>/run/errors 7<>/dev/vport0p1 9</dev/vport0p4
+
+# The reader knows by the token that it has everything: the ports have no end, and no order among each other.
+finish() {
+	printf '%s' "$token" >&5
+	printf '%s' "$token" >&6
+	{
+		dmesg -r
+		printf '%s' "$token"
+	} >/dev/vport0p5
+	echo "$@" >&7
+	while read -r _ <&7; do :; done # the host ends QEMU; a reboot would only take longer
+}
+
+if [ -n "$load" ]; then
+	echo '<6>guest: loading kvmpv.ko' >/dev/kmsg
+	# shellcheck disable=SC2086 # the parameters are words
+	insmod /kvmpv/kvmpv.ko $params 2>&6 || finish refused $?
+fi
+
+# dd moves the file position of /dev/port to the first mark and writes nothing. From here on a byte written to this
+# descriptor by the shell itself is a port write, without a process being started inside the marks.
+exec 8<>/dev/port
+dd bs=1 count=0 seek="$begin_mark" >&8 2>/dev/null </dev/null
+
+echo ready >&7
+read -r _ <&7
+cd /root || exit
+if [ -n "$interactive" ]; then
+	stty rows "$rows" columns "$columns" </dev/hvc0
+	printf 'x' >&8
+	setsid -c sh -l <>/dev/hvc0 >&0 2>&1 5>&- 6>&- 7>&- 8>&-
+else
+	printf 'x' >&8
+	sh -c "$(cat /kvmpv/command)" </dev/null >&5 2>&6 5>&- 6>&- 7>&- 8>&-
+fi
+status=$?
+printf 'x' >&8
+finish ended $status

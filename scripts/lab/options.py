@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What can be asked of a guest. scripts/guest and the tests fill in the same form, and it checks itself."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import LabError
+
+TIMEOUT = 300.0
+HOSTS = ("auto", "kvm", "nested")
+CLOCKS = ("stable", "unstable")
+
+
+@dataclass(frozen=True)
+class Options:
+    """One run of a guest. The names and defaults are those of the command line."""
+
+    command: str | None = None  # for sh -c; None: a shell at the terminal
+    kernel: str = "6.12"
+    cmdline: str = ""
+    cpu: str = ""  # flags to follow host,-xsave
+    clock: str | None = None  # None: as the host has it, which is stable on a nested one
+    smp: int = 2
+    mem: int = 512  # MB
+    host: str = "auto"
+    params: str = ""
+    load: bool = True
+    add: Sequence[str] = ()  # FILE or FILE:DEST
+    qemu: Sequence[str] = ()
+    host_script: str | Path | None = None
+    exits: bool = False
+    allow_splat: Sequence[str] = ()
+    timeout: float | None = TIMEOUT  # seconds from the start of the guest; None: for ever
+
+    def __post_init__(self) -> None:
+        for name in ("add", "qemu", "allow_splat"):
+            if isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} is a list of strings")
+        for what, value, choices in (("host", self.host, HOSTS), ("clock", self.clock, CLOCKS)):
+            if value is not None and value not in choices:
+                raise LabError(f"--{what}: {value!r} is none of {', '.join(choices)}")
+        if self.smp < 1:
+            raise LabError("--smp: a guest has at least one CPU")
+        if self.mem < 128:
+            raise LabError("--mem: a guest needs at least 128 MB")
+        if self.timeout is not None and self.timeout <= 0:
+            raise LabError("--timeout: it has to be more than 0 seconds")
+        if self.command is not None and "\0" in self.command:
+            raise LabError("COMMAND: it cannot hold a null byte")
+        for pattern in self.allow_splat:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise LabError(f"--allow-splat: {pattern!r}: {error}") from error
+        self.cpu_flags()
+        self.additions()
+        self.script()
+
+    def cpu_flags(self) -> list[str]:
+        """A leading "host," is what people type; another model than the host's cannot be asked for."""
+        text = self.cpu.removeprefix("host").removeprefix(",")
+        flags = text.split(",") if text else []
+        for flag in flags:
+            if not re.fullmatch(r"[+-][\w.-]+|[\w.-]+=[\w.:-]+", flag):
+                raise LabError(f"--cpu: {flag!r} is none of -FLAG, +FLAG, NAME=VALUE")
+        return flags
+
+    def additions(self) -> list[Addition]:
+        return [Addition.parse(text) for text in self.add]
+
+    def script(self) -> Path | None:
+        if self.host_script is None:
+            return None
+        script = Path(self.host_script).absolute()
+        if not script.is_file():
+            raise LabError(f"--host-script: there is no file {self.host_script}")
+        if not os.access(script, os.X_OK):
+            raise LabError(f"--host-script: {self.host_script} is not executable")
+        return script
+
+
+@dataclass(frozen=True)
+class Addition:
+    """A file or a folder that goes into the guest."""
+
+    source: Path
+    destination: str
+
+    @staticmethod
+    def parse(text: str) -> Addition:
+        """FILE or FILE:DEST. DEST begins with a slash; with one at its end too, it is the folder to put FILE in."""
+        name, separator, rest = text.rpartition(":/")
+        source = Path(name if separator else text)
+        destination = f"/{rest}" if separator else "/root/"
+        if not source.exists():
+            raise LabError(f"--add: there is no {source}")
+        if destination.endswith("/"):
+            destination += source.absolute().name
+        return Addition(source, destination)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which modules of the project go into a guest? They are built for its kernel first."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from lab import LabError
+from lab.kernels import Kernel
+from lab.packages import tool
+from lab.process import environment
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOWN = 40  # lines of a failed build
+
+
+class BuildError(LabError):
+    """The module does not build for this kernel; `details` is the end of what the compiler said."""
+
+    def __init__(self, text: str, details: str) -> None:
+        super().__init__(text)
+        self.details = details
+
+
+def modules(kernel: Kernel) -> list[Path]:
+    """The .ko files, up to date. A kernel given as a file needs its build folder in $KDIR."""
+    build = kernel.build or (Path(os.environ["KDIR"]) if "KDIR" in os.environ else None)
+    if build is None:
+        raise LabError(
+            f"no build folder for {kernel.name}: name it in $KDIR, or do without the module (--no-load)"
+        )
+    done = subprocess.run(
+        [tool("make"), "-s", "-C", ROOT, "modules", f"KDIR={build}"],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        details = "\n".join(done.stdout.splitlines()[-SHOWN:])
+        raise BuildError(f"the module does not build for {kernel.release}", details)
+    return sorted((ROOT / "build" / kernel.release).glob("*.ko"))

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Talks to QEMU's machine protocol (QMP)."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+
+Event = dict[str, Any]
+
+
+class QmpError(Exception):
+    """QEMU refused a command, or closed the connection."""
+
+
+class Qmp:
+    """One connection; QEMU serves one at a time on a socket."""
+
+    def __init__(self, path: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(path)
+        self._lines = self._socket.makefile("r", encoding="utf-8")
+        self._events: list[Event] = []
+        self._receive()  # the greeting
+        self.command("qmp_capabilities")
+
+    def close(self) -> None:
+        self._lines.close()
+        self._socket.close()
+
+    def command(self, name: str, **arguments: Any) -> Any:
+        """Run a command and return what it returns. Underscores in the names of arguments stand for dashes."""
+        named = {key.replace("_", "-"): value for key, value in arguments.items()}
+        request = json.dumps({"execute": name, "arguments": named})
+        self._socket.sendall(request.encode())
+        while True:
+            answer = self._receive()
+            if "event" in answer:
+                self._events.append(answer)
+            elif "error" in answer:
+                raise QmpError(f"{name}: {answer['error']['desc']}")
+            else:
+                return answer["return"]
+
+    def monitor(self, line: str) -> str:
+        """Run a line of the human monitor and return what it prints."""
+        return str(self.command("human-monitor-command", command_line=line))
+
+    def wait(self, name: str, fits: Callable[[Event], bool] = lambda event: True) -> Event:
+        """Wait for an event; those that came before and were not waited for count too."""
+        while True:
+            for event in self._events:
+                if event["event"] == name and fits(event):
+                    self._events.remove(event)
+                    return event
+            answer = self._receive()
+            if "event" in answer:
+                self._events.append(answer)
+
+    def _receive(self) -> dict[str, Any]:
+        line = self._lines.readline()
+        if not line:
+            raise QmpError("QEMU closed the connection")
+        answer: dict[str, Any] = json.loads(line)
+        return answer

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What came of a run, and whether it counts as a success."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab import splat
+from lab.exits import Exits, window
+from lab.options import Options
+from lab.host_script import GRACE
+
+TIME_UP = 124
+FAILED = 125
+HOST_PATIENCE = 120.0  # seconds for a KVM host to come up; 3 s on an idle machine
+SHOWN = 40  # lines of the console, for a guest that ended without a word
+LOADING = "guest: loading kvmpv.ko"  # guest_init.sh writes it to the kernel log
+
+
+@dataclass
+class Record:
+    """Everything that was heard during a run."""
+
+    output: bytearray = field(default_factory=bytearray)
+    errors: bytearray = field(default_factory=bytearray)
+    console: bytearray = field(default_factory=bytearray)
+    log: bytearray = field(default_factory=bytearray)
+    beside: bytearray = field(default_factory=bytearray)
+    host: str = ""  # what the KVM host printed, if it failed
+    end: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # the result frame; {"end": ...} of our own without one
+
+
+@dataclass(frozen=True)
+class GuestResult:
+    """`status` is COMMAND's own when `failure` is None, else 124 or 125."""
+
+    status: int
+    failure: str | None  # one line
+    details: str  # the lines that show it
+    output: bytes  # COMMAND's stdout
+    errors: bytes  # COMMAND's stderr
+    log: str  # the guest's kernel log, each line with its level: <4>[    1.234567] ...; what the console had, if it died
+    console: str
+    host_output: str  # what the host script printed
+    host_script_ended: bool  # by itself, before the guest did
+    exits: Exits | None
+
+
+def judge(options: Options, record: Record) -> GuestResult:
+    console = plain(record.console)
+    log = record.log.decode(errors="replace")
+    status, failure, details = _verdict(options, record, console, log)
+    exits = None
+    if failure is None and options.exits:
+        counted = record.end["exits"]
+        exits = window(counted["begun"], counted["ended"], record.end["threads"])
+    return GuestResult(
+        status=status,
+        failure=failure,
+        details=details,
+        output=bytes(record.output),
+        errors=bytes(record.errors),
+        log=log or console,
+        console=console,
+        host_output=record.beside.decode(errors="replace"),
+        host_script_ended=not record.end.get("script", {"told": True})["told"],
+        exits=exits,
+    )
+
+
+def plain(console: bytes | bytearray) -> str:
+    """A console without what moves a cursor: the firmware clears screens, and lines end in CR LF."""
+    text = console.decode(errors="replace")
+    return re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|[a-z])|\r", "", text)
+
+
+def _verdict(
+    options: Options, record: Record, console: str, log: str
+) -> tuple[int, str | None, str]:
+    tail = "\n".join(console.splitlines()[-SHOWN:])
+    end = record.end
+    match end["end"]:
+        case "timeout":
+            return TIME_UP, f"the guest did not end in {options.timeout:g} s", tail
+        case "late":
+            failure = f"the KVM host did not come up in {HOST_PATIENCE:g} s"
+            return FAILED, failure, _last(record.host)
+        case "host":
+            return FAILED, "the KVM host ended by itself", _last(record.host)
+        case "died":
+            return FAILED, f"the guest ended without its end marker ({_how(end)})", tail
+        case "refused":
+            failure = f"the module was refused (insmod: exit status {end['status']})"
+            return FAILED, failure, _since_loading(log)
+    script = end.get("script")
+    if script is not None and not script["in_time"]:
+        return FAILED, f"the host script did not end within {GRACE:g} s of being told to", ""
+    if script is not None and script["status"] != 0:
+        return FAILED, f"the host script failed ({_status(script['status'])})", ""
+    reports = splat.find(log, options.allow_splat)
+    # After the log was read out only the console can tell.
+    seen = {report.headline for report in splat.find(log)}
+    reports += [r for r in splat.find(console, options.allow_splat) if r.headline not in seen]
+    if reports:
+        failure = f"the guest's kernel complained: {reports[0].headline}"
+        return FAILED, failure, "\n\n".join(map(str, reports))
+    if "Linux version" not in log.split("\n", 1)[0]:
+        return FAILED, "the guest's kernel log overflowed: a report may be lost", ""
+    return end["status"], None, ""
+
+
+def _how(end: Mapping[str, Any]) -> str:
+    said = " ".join(end["qemu"].split())
+    return f"QEMU: {_status(end['status'])}" + (f", {said}" if said else "")
+
+
+def _status(status: int) -> str:
+    return f"exit status {status}" if status >= 0 else signal.Signals(-status).name
+
+
+def _since_loading(log: str) -> str:
+    lines = log.splitlines()
+    marks = [number for number, line in enumerate(lines) if line.endswith(LOADING)]
+    return "\n".join(lines[marks[-1] + 1 :]) if marks else ""
+
+
+def _last(text: str) -> str:
+    return "\n".join(plain(text.encode()).splitlines()[-SHOWN:])

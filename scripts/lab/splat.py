@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Did the kernel complain? Finds the reports in a kernel log that mean that something is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+# All patterns are held against the beginning of a message, so that a message that only quotes one ("Command line: ...")
+# is no report.
+
+# A line of these begins a report, even in the middle of another one.
+_BEGINS = re.compile(
+    r"""
+      BUG[:\ ]                          # page fault, scheduling while atomic, sleeping function, KASAN, SLUB, ...
+    | WARNING:\                         # WARN(), lockdep, RCU
+    | (watchdog|NMI\ watchdog):\ (BUG:|Watchdog\ detected)
+    | kernel\ BUG\ at\                  # BUG()
+    | Kernel\ panic\ -\                 # also without an oops before it
+    | (rcu:\ )?INFO:\ rcu_\w+\ .*stall
+    | rcu:\ rcu_\w+\ kthread\ starved
+    | INFO:\ (task\ .*\ blocked\ for\ more | trying\ to\ register\ non-static | possible\ )
+    | unchecked\ MSR\ access\ error
+    | UBSAN:\  | KCSAN:\  | KFENCE:\ 
+    | debugfs:\ .*\ already\ present
+    | -+\[\ cut\ here\ \]-+
+    """,
+    re.VERBOSE,
+)
+
+# A line of these belongs to a report; without one it is the report.
+_BELONGS = re.compile(
+    r"""
+      .*:\ [0-9a-f]{4}\ \[\#\d+\]       # every oops: general protection fault, divide error, ...
+    | (traps:\ )?PANIC:\ 
+    | list_(add|del)\ corruption
+    | refcount_t:\  | DEBUG_LOCKS_WARN_ON | ODEBUG:\ 
+    | (possible\ (circular|recursive)\ locking | inconsistent\ lock\ state | held\ lock\ freed | bad\ unlock\ balance)
+    | (suspicious\ RCU\ usage | RCU\ used\ illegally)
+    | Call\ Trace:
+    """,
+    re.VERBOSE,
+)
+
+# These frame a report and say nothing themselves: what comes next belongs to the same one.
+_FRAME = re.compile(r"-+\[ cut here \]-+|=+$|-+$|\s*$")
+_ENDS = re.compile(r"-+\[ end (trace|Kernel panic)")
+
+# "[   12.345678] ", or with the level before it and the caller behind it: "<4>[   12.345678][  T123] ".
+_STAMP = re.compile(r"(?:<\d+>)?\[ *(\d+\.\d+)\](?:\[ *[TC]\d+\])? ?")
+
+LONGEST = 60  # lines of one report that are kept
+PAUSE = 2.0  # seconds: what the kernel says after such a silence is about something else
+BEFORE = 6  # lines kept from before a report that has no beginning of its own: a bare stack dump follows its reason
+
+
+@dataclass
+class Splat:
+    """One report: its lines without levels, and the one that tells what it is."""
+
+    headline: str
+    lines: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def find(log: str, allowed: Sequence[str] = ()) -> list[Splat]:
+    """All reports of a log, except those in which an allowed regular expression matches a line."""
+    patterns = [re.compile(pattern) for pattern in allowed]
+    return [
+        report
+        for report in _reports(log.splitlines())
+        if not any(pattern.search(line) for pattern in patterns for line in report.lines)
+    ]
+
+
+def _reports(lines: Sequence[str]) -> Iterator[Splat]:
+    report: Splat | None = None
+    recent: list[str] = []
+    last = 0.0
+    for line in lines:
+        stamp = _STAMP.match(line)
+        message = line[stamp.end() :] if stamp else line
+        now = float(stamp[1]) if stamp else last
+        if report is not None and now - last > PAUSE:
+            yield report
+            report = None
+        last = now
+        if _BEGINS.match(message):
+            if report is not None and not _FRAME.match(report.headline):
+                yield report
+                report = None
+            report = report or Splat(message)
+            report.headline = message
+        elif report is None and _BELONGS.match(message):
+            report = Splat(message, recent[-BEFORE:])
+        elif report is not None and _FRAME.match(report.headline) and not _FRAME.match(message):
+            report.headline = message
+        text = re.sub(r"^<\d+>", "", line)
+        recent = [*recent[1 - BEFORE :], text]
+        if report is not None and len(report.lines) < LONGEST:
+            report.lines.append(text)
+        if report is not None and _ENDS.match(message):
+            yield report
+            report = None
+    if report is not None:
+        yield report
