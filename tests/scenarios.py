@@ -46,5 +46,16 @@ SCENARIOS = (
         script("sleep"),
         ("--host-script", "tests/host/sleep_by_host_clock.py"),
     ),
+    Scenario("hotplug-shared", script("hotplug")),
+    Scenario("hotplug-owned", f"MODE=owned {script('hotplug')}", ("--cmdline", "nopv")),
+    Scenario("vdso-shared", script("vdso")),
+    Scenario("vdso-owned", f"MODE=owned {script('vdso')}", ("--cmdline", "nopv")),
+    Scenario("vdso-unstable", f"CLOCK=unstable {script('vdso')}", ("--clock", "unstable")),
+    Scenario("suspend-shared", script("suspend"), ("--host-script", "tests/host/wake.py")),
+    Scenario(
+        "suspend-owned",
+        f"MODE=owned {script('suspend')}",
+        ("--host-script", "tests/host/wake.py", "--cmdline", "nopv"),
+    ),
     Scenario("rounds", script("rounds"), ("--timeout", "900")),
 )

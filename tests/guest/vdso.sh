@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# User space reads the clock without a system call while kvmpv is selected, in shared mode and, with
+# vdso=1, in owned mode; where a condition is not met it reads by system call, and status says why.
+# MODE: shared or owned (nopv); CLOCK: stable or unstable.
+. /tests/lib.sh
+
+MODE=${MODE:-shared}
+CLOCK=${CLOCK:-stable}
+TRACE=/sys/kernel/tracing/events/raw_syscalls/sys_enter
+NR_CLOCK_GETTIME=228
+
+# Reads the clock COUNT times and puts the clock_gettime system calls that this took into $calls.
+count_calls() {
+	echo "hist:keys=id if id == $NR_CLOCK_GETTIME" > $TRACE/trigger || return 1
+	result=$(/tests/clock_reads "$1") || return 1
+	calls=$(awk '/Hits:/ { print $2 }' $TRACE/hist)
+	echo "!hist:keys=id if id == $NR_CLOCK_GETTIME" > $TRACE/trigger
+	contains "$result" ' backward 0 '
+}
+
+no_calls_in_a_million() {
+	count_calls 1000000 && equal "system calls" "$calls" 0
+}
+
+# The counter does count: one system call a read, and the two that begin the program's time.
+every_read_is_a_call() {
+	count_calls 1000 && within "system calls" "$calls" 1000 1010
+}
+
+status_says() {
+	contains "$(cat $DEBUG/status)" "vdso: $1"
+}
+
+remember
+native=$(current_clocksource)
+if [ "$CLOCK" = unstable ]; then
+	check loads load vdso=1
+	check status_says_why status_says 'by system call: the host does not promise a stable clock'
+	check selects select_clocksource kvmpv
+	check every_read_is_a_call every_read_is_a_call
+else
+	if [ "$MODE" = owned ]; then
+		check loads_without load
+		check selects_without select_clocksource kvmpv
+		check not_by_default status_says 'by system call: in owned mode only with the parameter vdso=1'
+		check every_read_is_a_call every_read_is_a_call
+		select_clocksource "$native"
+		check unloads_without rmmod kvmpv
+		check loads load vdso=1
+	else
+		check loads load
+	fi
+	check mode equal mode "$(mode clock)" "$MODE"
+	check status_says_on status_says 'user space reads the clock without a system call'
+	check selects select_clocksource kvmpv
+	check no_calls_in_a_million no_calls_in_a_million
+	select_clocksource "$native"
+	check unloads rmmod kvmpv
+	check processes_still_run count_calls 1000
+	# Owned: the page that processes have mapped is taken up again.
+	check loads_again load vdso=1
+	check selects_again select_clocksource kvmpv
+	check no_calls_after_reload no_calls_in_a_million
+	select_clocksource "$native"
+	check unloads_again rmmod kvmpv
+	check parameter_disables load vdso=0
+	check status_says_parameter status_says 'by system call: disabled by the parameter vdso'
+fi
+select_clocksource "$native"
+check unloads_at_last rmmod kvmpv
+check everything_is_undone undone
+finish
