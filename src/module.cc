@@ -6,6 +6,7 @@
 #include "kvmpv/boundary.h"
 #include "kvmpv/text.hh"
 #include "survey.hh"
+#include "wall_clock.hh"
 
 namespace kvmpv {
 namespace {
@@ -72,9 +73,14 @@ Result<void> start(const kvmpv_parameters& parameters) {
         return taken;
     }
     start_clock(parameters);
+    if (const Result<void> created = wall_clock.create(survey.kvm); !created.ok()) {
+        if (created.error().negative_errno() != -kEnodev)
+            linux_log_err("no memory for the wall clock's answer; clock/wall_clock will not work");
+    }
     // Last: a reader of debugfs sees everything in place.
     if (const int error = linux_debugfs_create(); error) {
         linux_log_err("the debugfs directory kvmpv could not be created");
+        wall_clock.destroy();
         stop_clock();
         return Error(error);
     }
@@ -92,6 +98,7 @@ extern "C" int kvmpv_start(const kvmpv_parameters* parameters) {
 // The reverse of start(): first nobody looks any more, then nothing is left to look at.
 extern "C" void kvmpv_stop() {
     linux_debugfs_remove();
+    kvmpv::wall_clock.destroy();
     kvmpv::stop_clock();
     linux_log_info("unloaded");
 }

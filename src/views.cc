@@ -5,10 +5,12 @@
 
 #include "clock.hh"
 #include "clock_read.hh"
+#include "cold_machine.hh"
 #include "kvmpv/boundary.h"
 #include "kvmpv/text.hh"
 #include "kvmpv/x86.hh"
 #include "survey.hh"
+#include "wall_clock.hh"
 
 namespace kvmpv {
 namespace {
@@ -173,15 +175,6 @@ void show_features(void* seq) {
 }
 
 // ---- cpus ------------------------------------------------------------------------------------
-
-// A look at shared memory from outside the hot paths.
-struct ColdMachine {
-    template <class T>
-    static T load(const T& shared) {
-        return x86::load(shared);
-    }
-    static void barrier() { x86::barrier(); }
-};
 
 // An area that the host writes, mapped for as long as one row takes.
 template <class Area>
@@ -409,6 +402,28 @@ void show_clock_state(void* seq) {
     table.cell("held_back_max_ns").cell(largest_held_back_ns());
 }
 
+// When no clocksource is registered there is no system time to add, and only the epoch is known.
+void show_wall_clock(void* seq) {
+    static constexpr Column kColumns[] = {{"field", 24}, {"value", 20}};
+    Out out = begin(seq);
+    Table table(out, kColumns);
+    const Result<u64> epoch_ns = wall_clock.epoch_ns();
+    if (!epoch_ns.ok()) {
+        table.cell("error").cell(Signed{epoch_ns.error().negative_errno()});
+        return;
+    }
+    table.cell("epoch_wall_ns").cell(epoch_ns.value());
+    if (!clock.enabled()) return;
+    const u64 realtime_before_ns = linux_realtime_ns();
+    const u64 wall_now_ns = epoch_ns.value() + clock.now_ns();
+    const u64 realtime_after_ns = linux_realtime_ns();
+    // The middle of two looks, so that the time the looks take falls out of the difference.
+    const u64 realtime_ns = realtime_before_ns + (realtime_after_ns - realtime_before_ns) / 2;
+    table.cell("wall_now_ns").cell(wall_now_ns);
+    table.cell("realtime_ns").cell(realtime_ns);
+    table.cell("offset_ns").cell(Signed{static_cast<s64>(wall_now_ns - realtime_ns)});
+}
+
 void show_clock_release(void* seq) {
     Out out = begin(seq);
     (out << "released " << yes_no(clock.released())).end_line();
@@ -432,6 +447,7 @@ extern "C" constinit const kvmpv_file kvmpv_files[] = {
     {"", "features", kvmpv::show_features, nullptr},
     {"", "cpus", kvmpv::show_cpus, nullptr},
     {"clock", "state", kvmpv::show_clock_state, nullptr},
+    {"clock", "wall_clock", kvmpv::show_wall_clock, nullptr},
     {"clock", "release", kvmpv::show_clock_release, kvmpv::store_clock_release},
     {nullptr, nullptr, nullptr, nullptr},
 };

@@ -51,6 +51,8 @@ SCENARIOS = (
     Scenario("vdso-shared", script("vdso")),
     Scenario("vdso-owned", f"MODE=owned {script('vdso')}", ("--cmdline", "nopv")),
     Scenario("vdso-unstable", f"CLOCK=unstable {script('vdso')}", ("--clock", "unstable")),
+    Scenario("wall-clock-shared", script("wall_clock")),
+    Scenario("wall-clock-owned", f"MODE=owned {script('wall_clock')}", ("--cmdline", "nopv")),
     Scenario("suspend-shared", script("suspend"), ("--host-script", "tests/host/wake.py")),
     Scenario(
         "suspend-owned",

@@ -184,6 +184,18 @@ int linux_vdso_publish_page(const void *page);
 /* From now on the kernel maps that page when a process asks. Cannot be taken back. 0 or -ENOENT. */
 int linux_vdso_allow_mapping(void);
 
+/* ---- The wall clock (src/linux/wall_clock.c) ---- */
+
+/* One question to the host at a time: the MSR is one for all CPUs. */
+void linux_wall_clock_lock(void);
+void linux_wall_clock_unlock(void);
+
+/* Where the kernel has the host answer its own questions, or 0 if that is not known. */
+u64 linux_native_wall_clock_physical(void);
+
+/* CLOCK_REALTIME. */
+u64 linux_realtime_ns(void);
+
 /* ---- Shared areas (src/linux/pages.c) ---- */
 
 struct linux_mapping {

@@ -50,6 +50,7 @@ void linux_symbols_resolve(void)
 	kvmpv_symbols.pv_steal_clock_key = lookup("__SCK__pv_steal_clock");
 	kvmpv_symbols.kvm_guest_apic_eoi_write = lookup("kvm_guest_apic_eoi_write");
 	kvmpv_symbols.apic_call_eoi_key = lookup("__SCK__apic_call_eoi");
+	kvmpv_symbols.wall_clock = lookup("wall_clock");
 	kvmpv_symbols.vclocks_used = lookup("vclocks_used");
 	kvmpv_symbols.pvti_cpu0_va = lookup("pvti_cpu0_va");
 }

@@ -14,6 +14,7 @@ struct kvmpv_symbols {
 	void *pv_steal_clock_key; /* struct static_call_key */
 	void *kvm_guest_apic_eoi_write; /* native PV EOI callback */
 	void *apic_call_eoi_key; /* struct static_call_key, since 6.5 */
+	void *wall_clock; /* struct pvclock_wall_clock of native kvmclock */
 	unsigned int *vclocks_used; /* bits of the vDSO clock modes that were ever in use */
 	const void **pvti_cpu0_va; /* CPU 0's record, for user space to read */
 };

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The host's wall clock on demand: right to a second, the same for many askers at once, and nothing
+# left behind in the MSR. MODE: shared or owned (nopv).
+. /tests/lib.sh
+
+MODE=${MODE:-shared}
+WALL_CLOCK=$DEBUG/clock/wall_clock
+# The host computes the epoch anew from two clocks at each question.
+EPOCH_SPREAD_NS=1000000
+
+wall_field() {
+	awk -v name="$1" '$1 == name { print $2 }' $WALL_CLOCK
+}
+
+# Seconds since 1970 by the host, as it wrote them into the guest's RTC.
+agrees_with_the_rtc() {
+	rtc=$(date -u -d "$(cat /sys/class/rtc/rtc0/date) $(cat /sys/class/rtc/rtc0/time)" +%s)
+	within "wall_now - RTC" $(($(wall_field wall_now_ns) / 1000000000 - rtc)) -1 2
+}
+
+epoch_stays() {
+	first=$(wall_field epoch_wall_ns)
+	sleep 1
+	within "epoch moved by" $(($(wall_field epoch_wall_ns) - first)) -$EPOCH_SPREAD_NS $EPOCH_SPREAD_NS
+}
+
+# wall_now - realtime = offset, from one look.
+offset_is_the_difference() {
+	awk '{ value[$1] = $2 } END { print value["wall_now_ns"], value["realtime_ns"], value["offset_ns"] }' \
+		$WALL_CLOCK > /tmp/look
+	read -r wall real offset < /tmp/look
+	equal offset $((wall - real)) "$offset"
+}
+
+many_at_once() {
+	for asker in 1 2 3 4; do
+		(for round in 1 2 3 4 5 6 7 8 9 10; do cat $WALL_CLOCK; done > /tmp/asker.$asker) &
+	done
+	wait
+	equal answers "$(cat /tmp/asker.* | grep -c '^epoch_wall_ns')" 40 || return 1
+	lacks "$(cat /tmp/asker.*)" '^error' || return 1
+	spread=$(cat /tmp/asker.* | awk '$1 == "epoch_wall_ns" { print $2 }' | sort -n | sed -n '1p;$p' | tr '\n' ' ')
+	set -- $spread
+	within "spread of the epoch" $(($2 - $1)) 0 $EPOCH_SPREAD_NS
+}
+
+remember
+check loads load
+check mode equal mode "$(mode clock)" "$MODE"
+check epoch_stays epoch_stays
+check agrees_with_the_rtc agrees_with_the_rtc
+check offset_is_the_difference offset_is_the_difference
+check many_at_once many_at_once
+check msr_is_as_before equal wall_clock_new "$(all_msrs | grep '^wall_clock_new')" "$(grep '^wall_clock_new' /tmp/msrs.before)"
+[ "$(current_clocksource)" != kvmpv ] || echo 1 > $DEBUG/clock/release
+check unloads rmmod kvmpv
+check everything_is_undone undone
+finish

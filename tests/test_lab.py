@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The parts of scripts/guest that need no guest: what it recognises, builds, parses and refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+
+from built import ROOT
+
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from lab import LabError, arguments, elf, exits, splat
+from lab.initramfs import Archive
+from lab.options import Addition, Options
+from lab.packages import tool
+from lab.result import FAILED, TIME_UP, Record, judge, plain
+from lab.tail import Tail
+
+WARNING = """\
+[    4.000001] usb: quiet before
+[    5.000001] ------------[ cut here ]------------
+[    5.000002] refcount_t: underflow; use-after-free.
+[    5.000003] WARNING: CPU: 1 PID: 97 at lib/refcount.c:28 refcount_warn_saturate+0xba/0x110
+[    5.000004] Call Trace:
+[    5.000005]  <TASK>
+[    5.000006] ---[ end trace 0000000000000000 ]---
+[    5.000007] usb: quiet after
+"""
+
+# One line each that makes a report, as 6.1 or 6.12 print it.
+REPORTS = (
+    "BUG: kernel NULL pointer dereference, address: 0000000000000000",
+    "BUG: unable to handle page fault for address: ffffffffc0001000",
+    "BUG: scheduling while atomic: insmod/97/0x00000002",
+    "BUG: sleeping function called from invalid context at mm/slab.h:398",
+    "BUG: KASAN: use-after-free in kvmpv_exit+0x1/0x2",
+    "BUG: using smp_processor_id() in preemptible [00000000] code: sh/1",
+    "BUG kmalloc-64 (Tainted: G           O      ): Poison overwritten",
+    "BUG: workqueue lockup - pool cpus=1 node=0 flags=0x0 nice=0 stuck for 33s!",
+    "WARNING: CPU: 1 PID: 97 at kernel/kthread.c:1 kthread+0x1/0x2",
+    "WARNING: possible circular locking dependency detected",
+    "WARNING: inconsistent lock state",
+    "WARNING: suspicious RCU usage",
+    "WARNING: held lock freed!",
+    "WARNING: bad unlock balance detected!",
+    "general protection fault, probably for non-canonical address 0xdead: 0000 [#1] PREEMPT SMP",
+    "Oops: general protection fault, probably for non-canonical address 0x1: 0000 [#1] SMP",
+    "Oops: int3: 0000 [#1] PREEMPT SMP NOPTI",
+    "divide error: 0000 [#1] SMP",
+    "invalid opcode: 0000 [#1] PREEMPT SMP",
+    "kernel BUG at mm/slub.c:379!",
+    "Kernel panic - not syncing: sysrq triggered crash",
+    "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+    "rcu: INFO: rcu_preempt self-detected stall on CPU",
+    "watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [sh:1]",
+    "INFO: task insmod:97 blocked for more than 120 seconds.",
+    "INFO: trying to register non-static key.",
+    "UBSAN: shift-out-of-bounds in include/linux/log2.h:57:13",
+    "list_add corruption. prev->next should be next (ffff), but was 0000. (prev=ffff).",
+    "unchecked MSR access error: WRMSR to 0x4b564d04 (tried to write 0x1) at rIP: 0x1 (x+0x1/0x2)",
+    "traps: PANIC: double fault, error_code: 0x0",
+    "Call Trace:",
+)
+
+# Lines of healthy boots, and lines that only quote a report.
+HARMLESS = (
+    "Command line: console=ttyS0 foo=BUG: bar=WARNING:",
+    "Kernel command line: panic=-1 oops=panic Oops WARNING: CPU: 1",
+    "Spectre V2 : WARNING: Unprivileged eBPF is enabled with eIBRS on",
+    "AMD-Vi: AMD IOMMUv2 functionality not available on this system - This is not a bug.",
+    "acpi PNP0A03:00: fail to add MMCONFIG information, can't access extended PCI configuration",
+    "tsc: Marking TSC unstable due to TSCs unsynchronized",
+    "clocksource: timekeeping watchdog on CPU1: Marking clocksource 'tsc' as unstable",
+    "hrtimer: interrupt took 15846272 ns",
+    "rcu: Hierarchical SRCU implementation.",
+    "rcu: \tMax phase no-delay instances is 1000.",
+    "kvmpv: no BUG: here, and no WARNING: either",
+    "NMI watchdog: Perf NMI watchdog permanently disabled",
+    "x86/mm: Checked W+X mappings: passed, no W+X pages found.",
+    "sh[101]: segfault at 0 ip 0000000000401000 sp 00007ffd error 4 in sh",
+    "Spectre V1 : Mitigation: usercopy/swapgs barriers and __user pointer sanitization",
+    "kvmpv: loading out-of-tree module taints kernel.",
+)
+
+
+class Splats(unittest.TestCase):
+    def test_every_report_is_found(self) -> None:
+        for line in REPORTS:
+            for stamp in ("[    1.234567] ", "<4>[    1.234567] ", "<1>[    1.234567][   T97] "):
+                with self.subTest(line=stamp + line):
+                    self.assertEqual([r.headline for r in splat.find(stamp + line)], [line])
+
+    def test_nothing_harmless_is_found(self) -> None:
+        for line in HARMLESS:
+            self.assertEqual(splat.find(f"<4>[    1.234567] {line}"), [], line)
+
+    def test_report_is_shown_whole_under_its_telling_line(self) -> None:
+        (report,) = splat.find(WARNING)
+        self.assertTrue(report.headline.startswith("WARNING: CPU: 1"))
+        self.assertEqual(str(report), "\n".join(WARNING.splitlines()[1:-1]))
+
+    def test_allowed_report_does_not_hide_another(self) -> None:
+        other = WARNING.replace("refcount_t: underflow", "something else").replace("97", "98")
+        self.assertEqual(splat.find(WARNING, ["refcount_t"]), [])
+        (left,) = splat.find(WARNING + other, ["refcount_t: underflow"])
+        self.assertIn("PID: 98", left.headline)
+
+    def test_reports_without_an_end_are_parted_by_their_beginnings_and_by_silence(self) -> None:
+        log = (
+            "[    1.000000] BUG: scheduling while atomic: a/1/0x2\n[    1.000001] Call Trace:\n"
+            "[    1.100000] BUG: scheduling while atomic: b/2/0x2\n[    1.100001] Call Trace:\n"
+            "[    9.000000] Call Trace:\n"
+        )
+        self.assertEqual(len(splat.find(log)), 3)
+
+    def test_bare_stack_dump_keeps_its_reason(self) -> None:
+        log = "[    1.000000] FAULT_INJECTION: forcing a failure.\n[    1.000001] Call Trace:\n"
+        self.assertEqual(len(splat.find(log)), 1)
+        self.assertEqual(splat.find(log, ["FAULT_INJECTION"]), [])
+
+
+class Cpio(unittest.TestCase):
+    def listing(self, archive: Archive) -> dict[str, str]:
+        """What cpio itself says is in there: the mode of each name."""
+
+        def run(options: str) -> list[str]:
+            done = subprocess.run(
+                [tool("cpio"), options, "--quiet"],
+                input=archive.image(),
+                capture_output=True,
+                check=True,
+            )
+            self.assertEqual(done.stderr, b"")
+            return done.stdout.decode().splitlines()
+
+        return dict(zip(run("-it"), (line.split()[0] for line in run("-itv")), strict=True))
+
+    def test_entries(self) -> None:
+        archive = Archive()
+        archive.data("/a/b/script", b"#!/bin/sh\n", executable=True)
+        archive.data("/odd", b"x" * 4097)
+        archive.link("/a/link", "/odd")
+        archive.character_device("/dev/console", 5, 1)
+        self.assertEqual(
+            self.listing(archive),
+            {
+                "a": "drwxr-xr-x",
+                "a/b": "drwxr-xr-x",
+                "a/b/script": "-rwxr-xr-x",
+                "odd": "-rw-r--r--",
+                "a/link": "lrwxrwxrwx",
+                "dev": "drwxr-xr-x",
+                "dev/console": "crw-------",
+            },
+        )
+
+    def test_contents_survive(self) -> None:
+        contents = {f"file{size}": bytes(range(size)) for size in range(9)}
+        archive = Archive()
+        for name, content in contents.items():
+            archive.data(f"/{name}", content)
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(
+                [tool("cpio"), "-i", "--quiet"], input=archive.image(), cwd=folder, check=True
+            )
+            found = {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+        self.assertEqual(found, contents)
+
+    def test_program_brings_its_libraries(self) -> None:
+        archive = Archive()
+        archive.file(Path("/usr/bin/python3"), "/root/python3")
+        names = list(self.listing(archive))
+        self.assertIn("lib64/ld-linux-x86-64.so.2", names)
+        self.assertTrue(any(re.search(r"/libc\.so\.6$", name) for name in names))
+
+    def test_folder_goes_in_as_it_is(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "sub").mkdir()
+            (Path(folder) / "sub/file").write_text("x")
+            (Path(folder) / "link").symlink_to("sub/file")
+            archive = Archive()
+            archive.tree(Path(folder), "/to")
+        names = {"to": "d", "to/link": "l", "to/sub": "d", "to/sub/file": "-"}
+        self.assertEqual({n: m[0] for n, m in self.listing(archive).items()}, names)
+
+    def test_static_and_foreign_files_have_no_interpreter(self) -> None:
+        for content in (b"", b"#!/bin/sh\n", b"\x7fELF\x01\x01" + bytes(80)):
+            self.assertIsNone(elf.interpreter(content))
+
+
+class Ends(unittest.TestCase):
+    def test_token_is_found_however_the_stream_is_cut(self) -> None:
+        stream = b"one tok two tokento\0ken"
+        for size in range(1, len(stream) + 1):
+            tail = Tail(b"to\0ken")
+            pieces = [stream[at : at + size] for at in range(0, len(stream), size)]
+            self.assertEqual(b"".join(map(tail.feed, pieces)), b"one tok two token")
+            self.assertTrue(tail.complete)
+
+    def test_only_a_beginning_of_the_token_is_held_back(self) -> None:
+        tail = Tail(b"token")
+        self.assertEqual(tail.feed(b"live to"), b"live ")
+        self.assertEqual(tail.feed(b"day"), b"today")
+        self.assertFalse(tail.complete)
+
+
+class Exits(unittest.TestCase):
+    BEGUN = {
+        "kvm_exit": "# event histogram\n#\n\n"
+        "{ common_pid:        117, isa:          2, exit_reason:        124 } hitcount:       3310\n"
+        "{ common_pid:        118, isa:          2, exit_reason:        123 } hitcount:         11\n"
+        "{ common_pid:        118, isa:          2, exit_reason:       4242 } hitcount:          1\n"
+        "{ common_pid:        999, isa:          2, exit_reason:        120 } hitcount:         70\n"
+        "\nTotals:\n    Hits: 3392\n    Entries: 4\n    Dropped: 0\n",
+        "kvm_eoi": "{ common_pid:        117 } hitcount:       2589\n",
+        "kvm_pv_eoi": "{ common_pid:        117 } hitcount:       2432\n",
+    }
+    ENDED = {
+        "kvm_exit": "{ common_pid: 117, isa: 2, exit_reason: 124 } hitcount: 10\n",
+        "kvm_eoi": "{ common_pid: 117 } hitcount: 9\n",
+        "kvm_pv_eoi": "",
+    }
+
+    def test_window(self) -> None:
+        found = exits.window(self.BEGUN, self.ENDED, [117, 118])
+        self.assertEqual(found.reasons, {"msr": 3300, "io": 10, "4242": 1})
+        self.assertEqual((found.total, found.eoi, found.pv_eoi), (3311, 2580, 2432))
+        self.assertEqual(found.eoi_exits, 148)
+        self.assertIn("eoi_exits                       148\n", found.table())
+
+    def test_lost_counts_are_an_error(self) -> None:
+        lost = {
+            **self.BEGUN,
+            "kvm_exit": self.BEGUN["kvm_exit"].replace("Dropped: 0", "Dropped: 7"),
+        }
+        with self.assertRaisesRegex(LabError, "7"):
+            exits.window(lost, self.ENDED, [117])
+
+
+class CommandLine(unittest.TestCase):
+    def refused(self, *words: str) -> str:
+        """The one line that a wrong command line is answered with."""
+        said = io.StringIO()
+        with self.assertRaises(SystemExit) as stop, contextlib.redirect_stderr(said):
+            arguments.parse(words)
+        self.assertEqual(stop.exception.code, 2)
+        self.assertEqual(said.getvalue().count("\n"), 1, said.getvalue())
+        return said.getvalue()
+
+    def test_options_end_at_the_command(self) -> None:
+        asked = arguments.parse(["--smp", "1", "--cpu=-kvm-pv-eoi", "uname", "-a", "--", "--smp"])
+        self.assertEqual(asked.options.command, "uname -a -- --smp")
+        self.assertEqual((asked.options.smp, asked.options.cpu), (1, "-kvm-pv-eoi"))
+
+    def test_two_dashes_part_options_and_command(self) -> None:
+        asked = arguments.parse(["-q", "--no-load", "--", "--smp", "2"])
+        self.assertEqual(asked.options.command, "--smp 2")
+        self.assertFalse(asked.options.load)
+        self.assertEqual(asked.options.timeout, 300)
+
+    def test_wrong_command_lines(self) -> None:
+        for words, said in (
+            (["--host", "moon", "x"], "--host: 'moon' is none of auto, kvm, nested"),
+            (["--clock", "slow", "x"], "--clock"),
+            (["--smp", "0", "x"], "--smp"),
+            (["--smp", "many", "x"], "--smp"),
+            (["--timeout", "0", "x"], "--timeout"),
+            (["--cpu", "qemu64", "x"], "--cpu"),
+            (["--add", "/no/such/file", "x"], "--add"),
+            (["--host-script", "/no/such/file", "x"], "--host-script"),
+            (["--allow-splat", "(", "x"], "--allow-splat"),
+            (["--kernal", "6.1", "x"], "unrecognized|--kernal"),
+        ):
+            self.assertRegex(self.refused(*words), said)
+
+    def test_cpu_flags(self) -> None:
+        for text, flags in (
+            ("", []),
+            ("host", []),
+            ("host,-kvm-pv-eoi", ["-kvm-pv-eoi"]),
+            ("kvm=off,+x2apic", ["kvm=off", "+x2apic"]),
+        ):
+            self.assertEqual(Options(cpu=text).cpu_flags(), flags)
+
+    def test_where_additions_go(self) -> None:
+        here = Path(__file__).resolve()
+        for text, destination in (
+            (f"{here}", f"/root/{here.name}"),
+            (f"{here}:/etc/", f"/etc/{here.name}"),
+            (f"{here}:/etc/x", "/etc/x"),
+            ("/", "/root/"),
+        ):
+            self.assertEqual(Addition.parse(text).destination, destination)
+
+
+class Verdicts(unittest.TestCase):
+    BOOT = b"<5>[    0.000000] Linux version 6.1.0\n"
+
+    def judge(
+        self, log: bytes = BOOT, console: bytes = b"", **end: object
+    ) -> tuple[int, str | None]:
+        record = Record(log=bytearray(log), console=bytearray(console), end=end)
+        result = judge(Options("x"), record)
+        return result.status, result.failure
+
+    def test_command_status_is_passed_on(self) -> None:
+        for status in (0, 1, 124, 255):
+            self.assertEqual(self.judge(end="ended", status=status), (status, None))
+
+    def test_failures_have_their_own_status(self) -> None:
+        script = {"told": False, "in_time": True}
+        cases: list[tuple[int, str, dict[str, Any]]] = [
+            (TIME_UP, "did not end in 300 s", {"end": "timeout"}),
+            (FAILED, "exit status 0", {"end": "died", "status": 0, "qemu": ""}),
+            (FAILED, "SIGSEGV", {"end": "died", "status": -11, "qemu": "why\n"}),
+            (FAILED, "refused", {"end": "refused", "status": 1}),
+            (
+                FAILED,
+                "host script",
+                {"end": "ended", "status": 0, "script": {**script, "status": 3}},
+            ),
+        ]
+        for expected, said, end in cases:
+            status, failure = self.judge(**end)
+            self.assertEqual(status, expected)
+            self.assertRegex(failure or "", said)
+
+    def test_a_report_fails_the_run_wherever_it_shows(self) -> None:
+        bug = b"<0>[    9.000000] BUG: scheduling while atomic: sh/1/0x2\n"
+        for log, console in ((self.BOOT + bug, b""), (self.BOOT, bug)):
+            status, failure = self.judge(log, console, end="ended", status=0)
+            self.assertEqual(status, FAILED)
+            self.assertIn("scheduling while atomic", failure or "")
+
+    def test_a_log_without_its_beginning_fails_the_run(self) -> None:
+        status, failure = self.judge(log=b"<6>[    5.000000] usb\n", end="ended", status=0)
+        self.assertEqual(status, FAILED)
+        self.assertIn("overflowed", failure or "")
+
+    def test_a_console_is_readable(self) -> None:
+        self.assertEqual(plain(b"\x1bc\x1b[?7l\x1b[2JSea\x1b[0mBIOS\r\n"), "SeaBIOS\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
