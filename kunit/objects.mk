@@ -2,4 +2,6 @@
 #
 # The test module's own objects; it also links everything of the module but its entry.
 
-kvmpv-kunit-objects :=
+kvmpv-kunit-objects := kunit/kunit_glue.o \
+	kunit/pvclock_test.o kunit/version_read_test.o kunit/guard_test.o kunit/cpuid_test.o \
+	kunit/slot_test.o kunit/text_test.o kunit/clock_live_test.o

@@ -19,7 +19,7 @@ cxx-drop := -std=% -Wstrict-prototypes -Wmissing-prototypes -Wold-style-% -Wdecl
 # No exceptions, no RTTI, no unwinding by .eh_frame (the kernel unwinds by ORC). Thread-safe statics
 # stay on: a function-local static with a constructor then needs __cxa_guard_acquire, and the object
 # check refuses it. -g0: pahole fails on C++ DWARF when it makes BTF (README, "How it is built").
-cxxflags-kvmpv := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-unwind-tables \
+cxxflags-kvmpv := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-unwind-tables -fno-gnu-unique \
 	-fno-asynchronous-unwind-tables -Wall -Wextra -Wundef -Wshadow -Wnon-virtual-dtor \
 	-Wno-unused-parameter -g0 -I$(src)/include $(if $(KVMPV_WERROR),-Werror)
 
@@ -30,8 +30,12 @@ kernel-cflags = $(or $(modkern_cflags),$(error kbuild of this kernel does not se
 cxx_flags = -Wp,-MMD,$(depfile) $(filter-out $(cxx-drop),$(_c_flags) $(kernel-cflags)) \
 	$(cxxflags-kvmpv) $(basename_flags) $(modname_flags)
 
+# Without .group, two objects may each have their copy of an inline function or template. With it, the
+# linker drops one copy, and on kernels with -fpatchable-function-entry fails over the table that
+# still names it.
 quiet_cmd_cxx_o_cc = CXX $(quiet_modtag)  $@
-      cmd_cxx_o_cc = $(CXX_KERNEL) $(cxx_flags) -c -o $@ $< $(cmd_objtool) && \
+      cmd_cxx_o_cc = $(CXX_KERNEL) $(cxx_flags) -c -o $@ $< && \
+	$(OBJCOPY) --remove-section=.group $@ $(cmd_objtool) && \
 	$(CONFIG_SHELL) $(src)/scripts/check-cxx-object "$(NM)" "$(READELF)" $@
 
 define rule_cxx_o_cc

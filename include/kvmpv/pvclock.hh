@@ -29,7 +29,7 @@ inline constexpr unsigned kMaxTscShift = 31;
 enum class ClockCounter : u8 {
     kTorn,       // no consistent look within kVersionReadAttempts
     kBadShift,   // |tsc_shift| > kMaxTscShift
-    kNotReady,   // version 0: the host has never written this record
+    kNotReady,   // the host has never written this record
     kTscBehind,  // tsc_timestamp is ahead of this CPU's TSC
     kHeldBack,   // a value below an earlier one, held at the earlier one
     kNumCounters,
@@ -100,8 +100,8 @@ template <class Machine>
             if (!tsc_shift_is_sane(tsc_shift)) return false;
             delta = scale_tsc_delta(delta, tsc_to_system_mul, tsc_shift);
         }
-        now_ns = system_time_ns + delta;
-        return true;
+        // Beyond 64 bits: the guarded path answers such a host, and does not wrap.
+        return !__builtin_add_overflow(system_time_ns, delta, &now_ns);
     }
     return false;
 }
@@ -167,11 +167,11 @@ std::optional<u64> read_page(Machine& machine, const PvclockVcpuTimeInfo& page) 
     return now_ns < elapsed_ns ? std::numeric_limits<u64>::max() : now_ns;
 }
 
-// The host has never written this record: it is not registered yet, or a CPU has no page of its
-// own.
+// The host has written this record: it is registered, and the CPU has one. The version alone does
+// not tell: after 2^31 updates it is 0 again.
 template <class Machine>
 bool page_is_ready(Machine& machine, const PvclockVcpuTimeInfo& page) {
-    return machine.load(page.version) != 0;
+    return machine.load(page.version) != 0 || machine.load(page.tsc_to_system_mul) != 0;
 }
 
 // This CPU's record, else, on a host that promises that all agree, a ready CPU's; else nothing.

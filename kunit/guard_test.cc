@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// pvclock.hh's guarded path: never back, never for ever, whatever the host writes; and what it
+// counts when there is nothing to believe.
+
+#include "clock_vectors.hh"
+#include "scripted_host.hh"
+#include "test.hh"
+
+using namespace kvmpv;
+using namespace kvmpv::testing;
+
+namespace {
+
+constexpr u64 kLargest = ~u64{0};
+
+void expect_counted(Test& test, u64 counted, u64 of_that_kind, u64 expected) {
+    test.equal("counted, of that kind", of_that_kind, expected);
+    test.equal("counted, of any kind", counted, expected);
+}
+
+}  // namespace
+
+// ---- The guard alone --------------------------------------------------------------------------
+
+KVMPV_TEST(guard, goes_forward) {
+    Test test(handle);
+    ScriptedHost host;
+    ScriptedMachine machine(host, kUndisturbed);
+    MonotonicGuard guard;
+    test.equal("at first", guard.last_ns(), 0);
+    for (const u64 ns : {1ull, 2ull, 1'000'000'000ull, 0x8000'0000'0000'0000ull}) {
+        test.equal("answer", guard.advance(machine, ns), ns);
+        test.equal("last", guard.last_ns(), ns);
+    }
+    test.equal("counted", machine.counted(), 0);
+}
+
+KVMPV_TEST(guard, holds_back) {
+    Test test(handle);
+    ScriptedHost host;
+    ScriptedMachine machine(host, kUndisturbed);
+    MonotonicGuard guard;
+    guard.advance(machine, 1000);
+    test.equal("1 ns back", guard.advance(machine, 999), 1000);
+    test.equal("100 ns back", guard.advance(machine, 900), 1000);
+    test.equal("10 ns back", guard.advance(machine, 990), 1000);
+    test.equal("last", guard.last_ns(), 1000);
+    expect_counted(test, machine.counted(), machine.count_of(ClockCounter::kHeldBack), 3);
+    test.equal("largest step", machine.largest_held_back_ns(), 100);
+    test.equal("forward again", guard.advance(machine, 1001), 1001);
+    test.equal("counted", machine.counted(), 3);
+}
+
+KVMPV_TEST(guard, equal_is_no_step) {
+    Test test(handle);
+    ScriptedHost host;
+    ScriptedMachine machine(host, kUndisturbed);
+    MonotonicGuard guard;
+    test.equal("0 at the start", guard.advance(machine, 0), 0);
+    test.equal("5", guard.advance(machine, 5), 5);
+    test.equal("5 again", guard.advance(machine, 5), 5);
+    test.equal("counted", machine.counted(), 0);
+}
+
+KVMPV_TEST(guard, whole_range) {
+    Test test(handle);
+    ScriptedHost host;
+    ScriptedMachine machine(host, kUndisturbed);
+    MonotonicGuard guard;
+    // Compared as what they are: without a sign.
+    test.equal("2^63 - 1", guard.advance(machine, kLargest / 2), kLargest / 2);
+    test.equal("2^63", guard.advance(machine, kLargest / 2 + 1), kLargest / 2 + 1);
+    test.equal("2^64 - 1", guard.advance(machine, kLargest), kLargest);
+    test.equal("0 after that", guard.advance(machine, 0), kLargest);
+    test.equal("largest step", machine.largest_held_back_ns(), kLargest);
+}
+
+// ---- One record -------------------------------------------------------------------------------
+
+namespace {
+
+template <class Machine>
+u64 read_from_start(Machine& machine, MonotonicGuard& guard) {
+    machine.rewind();
+    return read_guarded(machine, guard);
+}
+
+void expect_exact(Test& test, std::span<const ClockVector> vectors) {
+    for (const ClockVector& row : vectors) {
+        ScriptedHost host;
+        host.record(0) = row.record();
+        // The guarded path is there for records without the promise.
+        host.record(0).flags = 0;
+        host.set_tsc(row.tsc);
+        ScriptedMachine machine(host, kUndisturbed);
+        machine.set_ticks_per_access(0);
+        MonotonicGuard guard;
+        test.equal(row.name, read_guarded(machine, guard), row.expected_ns);
+        test.equal(row.name, guard.last_ns(), row.expected_ns);
+        test.equal(row.name, machine.counted(), 0);
+    }
+}
+
+}  // namespace
+
+KVMPV_TEST(guard, exact_time) {
+    Test test(handle);
+    expect_exact(test, kClockVectors);
+}
+
+KVMPV_TEST(guard, selftest_offsets) {
+    Test test(handle);
+    expect_exact(test, kSelftestOffsets);
+}
+
+KVMPV_TEST(guard, interrupts_off_and_back) {
+    Test test(handle);
+    for (const bool off_before : {false, true}) {
+        ScriptedHost host;
+        host.set_interrupts_off(off_before);
+        ScriptedMachine machine(host, [&](u32) { host.run_on(1); });
+        MonotonicGuard guard;
+        const u64 ns = read_guarded(machine, guard);
+        test.equal("time when the TSC was read", ns, machine.true_ns_at_tsc());
+        test.equal("accesses with interrupts on", machine.accesses_with_interrupts_on(), 0);
+        test.equal("interrupts off afterwards", host.interrupts_off(), off_before);
+        test.equal("CPU", host.cpu(), 0);
+        test.at_least("attempts to move the thread", host.moves_refused(), 1);
+    }
+}
+
+namespace {
+
+// A record that cannot be believed: the answer is the guard's last value, once the first one there
+// is, and one count of `kind` a read.
+template <class Spoil>
+void expect_last_value(Test& test, ClockCounter kind, Spoil&& spoil) {
+    ScriptedHost host;
+    ScriptedMachine machine(host, kUndisturbed);
+    machine.set_stable_offered(false);
+    MonotonicGuard guard;
+    const u64 last_ns = read_from_start(machine, guard);
+    test.equal("while it is right", last_ns, machine.true_ns_at_tsc());
+    test.equal("counted while it is right", machine.counted(), 0);
+
+    spoil(host);
+    for (u64 reads = 1; reads <= 3; ++reads) {
+        test.equal("answer", read_from_start(machine, guard), last_ns);
+        test.is_true("ended by itself", machine.ended_by_itself());
+        expect_counted(test, machine.counted(), machine.count_of(kind), reads);
+    }
+    test.is_false("interrupts off afterwards", host.interrupts_off());
+}
+
+}  // namespace
+
+KVMPV_TEST(guard, torn_for_ever) {
+    Test test(handle);
+    expect_last_value(test, ClockCounter::kTorn, [](ScriptedHost& host) { host.begin_rewrite(0); });
+
+    ScriptedHost host;
+    ScriptedMachine machine(host, [&](u32) { host.rewrite(0); });
+    MonotonicGuard guard;
+    test.equal("a new version at every look", read_guarded(machine, guard), 0);
+    test.is_true("ended by itself", machine.ended_by_itself());
+    expect_counted(test, machine.counted(), machine.count_of(ClockCounter::kTorn), 1);
+    test.between("accesses", machine.accesses(), kVersionReadAttempts, kVersionReadAttempts * 10);
+}
+
+KVMPV_TEST(guard, impossible_shift) {
+    Test test(handle);
+    for (const int shift : {-128, -127, -33, -32, 32, 33, 64, 127})
+        expect_last_value(test, ClockCounter::kBadShift, [&](ScriptedHost& host) {
+            host.record(0).tsc_shift = static_cast<s8>(shift);
+        });
+}
+
+KVMPV_TEST(guard, timestamp_ahead_of_tsc) {
+    Test test(handle);
+    for (const u64 ahead : {1ull, 1'000'000ull, 0x8000'0000'0000'0000ull}) {
+        ScriptedHost host;
+        host.record(0).tsc_timestamp = host.tsc() + ahead;
+        ScriptedMachine machine(host, kUndisturbed);
+        machine.set_ticks_per_access(0);
+        MonotonicGuard guard;
+        test.equal("the host's time of the update", read_from_start(machine, guard),
+                   ScriptedHost::kStartNs);
+        expect_counted(test, machine.counted(), machine.count_of(ClockCounter::kTscBehind), 1);
+        // That, too, is held where later time has been handed out.
+        guard.advance(machine, ScriptedHost::kStartNs + 10);
+        test.equal("held", read_from_start(machine, guard), ScriptedHost::kStartNs + 10);
+        test.equal("counted, held", machine.count_of(ClockCounter::kHeldBack), 1);
+    }
+}
+
+KVMPV_TEST(guard, sum_beyond_64_bits) {
+    Test test(handle);
+    const auto answer = [](u64 system_time, u64 delta, u32 multiplier, s8 shift) {
+        ScriptedHost host;
+        host.record(0) = {2, 0, 0, system_time, multiplier, shift, 0, {}};
+        host.set_tsc(delta);
+        ScriptedMachine machine(host, kUndisturbed);
+        machine.set_ticks_per_access(0);
+        MonotonicGuard guard;
+        return read_guarded(machine, guard);
+    };
+    // 2 ticks are 2 ns.
+    test.equal("sum of 2^64 - 1", answer(kLargest - 2, 2, 0x8000'0000, 1), kLargest);
+    test.equal("sum of 2^64", answer(kLargest - 1, 2, 0x8000'0000, 1), kLargest);
+    test.equal("sum far beyond", answer(kLargest, kLargest / 2, 0xffff'ffff, 0), kLargest);
+    test.equal("left shift that loses bits", answer(5, 0x2'0000'0000, 1, 31), kLargest);
+}
+
+KVMPV_TEST(guard, page_of_zeros) {
+    Test test(handle);
+    expect_last_value(test, ClockCounter::kNotReady,
+                      [](ScriptedHost& host) { host.record(0) = {}; });
+
+    // Nothing handed out yet: time has not begun.
+    ScriptedHost host;
+    host.record(0) = {};
+    ScriptedMachine machine(host, kUndisturbed);
+    machine.set_stable_offered(false);
+    MonotonicGuard guard;
+    test.equal("answer", read_guarded(machine, guard), 0);
+}
+
+// ---- A CPU without a record -------------------------------------------------------------------
+
+namespace {
+
+constexpr PvclockVcpuTimeInfo kNoPage{};
+
+}  // namespace
+
+KVMPV_TEST(guard, no_page_but_a_promise) {
+    Test test(handle);
+    ScriptedHost host;
+    ScriptedMachine machine(host, kUndisturbed);
+    machine.set_page(0, &kNoPage);
+    machine.set_fallback_cpu(1);
+    MonotonicGuard guard;
+    const u64 ns = read_from_start(machine, guard);
+    test.equal("by the other CPU's record", ns, machine.true_ns_at_tsc());
+    expect_counted(test, machine.counted(), machine.count_of(ClockCounter::kNotReady), 1);
+
+    machine.set_stable_offered(false);
+    test.equal("not offered: the last value", read_from_start(machine, guard), ns);
+    expect_counted(test, machine.counted(), machine.count_of(ClockCounter::kNotReady), 2);
+}
+
+KVMPV_TEST(guard, no_page_and_a_broken_promise) {
+    Test test(handle);
+    ScriptedHost host;
+    ScriptedMachine machine(host, kUndisturbed);
+    machine.set_page(0, &kNoPage);
+    machine.set_fallback_cpu(1);
+    MonotonicGuard guard;
+
+    host.record(1).flags = 0;
+    test.equal("without the flag", read_from_start(machine, guard), 0);
+    host.record(1) = {};
+    host.record(1).flags = kPvclockTscStable;
+    test.equal("never written", read_from_start(machine, guard), 0);
+    expect_counted(test, machine.counted(), machine.count_of(ClockCounter::kNotReady), 2);
+
+    host.rewrite(1);
+    host.record(1).tsc_shift = 99;
+    test.equal("impossible shift", read_from_start(machine, guard), 0);
+    test.equal("counted, impossible shift", machine.count_of(ClockCounter::kBadShift), 1);
+}
+
+// ---- The host writes --------------------------------------------------------------------------
+
+namespace {
+
+template <class Script>
+bool expect_true_time(Test& test, ScriptedHost& host, Script script) {
+    ScriptedMachine machine(host, script);
+    machine.set_stable_offered(false);
+    MonotonicGuard guard;
+    const u64 ns = read_guarded(machine, guard);
+    return test.equal("time when the TSC was read", ns, machine.true_ns_at_tsc()) &
+           test.equal("counted", machine.counted(), 0);
+}
+
+}  // namespace
+
+KVMPV_TEST(guard, half_written_system_time) {
+    Test test(handle);
+    for (u32 begin = 0; begin < 12; ++begin) {
+        for (u32 end = begin; end <= 20; ++end) {
+            ScriptedHost host(0x1'ffff'ff00);
+            const bool right = expect_true_time(test, host, [&](u32 access) {
+                if (access == begin) {
+                    host.pass(64 * kTickUnit);
+                    host.begin_rewrite(0);
+                }
+                if (access == end) host.end_rewrite();
+            });
+            if (right) continue;
+            return test.note([&](LineWriter& out) {
+                out << "half written from before access " << begin << " to before " << end;
+            });
+        }
+    }
+}
+
+// The version is a counter: after 2^31 updates it stands at 0 again, on a record that is in use.
+KVMPV_TEST(guard, version_wraps) {
+    Test test(handle);
+    for (u32 at = 0; at <= 9; ++at) {
+        ScriptedHost host;
+        host.set_versions(0xffff'fffe);
+        const bool right = expect_true_time(test, host, [&](u32 access) {
+            if (access == at) host.change_clock(kSlow);
+        });
+        if (!right) return test.note([&](LineWriter& out) { out << "before access " << at; });
+    }
+}
+
+KVMPV_TEST(guard, cpus_that_disagree) {
+    Test test(handle);
+    ScriptedHost host;
+    host.record(0).flags = 0;
+    host.record(1).flags = 0;
+    host.record(1).system_time -= 1'000'000;
+    ScriptedMachine machine(host, kUndisturbed);
+    MonotonicGuard guard;
+    u64 last_ns = 0;
+    for (u32 read = 0; read < 1000; ++read) {
+        host.run_on(read % 2);
+        const u64 ns = read_from_start(machine, guard);
+        if (!test.at_least("not below the last read", ns, last_ns)) return;
+        if (read % 2 == 0 && !test.equal("the CPU ahead", ns, machine.true_ns_at_tsc())) return;
+        last_ns = ns;
+    }
+    // Every second read was of the CPU that is 1 ms behind, and a little time passes in between.
+    test.equal("held back", machine.count_of(ClockCounter::kHeldBack), 500);
+    test.between("largest step", machine.largest_held_back_ns(), 1, 1'000'000);
+}
+
+KVMPV_TEST(guard, random_pages) {
+    Test test(handle);
+    Xorshift random(0x2545'f491'4f6c'dd1d);
+    ScriptedHost host;
+    // The host scribbles on the record before about every fourth access.
+    ScriptedMachine machine(host, [&](u32) {
+        const u64 dice = random.next();
+        if (dice % 4) return;
+        PvclockVcpuTimeInfo& record = host.record(0);
+        record.version += static_cast<u32>(dice >> 32) % 4;
+        record.tsc_timestamp = random.next() >> (dice >> 8) % 64;
+        record.system_time = random.next() >> (dice >> 16) % 64;
+        record.tsc_to_system_mul = static_cast<u32>(random.next());
+        record.tsc_shift = static_cast<s8>((dice >> 24) % 96) - 48;
+        record.flags = static_cast<u8>(random.next());
+    });
+    // A guard of its own for a few reads each: sooner or later the largest time has been handed
+    // out.
+    for (u32 round = 0; round < 400; ++round) {
+        MonotonicGuard guard;
+        u64 last_ns = 0;
+        for (u32 read = 0; read < 10; ++read) {
+            host.set_tsc(random.next() >> 2);
+            const u64 ns = read_from_start(machine, guard);
+            const bool right = test.at_least("not below the last read", ns, last_ns) &&
+                               test.equal("the guard's last", ns, guard.last_ns()) &&
+                               test.is_true("ended by itself", machine.ended_by_itself());
+            if (!right) return test.note([&](LineWriter& out) { out << "round " << round; });
+            last_ns = ns;
+        }
+    }
+    test.at_least("bad shifts", machine.count_of(ClockCounter::kBadShift), 1);
+    test.at_least("TSC behind", machine.count_of(ClockCounter::kTscBehind), 1);
+    test.at_least("held back", machine.count_of(ClockCounter::kHeldBack), 1);
+}

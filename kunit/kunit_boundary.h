@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The border between the test cases (C++) and what runs them (kunit_glue.c in the kernel,
+ * userspace_main.cc outside): the list of every suite and case, and every call that crosses.
+ *
+ *	kvmpv_test_*	the cases, called by the runner
+ *	linux_test_*	implemented by the runner, called by the cases
+ *
+ * A case is named here and written once as KVMPV_TEST(suite, name). Written but not listed, it does
+ * not compile; listed but not written, the module does not link.
+ */
+#ifndef KVMPV_KUNIT_BOUNDARY_H
+#define KVMPV_KUNIT_BOUNDARY_H
+
+#include <kvmpv/boundary.h>
+
+/* ---- What is tested ------------------------------------------------------------------------- */
+
+#define KVMPV_PVCLOCK_CASES(CASE) \
+	CASE(pvclock, scale_exact) \
+	CASE(pvclock, scale_against_bit_by_bit) \
+	CASE(pvclock, scale_saturates) \
+	CASE(pvclock, shift_limits) \
+	CASE(pvclock, five_steps_in_order) \
+	CASE(pvclock, exact_time) \
+	CASE(pvclock, exact_time_for_every_shift) \
+	CASE(pvclock, selftest_offsets) \
+	CASE(pvclock, impossible_shift) \
+	CASE(pvclock, timestamp_ahead_of_tsc) \
+	CASE(pvclock, sum_beyond_64_bits) \
+	CASE(pvclock, promise_missing) \
+	CASE(pvclock, page_of_zeros) \
+	CASE(pvclock, odd_version_then_even) \
+	CASE(pvclock, odd_version_for_ever) \
+	CASE(pvclock, new_version_at_every_look) \
+	CASE(pvclock, another_cpu_at_every_look) \
+	CASE(pvclock, update_between_any_two_accesses) \
+	CASE(pvclock, half_written_system_time) \
+	CASE(pvclock, half_written_timestamp) \
+	CASE(pvclock, version_wraps) \
+	CASE(pvclock, migrate_in_gap_1) \
+	CASE(pvclock, migrate_in_gap_2) \
+	CASE(pvclock, migrate_in_gap_3) \
+	CASE(pvclock, migrate_in_gap_4) \
+	CASE(pvclock, migrate_between_any_accesses) \
+	CASE(pvclock, migrate_at_random)
+
+#define KVMPV_VERSION_READ_CASES(CASE) \
+	CASE(version_read, undisturbed) \
+	CASE(version_read, begin_rounds_down) \
+	CASE(version_read, odd_then_even) \
+	CASE(version_read, update_in_between) \
+	CASE(version_read, odd_for_ever) \
+	CASE(version_read, new_version_at_every_look) \
+	CASE(version_read, last_attempt_counts) \
+	CASE(version_read, wraps) \
+	CASE(version_read, half_written)
+
+#define KVMPV_GUARD_CASES(CASE) \
+	CASE(guard, goes_forward) \
+	CASE(guard, holds_back) \
+	CASE(guard, equal_is_no_step) \
+	CASE(guard, whole_range) \
+	CASE(guard, exact_time) \
+	CASE(guard, selftest_offsets) \
+	CASE(guard, interrupts_off_and_back) \
+	CASE(guard, torn_for_ever) \
+	CASE(guard, impossible_shift) \
+	CASE(guard, timestamp_ahead_of_tsc) \
+	CASE(guard, sum_beyond_64_bits) \
+	CASE(guard, page_of_zeros) \
+	CASE(guard, no_page_but_a_promise) \
+	CASE(guard, no_page_and_a_broken_promise) \
+	CASE(guard, half_written_system_time) \
+	CASE(guard, version_wraps) \
+	CASE(guard, cpus_that_disagree) \
+	CASE(guard, random_pages)
+
+#define KVMPV_CPUID_CASES(CASE) \
+	CASE(cpuid, first_leaf) \
+	CASE(cpuid, behind_another_hypervisor) \
+	CASE(cpuid, last_leaf) \
+	CASE(cpuid, beyond_last_leaf) \
+	CASE(cpuid, no_hypervisor_bit) \
+	CASE(cpuid, signature_incomplete) \
+	CASE(cpuid, first_of_two) \
+	CASE(cpuid, highest_leaf_of_zero) \
+	CASE(cpuid, no_features_leaf) \
+	CASE(cpuid, every_feature_bit) \
+	CASE(cpuid, feature_names) \
+	CASE(cpuid, clock_msrs)
+
+#define KVMPV_SLOT_CASES(CASE) \
+	CASE(slot, every_decision) \
+	CASE(slot, survey_counts) \
+	CASE(slot, first_foreign_is_kept) \
+	CASE(slot, first_unreadable_is_kept) \
+	CASE(slot, mode_names) \
+	CASE(slot, find_kernel_on_every_cpu) \
+	CASE(slot, find_kernel_on_some_cpus) \
+	CASE(slot, find_free) \
+	CASE(slot, find_foreign_with_one_cpu) \
+	CASE(slot, find_foreign_with_two_cpus) \
+	CASE(slot, find_unreadable) \
+	CASE(slot, find_unknown) \
+	CASE(slot, find_not_offered) \
+	CASE(slot, find_disabled_by_parameter) \
+	CASE(slot, find_skips_offline_cpus) \
+	CASE(slot, find_again) \
+	CASE(slot, failed_step) \
+	CASE(slot, take_and_put_back_free) \
+	CASE(slot, take_and_put_back_foreign) \
+	CASE(slot, put_back_foreign_in_kernel_ram) \
+	CASE(slot, take_disabled_address) \
+	CASE(slot, take_unreadable) \
+	CASE(slot, take_write_faults) \
+	CASE(slot, take_write_ignored) \
+	CASE(slot, disarm_and_arm_again)
+
+#define KVMPV_TEXT_CASES(CASE) \
+	CASE(text, numbers) \
+	CASE(text, signed_numbers) \
+	CASE(text, hexadecimal) \
+	CASE(text, columns) \
+	CASE(text, pad_past_the_column) \
+	CASE(text, table) \
+	CASE(text, table_with_wide_values) \
+	CASE(text, line_exact_fit) \
+	CASE(text, line_cut_off)
+
+#define KVMPV_CLOCK_LIVE_CASES(CASE) \
+	CASE(clock_live, host) \
+	CASE(clock_live, agrees_stable_lfence) \
+	CASE(clock_live, agrees_stable_rdtscp) \
+	CASE(clock_live, agrees_guarded_lfence) \
+	CASE(clock_live, agrees_guarded_rdtscp) \
+	CASE(clock_live, moving_stable_lfence) \
+	CASE(clock_live, moving_stable_rdtscp) \
+	CASE(clock_live, moving_guarded_lfence) \
+	CASE(clock_live, moving_guarded_rdtscp) \
+	CASE(clock_live, warp_locked_stable_lfence) \
+	CASE(clock_live, warp_locked_stable_rdtscp) \
+	CASE(clock_live, warp_locked_guarded_lfence) \
+	CASE(clock_live, warp_locked_guarded_rdtscp) \
+	CASE(clock_live, warp_unlocked_stable_lfence) \
+	CASE(clock_live, warp_unlocked_stable_rdtscp) \
+	CASE(clock_live, warp_unlocked_guarded_lfence) \
+	CASE(clock_live, warp_unlocked_guarded_rdtscp) \
+	CASE(clock_live, guard_shared_by_all_cpus) \
+	CASE(clock_live, nothing_disbelieved) \
+	CASE(clock_live, cpu_without_record)
+
+/* Suites that need nothing but memory: on the scripted host, in the kernel and in user space. */
+#define KVMPV_SCRIPTED_SUITES(SUITE) \
+	SUITE(pvclock, KVMPV_PVCLOCK_CASES); \
+	SUITE(version_read, KVMPV_VERSION_READ_CASES); \
+	SUITE(guard, KVMPV_GUARD_CASES); \
+	SUITE(cpuid, KVMPV_CPUID_CASES); \
+	SUITE(slot, KVMPV_SLOT_CASES); \
+	SUITE(text, KVMPV_TEXT_CASES)
+
+/* Suites that need a KVM guest; kvmpv_test_<suite>_enter() comes first, _leave() last. */
+#define KVMPV_LIVE_SUITES(SUITE) \
+	SUITE(clock_live, KVMPV_CLOCK_LIVE_CASES)
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kunit;
+
+#define KVMPV_DECLARE_CASE(suite, name) void kvmpv_test_##suite##_##name(struct kunit *handle);
+#define KVMPV_DECLARE_SUITE(suite, cases) cases(KVMPV_DECLARE_CASE)
+KVMPV_SCRIPTED_SUITES(KVMPV_DECLARE_SUITE);
+KVMPV_LIVE_SUITES(KVMPV_DECLARE_SUITE);
+
+/* 0 or a negative errno, after which nothing is left changed and no case runs. */
+int kvmpv_test_clock_live_enter(void);
+void kvmpv_test_clock_live_leave(void);
+
+/* ---- Any runner ----------------------------------------------------------------------------- */
+
+/* The case has failed, and goes on. */
+void linux_test_fail(struct kunit *test, const char *text);
+
+/* A line of the test's own log. */
+void linux_test_log(struct kunit *test, const char *text);
+
+/* ---- Only in a KVM guest -------------------------------------------------------------------- */
+
+/* The case cannot be tried here, and has not failed. Returns; the case has to return, too. */
+void linux_test_skip(struct kunit *test, const char *reason);
+
+/* One line, for kvmpv_test_*_enter(). */
+void linux_test_suite_error(const char *text);
+
+/* What CPUID and a CPU's own record say, by the kernel's own code. @cpu has a record. */
+bool linux_test_cpuid_offers_stable(void);
+u8 linux_test_page_flags(u32 cpu);
+bool linux_test_has_rdtscp(void);
+
+/* Native kvm-clock's own callback. Any context. */
+u64 linux_test_native_read(void);
+
+/*
+ * This CPU's record and TSC by the kernel's own arithmetic, with neither its promise nor its guard
+ * looked at, and the version that was read. Interrupts off.
+ */
+u64 linux_test_raw_page_read(u32 *version);
+u64 linux_test_interrupts_off(void);
+void linux_test_interrupts_on(u64 state);
+
+/* One lock for all, of the kind that spins. Not in interrupts. */
+void linux_test_lock(void);
+void linux_test_unlock(void);
+
+/*
+ * Calls @body once on every online CPU, each time in a thread bound to it, all at the same time.
+ * Returns how many there were when all have returned; or a negative errno, and then @body was not
+ * called.
+ */
+struct linux_test_crew;
+int linux_test_on_each_cpu(void (*body)(struct linux_test_crew *crew, void *context, u32 cpu),
+			   void *context);
+
+/* Called by each of them the same number of times: waits until all are here. */
+void linux_test_meet(struct linux_test_crew *crew);
+
+/*
+ * Calls @body in a thread that is moved to the next CPU soon after each call of linux_test_move().
+ * Returns how often it was moved; or a negative errno, and then @body was not called.
+ */
+struct linux_test_trip;
+int linux_test_while_moving(void (*body)(struct linux_test_trip *trip, void *context),
+			    void *context);
+void linux_test_move(struct linux_test_trip *trip);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

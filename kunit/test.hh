@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// How a case is written and how it says what went wrong: where, what, expected, actual.
+//
+// The headers of the tests keep everything in a namespace without a name, so that each file has its
+// own copy. Of a function that two objects share the linker drops one, and then refuses to link,
+// because ftrace's list of the dropped object still names it.
+
+#pragma once
+
+#include "kunit_boundary.h"
+#include "kvmpv/text.hh"
+
+// A case of kunit_boundary.h's list. The first line fails to compile for one that is not on it.
+#define KVMPV_TEST(suite, name)                                                               \
+    static_assert(std::is_same_v<decltype(kvmpv_test_##suite##_##name), void(struct kunit*)>, \
+                  "kunit_boundary.h lists the cases");                                        \
+    extern "C" void kvmpv_test_##suite##_##name(struct kunit* handle)
+
+namespace kvmpv::testing {
+namespace {
+
+using Line = LineBuffer<240>;
+
+struct LineEnd {
+    Line* line;
+    void write(const char* text, u32 length) { line->write(text, length); }
+};
+
+using LineWriter = Writer<LineEnd>;
+
+// Where an assertion stands; as a default argument it is the caller's place.
+struct Place {
+    const char* file;
+    u32 line;
+
+    static constexpr Place here(const char* file = __builtin_FILE(), u32 line = __builtin_LINE()) {
+        return {file, line};
+    }
+
+    // Without the folders, which are those of the machine that compiled it.
+    constexpr const char* file_name() const {
+        const char* name = file;
+        for (const char* at = file; *at; ++at)
+            if (*at == '/') name = at + 1;
+        return name;
+    }
+};
+
+constexpr bool same_text(const char* a, const char* b) {
+    while (*a && *a == *b) ++a, ++b;
+    return *a == *b;
+}
+
+// Puts a value of any type that is compared into words.
+template <class Value>
+void write_value(LineWriter& out, const Value& value) {
+    if constexpr (std::is_same_v<Value, bool>)
+        out << (value ? "true" : "false");
+    else if constexpr (std::is_enum_v<Value>)
+        out << Signed{static_cast<s64>(value)};
+    else if constexpr (std::is_convertible_v<Value, const char*>)
+        out << "\"" << value << "\"";
+    else if constexpr (std::is_signed_v<Value>)
+        out << Signed{value};
+    else
+        out << u64{value} << " (" << Hex{value} << ")";
+}
+
+class Test {
+public:
+    explicit Test(kunit* handle) : handle_(handle) {}
+
+    // False, after having said so, if they differ. `what` names the value, in a table also the row.
+    template <class Value>
+    bool equal(const char* what, const Value& actual, const std::type_identity_t<Value>& expected,
+               Place place = Place::here()) {
+        if (are_equal(actual, expected)) return true;
+        fail(place, what, [&](LineWriter& out) {
+            out << "expected ";
+            write_value(out, expected);
+            out << ", actual ";
+            write_value(out, actual);
+        });
+        return false;
+    }
+
+    bool is_true(const char* what, bool actual, Place place = Place::here()) {
+        return equal(what, actual, true, place);
+    }
+    bool is_false(const char* what, bool actual, Place place = Place::here()) {
+        return equal(what, actual, false, place);
+    }
+
+    // low <= actual <= high
+    bool between(const char* what, u64 actual, u64 low, u64 high, Place place = Place::here()) {
+        if (low <= actual && actual <= high) return true;
+        fail(place, what, [&](LineWriter& out) {
+            out << "expected " << low << " to " << high << ", actual " << actual;
+        });
+        return false;
+    }
+
+    bool at_least(const char* what, u64 actual, u64 low, Place place = Place::here()) {
+        return between(what, actual, low, std::numeric_limits<u64>::max(), place);
+    }
+
+    // What was being tried when an assertion failed: note([&](LineWriter& out) { out << … }).
+    template <class Say>
+    void note(Say&& say) {
+        Line line;
+        LineWriter out(LineEnd{&line});
+        say(out);
+        linux_test_log(handle_, line.text());
+    }
+
+    void skip(const char* reason) { linux_test_skip(handle_, reason); }
+
+private:
+    template <class Value>
+    static bool are_equal(const Value& a, const Value& b) {
+        if constexpr (std::is_convertible_v<Value, const char*>)
+            return same_text(a, b);
+        else
+            return a == b;
+    }
+
+    // Cold and out of line: a case with a hundred assertions has this code once.
+    template <class Say>
+    [[gnu::noinline, gnu::cold]] void fail(Place place, const char* what, Say&& say) {
+        Line line;
+        LineWriter out(LineEnd{&line});
+        out << "kunit/" << place.file_name() << ":" << place.line << ": " << what << ": ";
+        say(out);
+        linux_test_fail(handle_, line.text());
+    }
+
+    kunit* handle_;
+};
+
+}  // namespace
+}  // namespace kvmpv::testing

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Runs the scripted suites outside the kernel, from the very same files: for sanitizers, and for
+// seconds instead of a guest. Prints KTAP; exit status 1 if a case failed.
+
+#include "kunit_boundary.h"
+
+// What a case calls its handle.
+struct kunit {
+    const char* name;
+    bool failed;
+};
+
+void linux_test_log(kunit* test, const char* text) {
+    __builtin_printf("    # %s: %s\n", test->name, text);
+}
+
+void linux_test_fail(kunit* test, const char* text) {
+    test->failed = true;
+    linux_test_log(test, text);
+}
+
+// A scripted case needs nothing that could be missing.
+void linux_test_skip(kunit* test, const char* reason) { linux_test_fail(test, reason); }
+
+namespace {
+
+struct Case {
+    const char* name;
+    void (*run)(kunit* test);
+};
+
+bool run_case(const Case& one, u32 number) {
+    kunit test{one.name, false};
+    one.run(&test);
+    __builtin_printf("    %s %u %s\n", test.failed ? "not ok" : "ok", number, one.name);
+    return !test.failed;
+}
+
+bool run_suite(const char* name, std::span<const Case> cases, u32 number) {
+    __builtin_printf("    KTAP version 1\n    # Subtest: %s\n    1..%zu\n", name, cases.size());
+    bool ok = true;
+    u32 case_number = 0;
+    for (const Case& one : cases) ok &= run_case(one, ++case_number);
+    __builtin_printf("%s %u %s\n", ok ? "ok" : "not ok", number, name);
+    return ok;
+}
+
+}  // namespace
+
+#define COUNT(suite, cases) ++suites
+#define TABLE_ENTRY(suite, name) {#name, kvmpv_test_##suite##_##name},
+#define RUN(suite, cases)                                         \
+    static constexpr Case suite##_cases[] = {cases(TABLE_ENTRY)}; \
+    ok &= run_suite("kvmpv_" #suite, suite##_cases, ++number)
+
+int main() {
+    u32 suites = 0;
+    KVMPV_SCRIPTED_SUITES(COUNT);
+    __builtin_printf("KTAP version 1\n1..%u\n", suites);
+
+    bool ok = true;
+    u32 number = 0;
+    KVMPV_SCRIPTED_SUITES(RUN);
+    return ok ? 0 : 1;
+}
