@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from lab import LabError
+
 # Codes from the AMD64 manual (volume 2, appendix C) and the Intel SDM (volume 3, appendix C); others are shown as numbers.
 SVM = {
     **{number: f"cr{number}_read" for number in range(16)},
@@ -86,6 +88,9 @@ def window(begun: Mapping[str, str], ended: Mapping[str, str], threads: Collecti
 
 def _rows(histogram: str, threads: Collection[int]) -> list[dict[str, int]]:
     """The lines of a histogram: { common_pid: 117, isa: 2, exit_reason: 124 } hitcount: 3310."""
+    lost = re.search(r"Dropped: ([1-9]\d*)", histogram)
+    if lost:
+        raise LabError(f"the KVM host lost {lost[1]} exits: its histogram is too small")
     rows = []
     for line in histogram.splitlines():
         if line.startswith("{"):

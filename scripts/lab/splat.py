@@ -24,7 +24,6 @@ _BEGINS = re.compile(
     | unchecked\ MSR\ access\ error
     | UBSAN:\  | KCSAN:\  | KFENCE:\ 
     | debugfs:\ .*\ already\ present
-    | -+\[\ cut\ here\ \]-+
     """,
     re.VERBOSE,
 )
@@ -43,8 +42,8 @@ _BELONGS = re.compile(
     re.VERBOSE,
 )
 
-# These frame a report and say nothing themselves: what comes next belongs to the same one.
-_FRAME = re.compile(r"-+\[ cut here \]-+|=+$|-+$|\s*$")
+# Behind the cut comes what the caller of WARN() has to say, and only then the line that begins other reports.
+_CUT = re.compile(r"-+\[ cut here \]-+")
 _ENDS = re.compile(r"-+\[ end (trace|Kernel panic)")
 
 # "[   12.345678] ", or with the level before it and the caller behind it: "<4>[   12.345678][  T123] ".
@@ -78,26 +77,26 @@ def find(log: str, allowed: Sequence[str] = ()) -> list[Splat]:
 
 def _reports(lines: Sequence[str]) -> Iterator[Splat]:
     report: Splat | None = None
+    just_cut = False  # the line that begins a report is still to come
     recent: list[str] = []
     last = 0.0
     for line in lines:
         stamp = _STAMP.match(line)
         message = line[stamp.end() :] if stamp else line
         now = float(stamp[1]) if stamp else last
-        if report is not None and now - last > PAUSE:
+        begins = _BEGINS.match(message) is not None
+        cut = _CUT.match(message) is not None
+        if report is not None and (now - last > PAUSE or cut or (begins and not just_cut)):
             yield report
-            report = None
-        last = now
-        if _BEGINS.match(message):
-            if report is not None and not _FRAME.match(report.headline):
-                yield report
-                report = None
-            report = report or Splat(message)
-            report.headline = message
+            report, just_cut = None, False
+        if report is None and (begins or cut):
+            report = Splat(message)
         elif report is None and _BELONGS.match(message):
             report = Splat(message, recent[-BEFORE:])
-        elif report is not None and _FRAME.match(report.headline) and not _FRAME.match(message):
+        elif report is not None and begins:
             report.headline = message
+        just_cut = cut or (just_cut and not begins)
+        last = now
         text = re.sub(r"^<\d+>", "", line)
         recent = [*recent[1 - BEFORE :], text]
         if report is not None and len(report.lines) < LONGEST:
