@@ -11,7 +11,7 @@ insert() {
 mount -a
 mkfifo /dev/root-ready /dev/kvm-ready /dev/never
 {
-		insert /modules/link/*.ko
+	insert /modules/link/*.ko
 	mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=262144 machine /root
 	for folder in dev proc sys; do mount -o rbind /$folder /root/$folder; done
 	# The only place that can be written to. It hides nothing: the machine's own /dev is not to be seen here anyway.

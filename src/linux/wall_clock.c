@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's side of a question to the host's wall clock: one asker at a time, and the kernel's own
- * idea of the time of day.
+ * The kernel's side of a question to the host's wall clock: one asker at a time, and the kernel's
+ * own idea of the time of day.
  */
 #include <linux/mutex.h>
 #include <linux/ktime.h>
