@@ -4,13 +4,13 @@
 # takes the time by the host's clock.
 . /tests/lib.sh
 
-SECONDS_ASLEEP=2
+SECONDS_ASLEEP=5
 
-# On stdout, where the host sees it at once.
+# On stdout, which the host can read as it comes.
 sleep_between_marks() {
-	echo "$1 sleeps $SECONDS_ASLEEP s" > /dev/stderr
+	echo "# $1 sleeps $SECONDS_ASLEEP s"
 	sleep $SECONDS_ASLEEP
-	echo "$1 awoke" > /dev/stderr
+	echo "# $1 awoke"
 }
 
 remember
