@@ -14,6 +14,8 @@ sleep_between_marks() {
 }
 
 remember
+# Twice: the host's program may not have been there yet for the first.
+sleep_between_marks native
 sleep_between_marks native
 check loads load
 check selects select_clocksource kvmpv
