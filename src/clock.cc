@@ -54,6 +54,9 @@ const PvclockVcpuTimeInfo* no_page() {
     return reinterpret_cast<const PvclockVcpuTimeInfo*>(kvmpv_no_clock_page);
 }
 
+// Of stable_path_has_caught_up(), which is never called twice at once.
+constinit u32 cpus_behind_guard = 0;
+
 void log_slot_error(const char* what, u32 cpu, Error error) {
     LineBuffer<120> line;
     Writer<LineSink<120>> out(LineSink<120>{&line});
@@ -147,8 +150,13 @@ void Clock::switch_path() {
 bool Clock::stable_path_has_caught_up() const {
     constexpr u32 kPatienceMs = 1000;
     for (u32 waited_ms = 0; waited_ms < kPatienceMs; ++waited_ms) {
-        const u64 last_ns = clock_read::guard.last_ns();
-        if (callback(false)(nullptr) >= last_ns) return true;
+        cpus_behind_guard = 0;
+        linux_on_each_cpu([](u32) {
+            const u64 last_ns = clock_read::guard.last_ns();
+            if (clock.callback(false)(nullptr) < last_ns)
+                __atomic_fetch_add(&cpus_behind_guard, 1, __ATOMIC_RELAXED);
+        });
+        if (!cpus_behind_guard) return true;
         linux_msleep(1);
     }
     return false;

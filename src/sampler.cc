@@ -18,6 +18,7 @@ struct CpuState {
     ClockSample sample;
     std::array<u64, kNumClockCounters> counted;
     u64 held_back_max_ns;
+    u64 look;  // the number of that look, among all CPUs'
 };
 static_assert(sizeof(CpuState) <= sizeof(linux_cpu(0)->sampler));
 static_assert(std::is_trivially_copyable_v<CpuState>);
@@ -26,6 +27,9 @@ CpuState& state_of(u32 cpu) { return *reinterpret_cast<CpuState*>(linux_cpu(cpu)
 
 // Under EventsLock, all of it.
 struct Shared {
+    u64 looks;         // so far
+    ClockSample last;  // the last one's sample, and whose it was
+    u32 last_cpu;
     u64 largest_ns;        // that any CPU's clock has shown, in the order of the looks
     ClockSample reported;  // the update that was reported last, by whichever CPU
     bool reported_any;
@@ -58,8 +62,11 @@ public:
         updated_ = now_.known && state_.sample.known && !now_.same_update(state_.sample);
         note_record();
         note_counters(own);
+        if (!clock.guarded()) check_promise();
         state_.sample = now_;
-        compare_with_other_cpus();
+        state_.look = ++shared.looks;
+        shared.last = now_;
+        shared.last_cpu = cpu_;
     }
 
     bool updated() const { return updated_; }
@@ -116,21 +123,33 @@ private:
         note(EventKind::kHeldBack, static_cast<s64>(held_back_ns), false);
     }
 
-    // The looks are in order, because the lock is held and no TSC is read ahead of it. A CPU that
-    // shows less than another one did before breaks the host's promise.
-    void compare_with_other_cpus() {
-        if (clock.guarded()) return;
+    // The looks are in order, because the lock is held and no TSC is read ahead of it.
+    void check_promise() {
         const u64 now_ns = clock.now_ns();
-        if (now_ns < shared.largest_ns && shared.largest_ns - now_ns > kStableDisagreementNs &&
-            !shared.revoke_by_ns) {
-            shared.revoke_by_ns = shared.largest_ns - now_ns;
-            shared.revoke_cpu = cpu_;
-            revokes_ = true;
-            note(EventKind::kStableRevoked, static_cast<s64>(shared.revoke_by_ns), false);
-        }
+        u64 broken_by_ns = now_ns < shared.largest_ns ? shared.largest_ns - now_ns : 0;
+        if (const u64 ns = disagreement_with_last_cpu(); ns > broken_by_ns) broken_by_ns = ns;
+        if (broken_by_ns > kStableDisagreementNs) revoke(broken_by_ns);
         if (now_ns > shared.largest_ns) shared.largest_ns = now_ns;
         // Nobody feeds the guard on the stable path, and some day it may have to take over.
         clock_read::guard.raise(now_ns);
+    }
+
+    // A change of the host's clock reaches all records before any of these CPUs runs on. Ours is
+    // the same as at our last look, so there was none since; the record that the other CPU found in
+    // between has to agree with it. Where it is not the same there is nothing to compare with: a
+    // clock that has been stopped is behind what it was, on all CPUs alike.
+    u64 disagreement_with_last_cpu() const {
+        const bool comparable = state_.look && shared.looks > state_.look &&
+                                shared.last_cpu != cpu_ && now_.same_update(state_.sample);
+        return comparable ? disagreement_ns(now_, shared.last) : 0;
+    }
+
+    void revoke(u64 by_ns) {
+        if (shared.revoke_by_ns) return;
+        shared.revoke_by_ns = by_ns;
+        shared.revoke_cpu = cpu_;
+        revokes_ = true;
+        note(EventKind::kStableRevoked, static_cast<s64>(by_ns), false);
     }
 
     const u32 cpu_;
@@ -144,9 +163,9 @@ void log_revoked(u32 cpu, u64 by_ns) {
     // Of a size that no other file uses: the linker cannot drop a second copy of a traced function.
     LineBuffer<180> line;
     Writer<LineSink<180>> out(LineSink<180>{&line});
-    out << "clock: CPU " << cpu << " shows " << by_ns
-        << " ns less than was shown before, on a host that promised a stable clock; guarded from "
-           "now on";
+    out << "clock: CPU " << cpu << " is " << by_ns
+        << " ns off what other CPUs show, on a host that promised a stable clock; guarded from now "
+           "on";
     linux_log_warn(line.text());
 }
 

@@ -127,6 +127,18 @@ ClockSample look(Machine& machine, const PvclockVcpuTimeInfo& page, const ClockS
     return now;
 }
 
+// By how much two CPUs' clocks differ at the moment of the earlier of two looks, on `other`'s CPU;
+// 0 where it cannot be told.
+constexpr u64 disagreement_ns(const ClockSample& own, const ClockSample& other) {
+    const bool told = own.known && other.known && !own.torn && !other.torn && own.can_be_read() &&
+                      other.can_be_read() && (own.flags & other.flags & kPvclockTscStable) &&
+                      other.tsc >= own.tsc_timestamp;
+    if (!told) return 0;
+    const u64 own_ns = own.ns_at(other.tsc);
+    const u64 other_ns = other.ns_at(other.tsc);
+    return own_ns > other_ns ? own_ns - other_ns : other_ns - own_ns;
+}
+
 struct Disruption {
     EventKind kind;
     s64 value;
@@ -201,11 +213,12 @@ constexpr void find_step(const ClockSample& before, const ClockSample& now, bool
     const u64 size_ns =
         step_ns < 0 ? u64{0} - static_cast<u64>(step_ns) : static_cast<u64>(step_ns);
     const bool beyond = size_ns > tolerance_ns(before, now, stable);
-    // The host says so; or it looks like one: the clock stood still, but never behind what it
-    // showed when it was last looked at.
+    // The host says so; or it looks like one: from a moment on that lies after our last look the
+    // clock is behind the extrapolation, but not behind what it showed at that look.
     const bool told = (now.flags & ~before.flags) & kPvclockGuestStopped;
-    const bool stood_still =
-        step_ns < 0 && size_ns >= kPauseMinNs && now.ns_at(now.tsc) >= before.ns_at(before.tsc);
+    const bool stood_still = step_ns < 0 && size_ns >= kPauseMinNs &&
+                             now.tsc_timestamp > before.tsc &&
+                             now.system_time_ns >= before.ns_at(before.tsc);
     if (beyond && step_ns > 0) found.add(EventKind::kJumpForward, step_ns);
     if (beyond && step_ns < 0 && !told && !stood_still)
         found.add(EventKind::kJumpBackward, static_cast<s64>(size_ns));
