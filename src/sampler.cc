@@ -4,6 +4,7 @@
 
 #include "clock.hh"
 #include "clock_read.hh"
+#include "cold_machine.hh"
 #include "events.hh"
 #include "kvmpv/text.hh"
 #include "kvmpv/x86.hh"
@@ -39,12 +40,7 @@ struct Shared {
 };
 constinit Shared shared{};
 
-struct SamplerMachine {
-    template <class T>
-    static T load(const T& word) {
-        return x86::load(word);
-    }
-    static void barrier() { x86::barrier(); }
+struct SamplerMachine : ColdMachine {
     static u64 ordered_tsc() { return clock.uses_lfence() ? x86::lfence_rdtsc() : x86::rdtscp(); }
 };
 

@@ -129,7 +129,7 @@ ClockSample look(Machine& machine, const PvclockVcpuTimeInfo& page, const ClockS
 
 // By how much two CPUs' clocks differ at the moment of the earlier of two looks, on `other`'s CPU;
 // 0 where it cannot be told.
-constexpr u64 disagreement_ns(const ClockSample& own, const ClockSample& other) {
+static constexpr u64 disagreement_ns(const ClockSample& own, const ClockSample& other) {
     const bool told = own.known && other.known && !own.torn && !other.torn && own.can_be_read() &&
                       other.can_be_read() && (own.flags & other.flags & kPvclockTscStable) &&
                       other.tsc >= own.tsc_timestamp;
@@ -161,7 +161,7 @@ private:
 namespace disruption {
 
 // New rate over old, less one, in parts per billion; the largest s64 where it is more.
-constexpr s64 rate_change_ppb(const ClockSample& before, const ClockSample& now) {
+static constexpr s64 rate_change_ppb(const ClockSample& before, const ClockSample& now) {
     constexpr u64 kBillion = 1'000'000'000;
     constexpr s64 kMost = std::numeric_limits<s64>::max();
     if (before.tsc_to_system_mul == 0) return kMost;
@@ -193,12 +193,12 @@ constexpr s64 rate_change_ppb(const ClockSample& before, const ClockSample& now)
 
 // How far the new record leads the old one where one takes over from the other: at the moment that
 // the host names, unless that lies outside of what we know it to be, between the two looks.
-constexpr s64 discontinuity_ns(const ClockSample& before, const ClockSample& now) {
+static constexpr s64 discontinuity_ns(const ClockSample& before, const ClockSample& now) {
     const u64 at_tsc = now.tsc_timestamp > before.tsc ? now.tsc_timestamp : before.tsc;
     return static_cast<s64>(now.ns_at(at_tsc) - before.ns_at(at_tsc));
 }
 
-constexpr u64 tolerance_ns(const ClockSample& before, const ClockSample& now, bool stable) {
+static constexpr u64 tolerance_ns(const ClockSample& before, const ClockSample& now, bool stable) {
     if (stable) return kStableRoundingNs;
     const u64 elapsed_ns = now.ns_at(now.tsc) - now.system_time_ns;
     const u64 since_ns = before.ns_at(now.tsc) - before.system_time_ns;
@@ -207,8 +207,8 @@ constexpr u64 tolerance_ns(const ClockSample& before, const ClockSample& now, bo
 }
 
 // A jump, a pause, or nothing.
-constexpr void find_step(const ClockSample& before, const ClockSample& now, bool stable,
-                         Disruptions& found) {
+static constexpr void find_step(const ClockSample& before, const ClockSample& now, bool stable,
+                                Disruptions& found) {
     const s64 step_ns = discontinuity_ns(before, now);
     const u64 size_ns =
         step_ns < 0 ? u64{0} - static_cast<u64>(step_ns) : static_cast<u64>(step_ns);
@@ -227,7 +227,8 @@ constexpr void find_step(const ClockSample& before, const ClockSample& now, bool
 }
 
 // The TSC cannot say how much time has passed; that the clock fell can be seen all the same.
-constexpr void find_fall(const ClockSample& before, const ClockSample& now, Disruptions& found) {
+static constexpr void find_fall(const ClockSample& before, const ClockSample& now,
+                                Disruptions& found) {
     const u64 before_ns = before.ns_at(before.tsc);
     const u64 now_ns = now.ns_at(now.tsc);
     if (now_ns < before_ns)
@@ -237,8 +238,8 @@ constexpr void find_fall(const ClockSample& before, const ClockSample& now, Disr
 }  // namespace disruption
 
 // `stable_offered`: CPUID gives the stable flag a meaning.
-constexpr Disruptions compare(const ClockSample& before, const ClockSample& now,
-                              bool stable_offered) {
+static constexpr Disruptions compare(const ClockSample& before, const ClockSample& now,
+                                     bool stable_offered) {
     Disruptions found;
     if (now.torn) {
         if (!before.torn) found.add(EventKind::kPageTorn, 0);

@@ -117,10 +117,10 @@ pause_is_one_event() {
 
 rate_changes() {
 	multiplier=$(column cpus 2 tsc_to_system_mul)
-	ask_host set "$(record_of 1)" tsc_to_system_mul +100
+	ask_host set "$(record_of 1)" tsc_to_system_mul +10
 	appears events_rate_changed 0 || return 1
 	equal rate_changed_ppb "$(last rate_changed)" \
-		$(((multiplier + 100) * 1000000000 / multiplier - 1000000000)) || return 1
+		$(((multiplier + 10) * 1000000000 / multiplier - 1000000000)) || return 1
 	ask_host mend "$(record_of 1)"
 	appears events_rate_changed 1 && path_is stable $vdso
 }
