@@ -216,6 +216,13 @@ KVMPV_TEST(disruption, pause) {
          true,
          1,
          {{EventKind::kJumpBackward, 19'000'001}}},
+        // Behind by a second at the update, and by now not behind the last look any more.
+        {"behind at first",
+         kBefore,
+         sample(3'000'000'000, 20'000'000, 4'019'100'000),
+         true,
+         1,
+         {{EventKind::kJumpBackward, 1'000'000'000}}},
         {"told, no time lost",
          kBefore,
          with_flags(sample(kTsc, kUpdate, kGoesOn), 3),

@@ -213,12 +213,11 @@ static constexpr void find_step(const ClockSample& before, const ClockSample& no
     const u64 size_ns =
         step_ns < 0 ? u64{0} - static_cast<u64>(step_ns) : static_cast<u64>(step_ns);
     const bool beyond = size_ns > tolerance_ns(before, now, stable);
-    // The host says so; or it looks like one: from a moment on that lies after our last look the
-    // clock is behind the extrapolation, but not behind what it showed at that look.
+    // The host says so; or it looks like one: the clock is behind the extrapolation, but from the
+    // update on not behind what it showed at the last look. A record that was set back in place is.
     const bool told = (now.flags & ~before.flags) & kPvclockGuestStopped;
-    const bool stood_still = step_ns < 0 && size_ns >= kPauseMinNs &&
-                             now.tsc_timestamp > before.tsc &&
-                             now.system_time_ns >= before.ns_at(before.tsc);
+    const bool stood_still =
+        step_ns < 0 && size_ns >= kPauseMinNs && now.system_time_ns >= before.ns_at(before.tsc);
     if (beyond && step_ns > 0) found.add(EventKind::kJumpForward, step_ns);
     if (beyond && step_ns < 0 && !told && !stood_still)
         found.add(EventKind::kJumpBackward, static_cast<s64>(size_ns));
