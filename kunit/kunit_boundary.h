@@ -128,6 +128,26 @@
 	CASE(text, line_exact_fit) \
 	CASE(text, line_cut_off)
 
+#define KVMPV_EVENT_RING_CASES(CASE) \
+	CASE(event_ring, empty) \
+	CASE(event_ring, numbers_from_one) \
+	CASE(event_ring, full_is_not_lost) \
+	CASE(event_ring, overwritten_is_lost) \
+	CASE(event_ring, reader_between_writers)
+
+#define KVMPV_DISRUPTION_CASES(CASE) \
+	CASE(disruption, clock_goes_on) \
+	CASE(disruption, steps_under_the_promise) \
+	CASE(disruption, steps_without_the_promise) \
+	CASE(disruption, rate) \
+	CASE(disruption, pause) \
+	CASE(disruption, promise) \
+	CASE(disruption, record_that_cannot_be_read) \
+	CASE(disruption, tsc_goes_back) \
+	CASE(disruption, cpus_disagree) \
+	CASE(disruption, look) \
+	CASE(disruption, kinds_have_names)
+
 #define KVMPV_CLOCK_LIVE_CASES(CASE) \
 	CASE(clock_live, host) \
 	CASE(clock_live, agrees_stable_lfence) \
@@ -157,7 +177,9 @@
 	SUITE(guard, KVMPV_GUARD_CASES); \
 	SUITE(cpuid, KVMPV_CPUID_CASES); \
 	SUITE(slot, KVMPV_SLOT_CASES); \
-	SUITE(text, KVMPV_TEXT_CASES)
+	SUITE(text, KVMPV_TEXT_CASES); \
+	SUITE(event_ring, KVMPV_EVENT_RING_CASES); \
+	SUITE(disruption, KVMPV_DISRUPTION_CASES)
 
 /* Suites that need a KVM guest; kvmpv_test_<suite>_enter() comes first, _leave() last. */
 #define KVMPV_LIVE_SUITES(SUITE) \

@@ -3,8 +3,10 @@
 #include "clock.hh"
 
 #include "clock_read.hh"
+#include "events.hh"
 #include "kvmpv/text.hh"
 #include "kvmpv/x86.hh"
+#include "sampler.hh"
 
 namespace kvmpv {
 
@@ -52,6 +54,9 @@ const PvclockVcpuTimeInfo* no_page() {
     return reinterpret_cast<const PvclockVcpuTimeInfo*>(kvmpv_no_clock_page);
 }
 
+// Of stable_path_has_caught_up(), which is never called twice at once.
+constinit u32 cpus_behind_guard = 0;
+
 void log_slot_error(const char* what, u32 cpu, Error error) {
     LineBuffer<120> line;
     Writer<LineSink<120>> out(LineSink<120>{&line});
@@ -89,6 +94,7 @@ Result<void> Clock::create(Survey& found, const kvmpv_parameters& parameters) {
     vdso_parameter_ = parameters.vdso;
     clock_read::setup.stable_offered = stable_offered_;
     clock_read::setup.fallback_page = no_page();
+    clock_read::setup.second_page = no_page();
     for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
         set_page(static_cast<u32>(cpu), no_page());
     return owned() ? create_records() : Result<void>();
@@ -115,13 +121,74 @@ void Clock::destroy() {
     other_area_ = {};
 }
 
+kvmpv_clock_read_fn Clock::callback(bool guarded) const {
+    if (guarded)
+        return uses_lfence_ ? kvmpv_clock_read_guarded_lfence : kvmpv_clock_read_guarded_rdtscp;
+    return uses_lfence_ ? kvmpv_clock_read_stable_lfence : kvmpv_clock_read_stable_rdtscp;
+}
+
 void Clock::choose_path() {
-    guarded_ = !stable_offered_ ||
-               !(x86::load(clock_read::setup.fallback_page->flags) & kPvclockTscStable);
-    if (guarded_)
-        read_ = uses_lfence_ ? kvmpv_clock_read_guarded_lfence : kvmpv_clock_read_guarded_rdtscp;
-    else
-        read_ = uses_lfence_ ? kvmpv_clock_read_stable_lfence : kvmpv_clock_read_stable_rdtscp;
+    host_is_unstable_ = !stable_offered_ ||
+                        !(x86::load(clock_read::setup.fallback_page->flags) & kPvclockTscStable);
+    read_ = callback(guarded());
+    if (!guarded()) clock_read::guard.raise(read_(nullptr));
+}
+
+// Stable reads pass by the guard. So all CPUs stop, each raises the guard to what it would have
+// shown, and none reads again before the last one has: the first guarded read is not below any
+// stable one that was done by then.
+void Clock::switch_path() {
+    linux_stop_cpus([](u32) {
+        clock_read::guard.raise(clock.callback(false)(nullptr));
+        const kvmpv_clock_read_fn read = clock.callback(clock.guarded());
+        __atomic_store_n(&clock.read_, read, __ATOMIC_RELAXED);
+        linux_clocksource_set_path(read, clock.vdso() == Vdso::kOn);
+    });
+}
+
+// What the guard has held at its last value would be taken back by the path that knows no guard.
+bool Clock::stable_path_has_caught_up() const {
+    constexpr u32 kPatienceMs = 1000;
+    for (u32 waited_ms = 0; waited_ms < kPatienceMs; ++waited_ms) {
+        cpus_behind_guard = 0;
+        linux_on_each_cpu([](u32) {
+            const u64 last_ns = clock_read::guard.last_ns();
+            if (clock.callback(false)(nullptr) < last_ns)
+                __atomic_fetch_add(&cpus_behind_guard, 1, __ATOMIC_RELAXED);
+        });
+        if (!cpus_behind_guard) return true;
+        linux_msleep(1);
+    }
+    return false;
+}
+
+Result<void> Clock::force_unstable(bool forced) {
+    if (!enabled_) return Error(-kEinval);
+    if (!forced && revoked_) {
+        linux_log_warn("force_unstable: the host's promise was broken; the guard stays on");
+        return Error(-kEbusy);
+    }
+    if (forced == forced_) return {};
+    if (!forced && !host_is_unstable_ && !stable_path_has_caught_up()) {
+        linux_log_warn("force_unstable: the clock is behind what was shown; the guard stays on");
+        return Error(-kEbusy);
+    }
+    forced_ = forced;
+    if (!host_is_unstable_) switch_path();
+    const EventsLock lock;
+    events.add({linux_monotonic_ns(),
+                0,
+                {},
+                {},
+                kNoCpu,
+                forced ? EventKind::kGuardForced : EventKind::kGuardReleased,
+                false});
+    return {};
+}
+
+void Clock::revoke_stable() {
+    revoked_ = true;
+    switch_path();
 }
 
 // The kernel's own conditions first: the mode may be shown only when the page is named and may be
@@ -129,7 +196,7 @@ void Clock::choose_path() {
 Vdso Clock::enable_vdso() {
     if (vdso_parameter_ == 0) return Vdso::kParameter;
     if (owned() && vdso_parameter_ != 1) return Vdso::kOwnedMode;
-    if (guarded_) return Vdso::kNotStable;
+    if (guarded()) return Vdso::kNotStable;
     if (owned()) {
         if (linux_vdso_publish_page(cpu0_area_.address)) return Vdso::kNoPage;
         cpu0_area_is_kept_ = true;
@@ -157,6 +224,7 @@ Result<void> Clock::enable() {
     }
     if (!done.ok()) {
         linux_hotplug_disable();
+        sampler::finish();
         return done;
     }
     enabled_ = true;
@@ -175,6 +243,7 @@ void Clock::disable() {
     }
     linux_restart_notify_disable();
     linux_hotplug_disable();
+    sampler::finish();
     enabled_ = false;
 }
 
@@ -195,15 +264,15 @@ Result<void> Clock::online_cpu(u32 cpu) {
         set_page(cpu, page_of(cpu));
         linux_native_clock_publish(cpu, page_of(cpu));
     }
-    if (clock_read::setup.fallback_page == no_page())
-        __atomic_store_n(&clock_read::setup.fallback_page, page_of(cpu), __ATOMIC_RELEASE);
+    add_fallback_page(page_of(cpu));
     return {};
 }
 
 void Clock::down_cpu(u32 cpu) {
     // Readers first: between the two steps nobody looks at a record that is no longer written.
-    if (clock_read::setup.fallback_page == page_of(cpu))
-        choose_fallback_page(static_cast<s32>(cpu));
+    if (clock_read::setup.fallback_page == page_of(cpu) ||
+        clock_read::setup.second_page == page_of(cpu))
+        choose_fallback_pages(static_cast<s32>(cpu));
     if (!owned()) return;
     set_page(cpu, no_page());
     linux_native_clock_publish(cpu, nullptr);
@@ -222,14 +291,22 @@ void Clock::put_back(u32 cpu) {
 void Clock::dead_cpu(u32 cpu) { set_page(cpu, no_page()); }
 
 // A halted vCPU's record is not kept up to date, so a CPU that goes cannot be the one to ask.
-void Clock::choose_fallback_page(s32 except_cpu) {
-    const PvclockVcpuTimeInfo* chosen = no_page();
-    for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu)) {
-        if (cpu == except_cpu) continue;
-        chosen = page_of(static_cast<u32>(cpu));
-        break;
-    }
-    __atomic_store_n(&clock_read::setup.fallback_page, chosen, __ATOMIC_RELEASE);
+void Clock::choose_fallback_pages(s32 except_cpu) {
+    const PvclockVcpuTimeInfo* chosen[2] = {no_page(), no_page()};
+    u32 count = 0;
+    for (int cpu = linux_next_online_cpu(-1); cpu >= 0 && count < 2;
+         cpu = linux_next_online_cpu(cpu))
+        if (cpu != except_cpu) chosen[count++] = page_of(static_cast<u32>(cpu));
+    __atomic_store_n(&clock_read::setup.fallback_page, chosen[0], __ATOMIC_RELEASE);
+    __atomic_store_n(&clock_read::setup.second_page, chosen[1], __ATOMIC_RELEASE);
+}
+
+void Clock::add_fallback_page(const PvclockVcpuTimeInfo* page) {
+    const clock_read::Setup& setup = clock_read::setup;
+    if (setup.fallback_page == no_page())
+        __atomic_store_n(&clock_read::setup.fallback_page, page, __ATOMIC_RELEASE);
+    else if (setup.second_page == no_page() && setup.fallback_page != page)
+        __atomic_store_n(&clock_read::setup.second_page, page, __ATOMIC_RELEASE);
 }
 
 void Clock::suspend(u32 cpu) {
@@ -273,11 +350,21 @@ extern "C" int kvmpv_cpu_prepare(u32 cpu) {
 }
 
 extern "C" int kvmpv_cpu_online(u32 cpu) {
-    return kvmpv::clock.online_cpu(cpu).zero_or_negative_errno();
+    const kvmpv::Result<void> online = kvmpv::clock.online_cpu(cpu);
+    if (online.ok()) kvmpv::sampler::start(cpu);
+    return online.zero_or_negative_errno();
 }
 
-extern "C" void kvmpv_cpu_down(u32 cpu) { kvmpv::clock.down_cpu(cpu); }
+extern "C" void kvmpv_cpu_down(u32 cpu) {
+    kvmpv::sampler::stop(cpu);
+    kvmpv::clock.down_cpu(cpu);
+}
+
 extern "C" void kvmpv_cpu_dead(u32 cpu) { kvmpv::clock.dead_cpu(cpu); }
 extern "C" void kvmpv_clock_suspend(u32 cpu) { kvmpv::clock.suspend(cpu); }
-extern "C" void kvmpv_clock_resume(u32 cpu) { kvmpv::clock.resume(cpu); }
+extern "C" void kvmpv_clock_resume(u32 cpu) {
+    kvmpv::clock.resume(cpu);
+    kvmpv::sampler::resumed();
+}
+
 extern "C" void kvmpv_restart() { kvmpv::clock.restart(); }

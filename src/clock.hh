@@ -19,6 +19,7 @@ enum class Vdso : u8 {
     kNotStable,     // user space reads CPU 0's record on every CPU: all have to agree
     kNoPage,        // the kernel has no page to map, or its pointer to it cannot be found
     kNoMappingBit,  // the kernel's word for modes in use cannot be found
+    kGuardOn,       // it was on; user space knows of no guard
 };
 
 class Clock {
@@ -51,17 +52,27 @@ public:
     // -EBUSY if the kernel stays with kvmpv because the user named it, -EINVAL with no clocksource.
     Result<void> release(bool released);
 
+    // The guarded path, and no vDSO mode, from the next read on; or back, as the host promises.
+    // -EBUSY if there is no way back, -EINVAL with no clocksource.
+    Result<void> force_unstable(bool forced);
+
+    // The guarded path for good: CPUs have been seen to disagree.
+    void revoke_stable();
+
     bool owned() const { return slots_->decision().mode == Mode::kOwned; }
     bool enabled() const { return enabled_; }
     bool current() const { return enabled_ && linux_clocksource_is_current(); }
     bool released() const { return released_; }
     int rating() const { return released_ ? kReleasedRating : rating_; }
-    bool guarded() const { return guarded_; }
+    bool stable_offered() const { return stable_offered_; }
+    bool guarded() const { return host_is_unstable_ || forced_ || revoked_; }
+    bool forced() const { return forced_; }
+    bool revoked() const { return revoked_; }
     bool uses_lfence() const { return uses_lfence_; }
-    Vdso vdso() const { return vdso_; }
+    Vdso vdso() const { return vdso_ == Vdso::kOn && guarded() ? Vdso::kGuardOn : vdso_; }
 
     // The time that the clocksource would return now, in nanoseconds. Only while enabled.
-    u64 now_ns() const { return read_(nullptr); }
+    u64 now_ns() const { return __atomic_load_n(&read_, __ATOMIC_RELAXED)(nullptr); }
 
 private:
     // The kernel's documentation of struct clocksource: "1-99: Unfit for real use".
@@ -71,8 +82,12 @@ private:
     u64 physical_of(u32 cpu) const;
     void set_page(u32 cpu, const PvclockVcpuTimeInfo* page);
     void put_back(u32 cpu);
-    void choose_fallback_page(s32 except_cpu);
+    void choose_fallback_pages(s32 except_cpu);
+    void add_fallback_page(const PvclockVcpuTimeInfo* page);
     void choose_path();
+    kvmpv_clock_read_fn callback(bool guarded) const;
+    void switch_path();
+    bool stable_path_has_caught_up() const;
     Result<void> create_records();
     Vdso enable_vdso();
 
@@ -87,7 +102,10 @@ private:
     int vdso_parameter_ = 0;
     Vdso vdso_ = Vdso::kParameter;
     bool stable_offered_ = false;
-    bool guarded_ = false;
+    // Why the path is the guarded one. The first is decided at load.
+    bool host_is_unstable_ = false;
+    bool forced_ = false;
+    bool revoked_ = false;
     bool uses_lfence_ = false;
     bool enabled_ = false;
     bool released_ = false;

@@ -70,10 +70,34 @@ private:
     }
 };
 
+// A look at another CPU's record: what is wrong with it is counted where it is used.
+template <TscRead kTscRead>
+struct SeedMachine : LiveMachine<kTscRead> {
+    static void count(ClockCounter) {}
+};
+
+// The guard has been raised to what the stable path shows within this time; more means that the
+// record asked is out of date, because its vCPU has been halted since the host changed its clock.
+constexpr u64 kMaxSeedNs = 2'000'000'000;
+
+// The other CPUs' stable reads pass by the guard, so that its last value is up to a second old when
+// this CPU's record fails: without this, time would go back by as much.
+template <TscRead kTscRead>
+void seed_guard() {
+    SeedMachine<kTscRead> machine;
+    for (const PvclockVcpuTimeInfo* page : {setup.fallback_page, setup.second_page}) {
+        if (page == machine.this_cpu_page() || !page_is_ready(machine, *page)) continue;
+        if (!(machine.load(page->flags) & kPvclockTscStable)) continue;
+        const std::optional<u64> now_ns = read_page(machine, *page);
+        if (now_ns && *now_ns - guard.last_ns() < kMaxSeedNs) guard.raise(*now_ns);
+    }
+}
+
 // Out of line and cold, so that the fast path's own code fits into two cache lines.
 template <TscRead kTscRead>
 [[gnu::noinline, gnu::cold]] u64 read_cold() {
     LiveMachine<kTscRead> machine;
+    seed_guard<kTscRead>();
     return read_guarded(machine, guard);
 }
 

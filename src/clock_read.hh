@@ -12,6 +12,8 @@ namespace kvmpv::clock_read {
 struct Setup {
     // The record of a CPU that is online for as long as the clock is registered.
     const PvclockVcpuTimeInfo* fallback_page;
+    // Another such CPU's, if there is a second one.
+    const PvclockVcpuTimeInfo* second_page;
     // CPUID offers KVM_FEATURE_CLOCKSOURCE_STABLE_BIT. Latched: a host can set the page's flag
     // without offering the bit.
     bool stable_offered;

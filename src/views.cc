@@ -6,6 +6,7 @@
 #include "clock.hh"
 #include "clock_read.hh"
 #include "cold_machine.hh"
+#include "events.hh"
 #include "kvmpv/boundary.h"
 #include "kvmpv/text.hh"
 #include "kvmpv/x86.hh"
@@ -102,6 +103,8 @@ const char* vdso_text(Vdso vdso) {
         case Vdso::kNotStable: return "by system call: the host does not promise a stable clock";
         case Vdso::kNoPage: return "by system call: the kernel has no page to map for user space";
         case Vdso::kNoMappingBit: return "by system call: kernel symbol vclocks_used not found";
+        case Vdso::kGuardOn:
+            return "by system call: the guard is on, of which user space knows none";
     }
     return "";
 }
@@ -379,10 +382,35 @@ u64 largest_held_back_ns() {
     return largest;
 }
 
+constexpr Column kStateColumns[] = {{"field", 24}, {"value", 20}};
+
+// "events_" before the name of the kind.
+void write_event_counts(Table<SeqSink, 2>& table) {
+    std::array<u64, kNumEventKinds> counts;
+    u64 disruptions, pause_max_ns, jump_max_ns;
+    {
+        const EventsLock lock;
+        for (u32 kind = 0; kind < kNumEventKinds; ++kind)
+            counts[kind] = events.count(static_cast<EventKind>(kind));
+        disruptions = events.disruptions();
+        pause_max_ns = static_cast<u64>(events.largest(EventKind::kPause));
+        const s64 forward_ns = events.largest(EventKind::kJumpForward);
+        const s64 backward_ns = events.largest(EventKind::kJumpBackward);
+        jump_max_ns = static_cast<u64>(forward_ns > backward_ns ? forward_ns : backward_ns);
+    }
+    table.cell("disruptions").cell(disruptions);
+    for (u32 kind = 0; kind < kNumEventKinds; ++kind) {
+        LineBuffer<32> name;
+        Writer<LineSink<32>>(LineSink<32>{&name}) << "events_" << kEventKinds[kind].name;
+        table.cell(name.text()).cell(counts[kind]);
+    }
+    table.cell("jump_max_ns").cell(jump_max_ns);
+    table.cell("pause_max_ns").cell(pause_max_ns);
+}
+
 void show_clock_state(void* seq) {
-    static constexpr Column kColumns[] = {{"field", 24}, {"value", 20}};
     Out out = begin(seq);
-    Table table(out, kColumns);
+    Table table(out, kStateColumns);
     table.cell("registered").cell(yes_no(clock.enabled()));
     table.cell("stable_offered")
         .cell(yes_no(survey.kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE_STABLE_BIT)));
@@ -390,6 +418,8 @@ void show_clock_state(void* seq) {
     table.cell("current").cell(yes_no(clock.current()));
     table.cell("rating").cell(Signed{clock.rating()});
     table.cell("path").cell(clock.guarded() ? "guarded" : "stable");
+    table.cell("forced_unstable").cell(yes_no(clock.forced()));
+    table.cell("stable_revoked").cell(yes_no(clock.revoked()));
     table.cell("tsc_read").cell(clock.uses_lfence() ? "lfence" : "rdtscp");
     table.cell("vdso").cell(yes_no(clock.vdso() == Vdso::kOn));
     table.cell("now_ns").cell(clock.now_ns());
@@ -400,6 +430,7 @@ void show_clock_state(void* seq) {
     table.cell("tsc_behind_reads").cell(clock_count(ClockCounter::kTscBehind));
     table.cell("held_back_reads").cell(clock_count(ClockCounter::kHeldBack));
     table.cell("held_back_max_ns").cell(largest_held_back_ns());
+    write_event_counts(table);
 }
 
 // When no clocksource is registered there is no system time to add, and only the epoch is known.
@@ -434,9 +465,76 @@ void show_clock_release(void* seq) {
             .end_line();
 }
 
+// What a switch was written: 0 or 1, and nothing else.
+std::optional<bool> parse_switch(const char* text) {
+    if ((text[0] != '0' && text[0] != '1') || text[1] != '\0') return std::nullopt;
+    return text[0] == '1';
+}
+
 int store_clock_release(const char* text) {
-    if ((text[0] != '0' && text[0] != '1') || text[1] != '\0') return -kEinval;
-    return clock.release(text[0] == '1').zero_or_negative_errno();
+    const std::optional<bool> released = parse_switch(text);
+    return released ? clock.release(*released).zero_or_negative_errno() : -kEinval;
+}
+
+void show_clock_force_unstable(void* seq) {
+    Out out = begin(seq);
+    (out << "forced_unstable " << yes_no(clock.forced())).end_line();
+    (out << "stable_revoked " << yes_no(clock.revoked())).end_line();
+    (out << "path " << (clock.guarded() ? "guarded" : "stable")).end_line();
+}
+
+int store_clock_force_unstable(const char* text) {
+    const std::optional<bool> forced = parse_switch(text);
+    return forced ? clock.force_unstable(*forced).zero_or_negative_errno() : -kEinval;
+}
+
+// ---- events ----------------------------------------------------------------------------------
+
+constexpr Column kEventColumns[] = {
+    {"seq", 6},          {"time_ns", 16},       {"cpu", 3},
+    {"event", 14},       {"value", 20},         {"unit", 5},
+    {"mul_before", 10},  {"mul_after", 10},     {"shift_before", 12},
+    {"shift_after", 11}, {"tsc_timestamp", 20}, {"system_time_ns", 20},
+};
+constexpr u32 kNumEventColumns = sizeof(kEventColumns) / sizeof(kEventColumns[0]);
+
+void write_event(Table<SeqSink, kNumEventColumns>& table, u64 sequence, const Event& event) {
+    table.cell(sequence).cell(event.time_ns);
+    if (event.cpu == kNoCpu)
+        table.cell("-");
+    else
+        table.cell(event.cpu);
+    table.cell(info(event.kind).name).cell(Signed{event.value}).cell(info(event.kind).unit);
+    if (!event.has_samples) {
+        for (u32 i = 0; i < 6; ++i) table.cell("-");
+        return;
+    }
+    table.cell(event.before.tsc_to_system_mul)
+        .cell(event.now.tsc_to_system_mul)
+        .cell(Signed{event.before.tsc_shift})
+        .cell(Signed{event.now.tsc_shift})
+        .cell(event.now.tsc_timestamp)
+        .cell(event.now.system_time_ns);
+}
+
+std::optional<Event> event_at(u64 sequence) {
+    const EventsLock lock;
+    return events.ring().at(sequence);
+}
+
+void show_events(void* seq) {
+    Out out = begin(seq);
+    u64 total, oldest;
+    {
+        const EventsLock lock;
+        total = events.ring().total();
+        oldest = events.ring().oldest();
+    }
+    (out << "events " << total << " lost " << oldest - 1).end_line();
+    Table table(out, kEventColumns);
+    for (u64 sequence = oldest; sequence <= total; ++sequence)
+        if (const std::optional<Event> event = event_at(sequence))
+            write_event(table, sequence, *event);
 }
 
 }  // namespace
@@ -446,8 +544,11 @@ extern "C" constinit const kvmpv_file kvmpv_files[] = {
     {"", "status", kvmpv::show_status, nullptr},
     {"", "features", kvmpv::show_features, nullptr},
     {"", "cpus", kvmpv::show_cpus, nullptr},
+    {"", "events", kvmpv::show_events, nullptr},
     {"clock", "state", kvmpv::show_clock_state, nullptr},
     {"clock", "wall_clock", kvmpv::show_wall_clock, nullptr},
     {"clock", "release", kvmpv::show_clock_release, kvmpv::store_clock_release},
+    {"clock", "force_unstable", kvmpv::show_clock_force_unstable,
+     kvmpv::store_clock_force_unstable},
     {nullptr, nullptr, nullptr, nullptr},
 };

@@ -24,6 +24,8 @@ def scripts(*names: str, **environment: str) -> str:
     return f"{settings}sh /tests/run.sh {' '.join(names)}"
 
 
+CHAOS = ("--host-script", "tests/host/clock_chaos.py")
+
 # The kernel's own KUnit has printed a plan at boot, for no tests; the results are what follows the mark.
 KUNIT = (
     "echo kvmpv_kunit begins > /dev/kmsg; insmod /kvmpv/kvmpv_kunit.ko;"
@@ -54,6 +56,9 @@ SCENARIOS = (
         "sh /tests/sleep.sh",  # not by run.sh, which keeps the output until the end
         ("--host-script", "tests/host/sleep_by_host_clock.py"),
     ),
+    # Not by run.sh: its requests to the host go out on stdout.
+    Scenario("events-shared", "sh /tests/events.sh", CHAOS),
+    Scenario("events-owned", "MODE=owned sh /tests/events.sh", (*CHAOS, "--cmdline", "nopv")),
     Scenario("kunit-stable", KUNIT, kernels=("kunit",)),
     Scenario("kunit-unstable", KUNIT, ("--clock", "unstable", "--smp", "4"), kernels=("kunit",)),
 )

@@ -43,6 +43,8 @@ struct kvmpv_cpu {
 	u64 clock_held_back_max_ns;
 	/* What each slot held when we took it, if that was enabled, else 0. */
 	u64 foreign_msr[KVMPV_NUM_REGISTRATIONS];
+	/* What the sampler saw last; src/sampler.cc alone knows what it means. */
+	u64 sampler[16];
 };
 
 #ifdef __cplusplus
@@ -86,6 +88,15 @@ void kvmpv_cpu_dead(u32 cpu);
 
 /* Calls @function on every online CPU, in interrupt context, and waits for all. */
 void linux_on_each_cpu(void (*function)(u32 cpu));
+
+/*
+ * Calls @function on every online CPU at the same time, with interrupts off; none of them goes on
+ * before all have returned from it.
+ */
+void linux_stop_cpus(void (*function)(u32 cpu));
+
+/* Makes @cpu, if it is online, leave its idle state once; waits for that. Interrupts on. */
+void linux_wake_cpu(u32 cpu);
 
 /* Calls kvmpv_restart() before the machine restarts, kexec included. */
 int linux_restart_notify_enable(void);
@@ -157,6 +168,12 @@ int linux_clocksource_register(kvmpv_clock_read_fn read, int rating, bool vdso);
 /* Changes the rating and lets the kernel choose again; done when it returns. */
 void linux_clocksource_set_rating(int rating);
 
+/*
+ * Other callback, other answer about user space. The callback holds from the next read on, in any
+ * context, because timekeeping loads it for each; user space follows at the next tick.
+ */
+void linux_clocksource_set_path(kvmpv_clock_read_fn read, bool vdso);
+
 /* The kernel reads its time from "kvmpv" now. Any context. */
 bool linux_clocksource_is_current(void);
 
@@ -169,6 +186,30 @@ void kvmpv_clock_resume(u32 cpu);
 
 /* 0, or -EBUSY while the kernel cannot do without it. */
 int linux_clocksource_unregister(void);
+
+/* ---- The sampler and its events (src/linux/sampler.c) ---- */
+
+/*
+ * Calls kvmpv_sample() on @cpu, now and then once a second, in a thread bound to it, busy or idle.
+ * Both on @cpu; stop waits for a call under way.
+ */
+void linux_sampler_start(u32 cpu);
+void linux_sampler_stop(u32 cpu);
+void kvmpv_sample(u32 cpu);
+
+/* Calls kvmpv_sampler_deferred() soon, where it may wait for CPUs that come and go. */
+void linux_sampler_defer(void);
+void kvmpv_sampler_deferred(void);
+
+/* No call is left to come. Only when no sampler is started any more. */
+void linux_sampler_finish(void);
+
+/* One lock for all events, with interrupts off. Any context but NMI. */
+u64 linux_events_lock(void);
+void linux_events_unlock(u64 state);
+
+/* CLOCK_MONOTONIC; stands still in suspend. Any context. */
+u64 linux_monotonic_ns(void);
 
 /* ---- The vDSO (src/linux/vdso.c) ---- */
 

@@ -131,6 +131,18 @@ public:
 
     u64 last_ns() const { return __atomic_load_n(&last_ns_, __ATOMIC_RELAXED); }
 
+    // From now on nothing below `now_ns` is handed out: what has been handed out past the guard.
+    void raise(u64 now_ns) {
+        u64 last_ns = __atomic_load_n(&last_ns_, __ATOMIC_RELAXED);
+        while (now_ns > last_ns &&
+               !__atomic_compare_exchange_n(&last_ns_, &last_ns, now_ns, false, __ATOMIC_RELAXED,
+                                            __ATOMIC_RELAXED)) {
+        }
+    }
+
+    // The clock begins anew; only while nobody reads it.
+    void restart() { __atomic_store_n(&last_ns_, u64{0}, __ATOMIC_RELAXED); }
+
 private:
     u64 last_ns_ = 0;
 };

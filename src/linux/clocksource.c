@@ -58,6 +58,17 @@ int linux_clocksource_register(kvmpv_clock_read_fn read, int rating, bool vdso)
 	return clocksource_register_hz(&clocksource, NSEC_PER_SEC);
 }
 
+/*
+ * tk_clock_read() loads the callback for each read, and update_vsyscall() the mode at each update
+ * of timekeeping, hence no lock: both answers are right before and after.
+ */
+void linux_clocksource_set_path(kvmpv_clock_read_fn read, bool vdso)
+{
+	WRITE_ONCE(clocksource.vdso_clock_mode,
+		   vdso ? VDSO_CLOCKMODE_PVCLOCK : VDSO_CLOCKMODE_NONE);
+	WRITE_ONCE(clocksource.read, read);
+}
+
 void linux_clocksource_set_rating(int rating)
 {
 	clocksource_change_rating(&clocksource, rating);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CPUs: which are there, and the per-CPU state.
+ * CPUs: which are there, the per-CPU state, and how to get at all of them.
  */
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/percpu.h>
+#include <linux/smp.h>
+#include <linux/stop_machine.h>
 
 #include <kvmpv/boundary.h>
 
@@ -41,4 +43,25 @@ int linux_next_possible_cpu(int cpu)
 struct kvmpv_cpu *linux_cpu(u32 cpu)
 {
 	return per_cpu_ptr(&kvmpv_cpu, cpu);
+}
+
+static int call(void *function)
+{
+	((void (*)(u32 cpu))function)(smp_processor_id());
+	return 0;
+}
+
+void linux_stop_cpus(void (*function)(u32 cpu))
+{
+	stop_machine(call, function, cpu_online_mask);
+}
+
+static void nothing(void *unused)
+{
+}
+
+/* Waits, or the call could come after the module has gone. */
+void linux_wake_cpu(u32 cpu)
+{
+	smp_call_function_single(cpu, nothing, NULL, 1);
 }

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+#include "sampler.hh"
+
+#include "clock.hh"
+#include "clock_read.hh"
+#include "cold_machine.hh"
+#include "events.hh"
+#include "kvmpv/text.hh"
+#include "kvmpv/x86.hh"
+
+namespace kvmpv::sampler {
+
+namespace {
+
+// What was seen last on a CPU. Lies in that CPU's kvmpv_cpu.
+struct CpuState {
+    const void* page;
+    ClockSample sample;
+    std::array<u64, kNumClockCounters> counted;
+    u64 held_back_max_ns;
+    u64 look;  // the number of that look, among all CPUs'
+};
+static_assert(sizeof(CpuState) <= sizeof(linux_cpu(0)->sampler));
+static_assert(std::is_trivially_copyable_v<CpuState>);
+
+CpuState& state_of(u32 cpu) { return *reinterpret_cast<CpuState*>(linux_cpu(cpu)->sampler); }
+
+// Under EventsLock, all of it.
+struct Shared {
+    u64 looks;         // so far
+    ClockSample last;  // the last one's sample, and whose it was
+    u32 last_cpu;
+    u64 largest_ns;        // that any CPU's clock has shown, in the order of the looks
+    ClockSample reported;  // the update that was reported last, by whichever CPU
+    bool reported_any;
+    // What is to be done where it may sleep.
+    u64 revoke_by_ns;
+    u32 revoke_cpu;
+};
+constinit Shared shared{};
+
+struct SamplerMachine : ColdMachine {
+    static u64 ordered_tsc() { return clock.uses_lfence() ? x86::lfence_rdtsc() : x86::rdtscp(); }
+};
+
+// One look, and all that comes of it.
+class Look {
+public:
+    explicit Look(u32 cpu) : cpu_(cpu), state_(state_of(cpu)) {}
+
+    void take() {
+        const struct kvmpv_cpu& own = *linux_cpu(cpu_);
+        if (state_.page != own.clock_page) state_ = fresh(own);
+        SamplerMachine machine;
+        const auto& page = *static_cast<const PvclockVcpuTimeInfo*>(own.clock_page);
+        now_ = kvmpv::look(machine, page, state_.sample);
+        updated_ = now_.known && state_.sample.known && !now_.same_update(state_.sample);
+        note_record();
+        note_counters(own);
+        if (!clock.guarded()) check_promise();
+        state_.sample = now_;
+        state_.look = ++shared.looks;
+        shared.last = now_;
+        shared.last_cpu = cpu_;
+    }
+
+    bool updated() const { return updated_; }
+    bool revokes() const { return revokes_; }
+
+private:
+    // Another page, or the first one: nothing is known of it, and what was counted before is not
+    // its fault.
+    static CpuState fresh(const struct kvmpv_cpu& own) {
+        CpuState state{};
+        state.page = own.clock_page;
+        for (u32 i = 0; i < kNumClockCounters; ++i)
+            state.counted[i] = x86::load(own.clock_count[i]);
+        state.held_back_max_ns = x86::load(own.clock_held_back_max_ns);
+        return state;
+    }
+
+    void note(EventKind kind, s64 value, bool has_samples) {
+        events.add({linux_monotonic_ns(), value, state_.sample, now_, cpu_, kind, has_samples});
+    }
+
+    // An update of the host's clock reaches every CPU's record; it is one event, of the CPU that
+    // saw it first.
+    void note_record() {
+        const Disruptions found = compare(state_.sample, now_, clock.stable_offered());
+        const bool reported = shared.reported_any && updated_ && now_.same_update(shared.reported);
+        for (const Disruption& one : found) {
+            if (one.kind == EventKind::kPageTorn) continue;
+            if (reported && one.kind <= EventKind::kStableGained) continue;
+            note(one.kind, one.value, true);
+        }
+        if (!updated_ || !found.count()) return;
+        shared.reported = now_;
+        shared.reported_any = true;
+    }
+
+    u64 counted_since(const struct kvmpv_cpu& own, ClockCounter counter) {
+        const u32 at = static_cast<u32>(counter);
+        const u64 count = x86::load(own.clock_count[at]);
+        const u64 since = count - state_.counted[at];
+        state_.counted[at] = count;
+        return since;
+    }
+
+    // What the read path met since the last look, whether or not it is still there.
+    void note_counters(const struct kvmpv_cpu& own) {
+        const u64 torn_reads = counted_since(own, ClockCounter::kTorn);
+        if (!state_.sample.torn && (now_.torn || torn_reads))
+            note(EventKind::kPageTorn, static_cast<s64>(torn_reads), false);
+
+        const u64 held_back_ns = x86::load(own.clock_held_back_max_ns);
+        if (held_back_ns < kHeldBackMinNs || held_back_ns / 2 < state_.held_back_max_ns) return;
+        state_.held_back_max_ns = held_back_ns;
+        note(EventKind::kHeldBack, static_cast<s64>(held_back_ns), false);
+    }
+
+    // The looks are in order, because the lock is held and no TSC is read ahead of it.
+    void check_promise() {
+        const u64 now_ns = clock.now_ns();
+        u64 broken_by_ns = now_ns < shared.largest_ns ? shared.largest_ns - now_ns : 0;
+        if (const u64 ns = disagreement_with_last_cpu(); ns > broken_by_ns) broken_by_ns = ns;
+        if (broken_by_ns > kStableDisagreementNs) revoke(broken_by_ns);
+        if (now_ns > shared.largest_ns) shared.largest_ns = now_ns;
+        // Nobody feeds the guard on the stable path, and some day it may have to take over.
+        clock_read::guard.raise(now_ns);
+    }
+
+    // A change of the host's clock reaches all records before any of these CPUs runs on. Ours is
+    // the same as at our last look, so there was none since; the record that the other CPU found in
+    // between has to agree with it. Where it is not the same there is nothing to compare with: a
+    // clock that has been stopped is behind what it was, on all CPUs alike.
+    u64 disagreement_with_last_cpu() const {
+        const bool comparable = state_.look && shared.looks > state_.look &&
+                                shared.last_cpu != cpu_ && now_.same_update(state_.sample);
+        return comparable ? disagreement_ns(now_, shared.last) : 0;
+    }
+
+    void revoke(u64 by_ns) {
+        if (shared.revoke_by_ns) return;
+        shared.revoke_by_ns = by_ns;
+        shared.revoke_cpu = cpu_;
+        revokes_ = true;
+        note(EventKind::kStableRevoked, static_cast<s64>(by_ns), false);
+    }
+
+    const u32 cpu_;
+    CpuState& state_;
+    ClockSample now_;
+    bool updated_ = false;
+    bool revokes_ = false;
+};
+
+void log_revoked(u32 cpu, u64 by_ns) {
+    // Of a size that no other file uses: the linker cannot drop a second copy of a traced function.
+    LineBuffer<180> line;
+    Writer<LineSink<180>> out(LineSink<180>{&line});
+    out << "clock: CPU " << cpu << " is " << by_ns
+        << " ns off what other CPUs show, on a host that promised a stable clock; guarded from now "
+           "on";
+    linux_log_warn(line.text());
+}
+
+}  // namespace
+
+void start(u32 cpu) { linux_sampler_start(cpu); }
+
+void stop(u32 cpu) {
+    linux_sampler_stop(cpu);
+    const EventsLock lock;
+    state_of(cpu) = {};
+}
+
+void resumed() {
+    const EventsLock lock;
+    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
+        state_of(static_cast<u32>(cpu)) = {};
+    shared.largest_ns = 0;
+    shared.reported_any = false;
+    // A machine that comes back from a disk may have a clock that began anew; nobody reads it yet.
+    clock_read::guard.restart();
+}
+
+void finish() {
+    linux_sampler_finish();
+    shared = {};
+}
+
+}  // namespace kvmpv::sampler
+
+extern "C" void kvmpv_sample(u32 cpu) {
+    namespace sampler = kvmpv::sampler;
+    if (!kvmpv::clock.enabled()) return;
+    bool updated, revokes;
+    {
+        const kvmpv::EventsLock lock;
+        sampler::Look look(cpu);
+        look.take();
+        updated = look.updated();
+        revokes = look.revokes();
+    }
+    // User space reads CPU 0's record, which the host brings up to date when vCPU 0 runs next.
+    if (updated && cpu != 0) linux_wake_cpu(0);
+    if (revokes) linux_sampler_defer();
+}
+
+extern "C" void kvmpv_sampler_deferred() {
+    kvmpv::clock.revoke_stable();
+    // Written once, before this was asked for.
+    kvmpv::sampler::log_revoked(kvmpv::sampler::shared.revoke_cpu,
+                                kvmpv::sampler::shared.revoke_by_ns);
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Looks at the clock of every CPU once a second, from that CPU, and makes an event of what has
+// changed. So an event is at most a second old when it is noted, and what comes and goes within
+// that second is seen in the counters of the read path only.
+
+#pragma once
+
+#include "kvmpv/boundary.h"
+
+namespace kvmpv::sampler {
+
+// A CPU has a record from now on, or will have none. On that CPU; stop() returns when no look is
+// under way any more.
+void start(u32 cpu);
+void stop(u32 cpu);
+
+// After suspend or hibernation: what was seen before says nothing any more. On the only CPU up,
+// interrupts off.
+void resumed();
+
+// All CPUs have been stopped, and what they left to do is done or dropped.
+void finish();
+
+}  // namespace kvmpv::sampler

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What the host does to the clock becomes an event, and the switch force_unstable does what it says.
+# tests/host/clock_chaos.py plays the host. MODE: shared or owned (nopv). In shared mode it does
+# only what the kernel's own clock survives: that one hangs on a torn record.
+. /tests/lib.sh
+
+MODE=${MODE:-shared}
+STATE=clock/state
+exec 3>&1
+
+# The host does something; what it answers is in $answer.
+ask_host() {
+	echo "host: $*" >&3
+	read -r answer <&9
+}
+
+record_of() {
+	column cpus $(($1 + 1)) clock_pa
+}
+
+# appears COUNTER ABOVE: a counter of clock/state grows beyond that; a look is at most a second away.
+appears() {
+	tries=0
+	while [ "$(field $STATE "$1")" -le "$2" ]; do
+		tries=$((tries + 1))
+		[ $tries -le 50 ] || { cat $DEBUG/events; echo "$1 stayed at $2"; return 1; }
+		sleep 0.1
+	done
+}
+
+# last EVENT: the value of the last entry of that name.
+last() {
+	awk -v name="$1" '$4 == name { value = $5 } END { print value }' $DEBUG/events
+}
+
+now_on() {
+	taskset -c "$1" awk '$1 == "now_ns" { print $2 }' $DEBUG/$STATE
+}
+
+# COUNT reads in turn on both CPUs, for longer than the sampler needs.
+never_goes_back() {
+	previous=0
+	reads=0
+	until [ $reads -ge "$1" ]; do
+		for cpu in 0 1; do
+			now=$(now_on $cpu)
+			if [ "$now" -lt "$previous" ]; then
+				echo "CPU $cpu: $now after $previous, $((previous - now)) ns back"
+				return 1
+			fi
+			previous=$now
+		done
+		reads=$((reads + 2))
+	done
+}
+
+path_is() {
+	equal path "$(field $STATE path)" "$1" && equal vdso "$(field $STATE vdso)" "$2"
+}
+
+nothing_has_happened() {
+	sleep 2
+	equal disruptions "$(field $STATE disruptions)" 0 &&
+		equal totals "$(sed -n 2p $DEBUG/events)" 'events 0 lost 0'
+}
+
+force() {
+	echo "$1" > $DEBUG/clock/force_unstable
+}
+
+force_0() {
+	sh -c "echo 0 > $DEBUG/clock/force_unstable"
+}
+
+refuses_nonsense() {
+	for bad in 2 x 10 -1; do
+		fails_with 'nvalid' sh -c "echo $bad > $DEBUG/clock/force_unstable" || return 1
+	done
+	path_is stable $vdso
+}
+
+forces() {
+	force 1 && path_is guarded no && equal forced "$(field $STATE forced_unstable)" yes &&
+		never_goes_back 40 && equal guard_forced "$(field $STATE events_guard_forced)" 1
+}
+
+# The guard is what makes the difference: CPU 1's record is a second behind.
+guard_holds() {
+	held=$(field $STATE held_back_reads)
+	ask_host set "$(record_of 1)" system_time -1000000000
+	never_goes_back 40 || return 1
+	within held_back_reads $(($(field $STATE held_back_reads) - held)) 20 1000000 || return 1
+	# Less by what has passed between two reads, more by how long a vCPU was off its CPU in one.
+	within held_back_max_ns "$(field $STATE held_back_max_ns)" 900000000 1100000000 || return 1
+	appears events_jump_backward 0 || return 1
+	fails_with 'busy' force_0 || return 1
+	ask_host mend "$(record_of 1)"
+	appears events_jump_forward 0 || return 1
+	equal jump_backward "$(last jump_backward)" 1000000000 &&
+		equal jump_forward "$(last jump_forward)" 1000000000
+}
+
+goes_back() {
+	force 0 && path_is stable $vdso && never_goes_back 40 &&
+		equal guard_released "$(field $STATE events_guard_released)" 1
+}
+
+# One event, whoever saw it first, as long as the host says that it lasted.
+pause_is_one_event() {
+	before=$(field $STATE disruptions)
+	ask_host stop 3
+	appears disruptions "$before" || return 1
+	sleep 2
+	equal disruptions "$(field $STATE disruptions)" $((before + 1)) &&
+		within pause_ns "$(last pause)" "${answer% *}" "${answer#* }"
+}
+
+rate_changes() {
+	multiplier=$(column cpus 2 tsc_to_system_mul)
+	ask_host set "$(record_of 1)" tsc_to_system_mul +10
+	appears events_rate_changed 0 || return 1
+	equal rate_changed_ppb "$(last rate_changed)" \
+		$(((multiplier + 10) * 1000000000 / multiplier - 1000000000)) || return 1
+	ask_host mend "$(record_of 1)"
+	appears events_rate_changed 1 && path_is stable $vdso
+}
+
+# One event, however long it lasts. While the host writes a field, too, the record is torn for a
+# moment, and that may have been met before.
+torn_for_ever() {
+	before=$(field $STATE events_page_torn)
+	ask_host tear "$(record_of 1)"
+	never_goes_back 60 && appears events_page_torn "$before" || return 1
+	within torn_reads "$(field $STATE torn_reads)" 30 1000000 || return 1
+	equal events_page_torn "$(field $STATE events_page_torn)" $((before + 1)) || return 1
+	ask_host mend "$(record_of 1)"
+	never_goes_back 40 && path_is stable $vdso
+}
+
+timestamp_ahead() {
+	ask_host set "$(record_of 1)" tsc_timestamp +1000000000000000
+	never_goes_back 60 && appears events_tsc_behind 0 || return 1
+	within ticks_ahead "$(last tsc_behind)" 900000000000000 1000000000000000 || return 1
+	within tsc_behind_reads "$(field $STATE tsc_behind_reads)" 30 1000000 || return 1
+	ask_host mend "$(record_of 1)"
+	never_goes_back 40 && path_is stable $vdso
+}
+
+# 100 us are below what two looks are apart, but not below what they can tell.
+promise_is_revoked() {
+	# Each CPU has looked at a record that can be read, or there is nothing to jump from.
+	sleep 2
+	ask_host set "$(record_of 1)" system_time +100000
+	appears events_stable_revoked 0 || return 1
+	within disagreement_ns "$(last stable_revoked)" 99990 100010 || return 1
+	within jump_ns "$(last jump_forward)" 99998 100002 || return 1
+	equal stable_revoked "$(field $STATE stable_revoked)" yes || return 1
+	path_is guarded no && never_goes_back 40 || return 1
+	fails_with 'busy' force_0 || return 1
+	path_is guarded no && contains "$(dmesg)" 'kvmpv: clock: CPU . is .* off what other CPUs show'
+}
+
+sequence_has_no_hole() {
+	awk 'NR == 2 { total = $2 } NR > 3 && $1 != NR - 3 { exit 1 } END { exit total != NR - 3 }' \
+		$DEBUG/events
+}
+
+[ "$MODE" = owned ] && vdso=no || vdso=yes
+remember
+check loads load
+check mode equal mode "$(mode clock)" "$MODE"
+check selects select_clocksource kvmpv
+check nothing_has_happened nothing_has_happened
+# First: after it the records say a system_time from which a second can be taken.
+check pause_is_one_event pause_is_one_event
+check refuses_nonsense refuses_nonsense
+check forces forces
+[ "$MODE" = shared ] || check guard_holds guard_holds
+check goes_back goes_back
+check rate_changes rate_changes
+if [ "$MODE" = owned ]; then
+	check torn_for_ever torn_for_ever
+	check timestamp_ahead timestamp_ahead
+fi
+check promise_is_revoked promise_is_revoked
+check sequence_has_no_hole sequence_has_no_hole
+cat $DEBUG/events >&2
+select_clocksource "$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)"
+check unloads rmmod kvmpv
+check everything_is_undone undone
+finish
