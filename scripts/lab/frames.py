@@ -26,6 +26,7 @@ RESULT = b"r"  # JSON, the last frame of every run
 # From the machine to the KVM host.
 JOB = b"j"  # JSON, the first frame
 KEYS = b"k"  # typed at the interactive shell
+TICK = b"h"  # a nested host needs one several times a second; on_host.py says why
 
 READY = b"ready"  # the KVM host waits for its job
 STARTED = b"started"  # the guest's QEMU runs

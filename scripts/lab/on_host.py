@@ -141,6 +141,8 @@ class Run:
         for kind, rest in self._link.receive():
             if kind == frames.KEYS:
                 self._guest.say(channels.TERMINAL, rest)
+            elif kind == frames.TICK:
+                _visit_all_cpus()
         if not self._link.open:
             raise Gone
 
@@ -210,6 +212,20 @@ class Run:
 
     def _kept(self, name: str) -> str:
         return f"{self._work}/{name}.txt"
+
+
+def _visit_all_cpus() -> None:
+    """Interrupt every CPU of an emulated host.
+
+    QEMU's emulator clears a bit of a CPU's pending requests at each exit of a guest, without the lock under which its other
+    threads set them (helper_vmrun, do_vmexit), so once in some hundred thousand exits the note that an interrupt has come
+    gets lost. The interrupt itself stays in the local APIC, and the next one brings it along; but if it was the timer of a
+    CPU that then sleeps, nothing comes next, ever. This program moving there is an interrupt.
+    """
+    everywhere = os.sched_getaffinity(0)
+    for cpu in everywhere:
+        os.sched_setaffinity(0, {cpu})
+    os.sched_setaffinity(0, everywhere)
 
 
 def main(descriptor: int) -> None:

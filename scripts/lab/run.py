@@ -20,6 +20,7 @@ from lab.kernels import Kernel, kernel
 from lab.options import Options
 from lab.result import HOST_PATIENCE, GuestResult, Record, judge
 
+TICK = 0.25  # seconds between two ticks for a nested host
 PROBE_PATIENCE = 30.0  # seconds for a guest on hardware KVM; below 2 s where it works
 
 
@@ -32,7 +33,7 @@ class Audience:
         """The step that begins now; None: the guest has the stage."""
 
     def tick(self) -> None:
-        """Comes at least once a second."""
+        """Comes several times a second."""
 
     def hear(self, kind: bytes, data: bytes) -> None:
         """A frame of the guest's or of the host script's."""
@@ -83,7 +84,9 @@ class _Session:
         self._kernel = system
         self._folder = folder
         self._record = Record()
+        self._ready = False
         self._started = False
+        self._next_tick = 0.0
         self._deadline: float | None = None  # of the host, then of the guest
         self._buffers = {
             frames.OUTPUT: self._record.output,
@@ -140,12 +143,15 @@ class _Session:
             return []
 
     def _wait(self, job: dict[str, Any]) -> None:
-        """Handle one thing that happens, or the passing of a second."""
+        """Handle what happens next, or a moment without anything."""
         now = time.monotonic()
         if self._deadline is not None and now >= self._deadline:
             self._record.end = {"end": "timeout" if self._started else "late"}
             return
-        patience = 1.0 if self._deadline is None else min(1.0, self._deadline - now)
+        if now >= self._next_tick and self._ready:
+            self._next_tick = now + TICK
+            self._host.link.send(frames.TICK, b"")
+        patience = TICK if self._deadline is None else min(TICK, self._deadline - now)
         keys = self._audience.keys
         sources: list[Link | int] = [self._host.link]
         if keys is not None:
@@ -169,6 +175,7 @@ class _Session:
             self._audience.hear(kind, rest)
         elif rest == frames.READY:
             self._host.link.send(frames.JOB, json.dumps(job).encode())
+            self._ready = self._host.needs_ticks
         elif rest == frames.STARTED:
             self._started = True
             self._audience.step("the guest boots")
