@@ -31,8 +31,9 @@ PYTHON = (
 
 # Nobody uses this kernel as a guest, so it may be as quick as it can. pci=noearly: see KERNEL_PARAMETERS in guest.py.
 PARAMETERS = "console=ttyS0 panic=-1 loglevel=5 mitigations=off pci=noearly init_on_alloc=0 cryptomgr.notests=1"
-# The clocksource of the host is then tsc, which makes KVM tell its guests that their clock is stable. Otherwise it is hpet.
-STABLE = "tsc=reliable"
+# The clocksource of the host is then tsc, which makes KVM tell its guests that their clock is stable; or hpet, which makes it
+# not tell them so. A host with one CPU believes its TSC if nobody forbids it.
+STABLE, UNSTABLE = "tsc=reliable", "tsc=unstable"
 
 FSTAB = """\
 proc /proc proc
@@ -127,7 +128,7 @@ class NestedHost(Host):
         self.wrap = []
         self.gate = "/dev/kvm-ready"
         self._memory = max(4096, 2 * guest_memory + 2048)  # a guest that migrates exists twice
-        self._parameters = f"{PARAMETERS} {STABLE}" if stable else PARAMETERS
+        self._parameters = f"{PARAMETERS} {STABLE if stable else UNSTABLE}"
         self._kernel = kernel(HOST_KERNEL)
         (folder / "host.cpio").write_bytes(_initramfs(self._kernel, folder))
 
