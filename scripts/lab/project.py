@@ -24,9 +24,14 @@ class BuildError(LabError):
         self.details = details
 
 
+def build_folder(kernel: Kernel) -> Path | None:
+    """KDIR for this kernel. A kernel given as a file has its folder in $KDIR, if anywhere."""
+    return kernel.build or (Path(os.environ["KDIR"]) if "KDIR" in os.environ else None)
+
+
 def modules(kernel: Kernel) -> list[Path]:
-    """The .ko files, up to date. A kernel given as a file needs its build folder in $KDIR."""
-    build = kernel.build or (Path(os.environ["KDIR"]) if "KDIR" in os.environ else None)
+    """The .ko files, up to date."""
+    build = build_folder(kernel)
     if build is None:
         raise LabError(
             f"no build folder for {kernel.name}: name it in $KDIR, or do without the module (--no-load)"

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lab import LabError, choice, frames, guest, project
+from lab import choice, frames, guest, project
 from lab.frames import Link
 from lab.host import SCRIPTS, HardwareHost, Host, NestedHost
 from lab.kernels import Kernel, kernel
@@ -133,12 +133,14 @@ class _Session:
         }
 
     def _modules(self) -> list[Path]:
-        """A module that is not to be loaded may fail to build: then the guest has none."""
+        """Where the module is not to be loaded it may fail to build, and then the guest has none."""
         if self._options.load:
             return project.modules(self._kernel)
+        if project.build_folder(self._kernel) is None:
+            return []
         try:
             return project.modules(self._kernel)
-        except LabError as error:
+        except project.BuildError as error:
             self._audience.note(f"the guest has no module in /kvmpv: {error}")
             return []
 
