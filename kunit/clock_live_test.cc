@@ -346,7 +346,7 @@ extern "C" int kvmpv_test_clock_live_enter() {
     if (const Result<void> created = clock.create(survey, parameters); !created.ok())
         return refuse("no memory for the records", created.error().negative_errno());
     forget_counts();
-    if (const int error = linux_hotplug_enable(); error) {
+    if (const int error = linux_hotplug_enable(KVMPV_CLOCK); error) {
         clock.destroy();
         return refuse("the CPUs could not be given their records", error);
     }
@@ -354,7 +354,7 @@ extern "C" int kvmpv_test_clock_live_enter() {
 }
 
 extern "C" void kvmpv_test_clock_live_leave() {
-    linux_hotplug_disable();
+    linux_hotplug_disable(KVMPV_CLOCK);
     clock.destroy();
 }
 

@@ -6,7 +6,6 @@
 #include "events.hh"
 #include "kvmpv/text.hh"
 #include "kvmpv/x86.hh"
-#include "sampler.hh"
 
 namespace kvmpv {
 
@@ -210,25 +209,19 @@ Vdso Clock::enable_vdso() {
 Result<void> Clock::enable() {
     // Records before readers: from the registration on any CPU may call the callback.
     enabling_ = true;
-    const Result<void> hotplug = Result<void>::from_errno(linux_hotplug_enable());
+    const Result<void> hotplug = Result<void>::from_errno(linux_hotplug_enable(KVMPV_CLOCK));
     enabling_ = false;
     if (!hotplug.ok()) return hotplug;
 
     choose_path();
-    Result<void> done = Result<void>::from_errno(linux_restart_notify_enable());
-    if (done.ok()) {
-        vdso_ = enable_vdso();
-        done = Result<void>::from_errno(
-            linux_clocksource_register(read_, rating_, vdso_ == Vdso::kOn));
-        if (!done.ok()) linux_restart_notify_disable();
-    }
-    if (!done.ok()) {
-        linux_hotplug_disable();
-        sampler::finish();
-        return done;
-    }
-    enabled_ = true;
-    return {};
+    vdso_ = enable_vdso();
+    const Result<void> registered =
+        Result<void>::from_errno(linux_clocksource_register(read_, rating_, vdso_ == Vdso::kOn));
+    if (registered.ok())
+        enabled_ = true;
+    else
+        linux_hotplug_disable(KVMPV_CLOCK);
+    return registered;
 }
 
 void Clock::disable() {
@@ -241,9 +234,7 @@ void Clock::disable() {
         do linux_msleep(100);
         while (linux_clocksource_unregister());
     }
-    linux_restart_notify_disable();
-    linux_hotplug_disable();
-    sampler::finish();
+    linux_hotplug_disable(KVMPV_CLOCK);
     enabled_ = false;
 }
 
@@ -324,7 +315,7 @@ void Clock::resume(u32 cpu) {
 }
 
 void Clock::restart() {
-    if (!owned()) return;
+    if (!slots_ || !owned()) return;
     linux_on_each_cpu([](u32) { static_cast<void>(survey.clock.disarm()); });
 }
 
@@ -343,28 +334,3 @@ Result<void> Clock::release(bool released) {
 }
 
 }  // namespace kvmpv
-
-extern "C" int kvmpv_cpu_prepare(u32 cpu) {
-    kvmpv::clock.prepare_cpu(cpu);
-    return 0;
-}
-
-extern "C" int kvmpv_cpu_online(u32 cpu) {
-    const kvmpv::Result<void> online = kvmpv::clock.online_cpu(cpu);
-    if (online.ok()) kvmpv::sampler::start(cpu);
-    return online.zero_or_negative_errno();
-}
-
-extern "C" void kvmpv_cpu_down(u32 cpu) {
-    kvmpv::sampler::stop(cpu);
-    kvmpv::clock.down_cpu(cpu);
-}
-
-extern "C" void kvmpv_cpu_dead(u32 cpu) { kvmpv::clock.dead_cpu(cpu); }
-extern "C" void kvmpv_clock_suspend(u32 cpu) { kvmpv::clock.suspend(cpu); }
-extern "C" void kvmpv_clock_resume(u32 cpu) {
-    kvmpv::clock.resume(cpu);
-    kvmpv::sampler::resumed();
-}
-
-extern "C" void kvmpv_restart() { kvmpv::clock.restart(); }

@@ -5,6 +5,8 @@
 #include "clock.hh"
 #include "kvmpv/boundary.h"
 #include "kvmpv/text.hh"
+#include "lifecycle.hh"
+#include "sampler.hh"
 #include "survey.hh"
 #include "wall_clock.hh"
 
@@ -58,9 +60,17 @@ void start_clock(const kvmpv_parameters& parameters) {
     linux_log_err(line.text());
 }
 
-void stop_clock() {
+// Without it the features work, and only their disruptions go unseen.
+void start_sampler() {
+    if (!sampler::enable().ok())
+        linux_log_err("the sampler could not be started; events will stay empty");
+}
+
+void stop_features() {
+    sampler::disable();
     clock.disable();
     clock.destroy();
+    lifecycle::disable();
 }
 
 Result<void> start(const kvmpv_parameters& parameters) {
@@ -72,7 +82,9 @@ Result<void> start(const kvmpv_parameters& parameters) {
             "KVMKVMKVM; nothing was changed");
         return taken;
     }
+    if (const Result<void> told = lifecycle::enable(); !told.ok()) return told;
     start_clock(parameters);
+    start_sampler();
     if (const Result<void> created = wall_clock.create(survey.kvm); !created.ok()) {
         if (created.error().negative_errno() != -kEnodev)
             linux_log_err("no memory for the wall clock's answer; clock/wall_clock will not work");
@@ -81,7 +93,7 @@ Result<void> start(const kvmpv_parameters& parameters) {
     if (const int error = linux_debugfs_create(); error) {
         linux_log_err("the debugfs directory kvmpv could not be created");
         wall_clock.destroy();
-        stop_clock();
+        stop_features();
         return Error(error);
     }
     log_loaded();
@@ -99,6 +111,6 @@ extern "C" int kvmpv_start(const kvmpv_parameters* parameters) {
 extern "C" void kvmpv_stop() {
     linux_debugfs_remove();
     kvmpv::wall_clock.destroy();
-    kvmpv::stop_clock();
+    kvmpv::stop_features();
     linux_log_info("unloaded");
 }

@@ -39,6 +39,7 @@ struct Shared {
     u32 revoke_cpu;
 };
 constinit Shared shared{};
+constinit bool enabled = false;
 
 struct SamplerMachine : ColdMachine {
     static u64 ordered_tsc() { return clock.uses_lfence() ? x86::lfence_rdtsc() : x86::rdtscp(); }
@@ -185,9 +186,18 @@ void resumed() {
     clock_read::guard.restart();
 }
 
-void finish() {
+Result<void> enable() {
+    const Result<void> done = Result<void>::from_errno(linux_hotplug_enable(KVMPV_SAMPLER));
+    enabled = done.ok();
+    return done;
+}
+
+void disable() {
+    if (!enabled) return;
+    linux_hotplug_disable(KVMPV_SAMPLER);
     linux_sampler_finish();
     shared = {};
+    enabled = false;
 }
 
 }  // namespace kvmpv::sampler

@@ -7,19 +7,21 @@
 #pragma once
 
 #include "kvmpv/boundary.h"
+#include "kvmpv/result.hh"
 
 namespace kvmpv::sampler {
 
-// A CPU has a record from now on, or will have none. On that CPU; stop() returns when no look is
-// under way any more.
+// After every feature that is looked at, and before it goes. disable() returns when no look is
+// under way or to come, and what the looks left to do is done or dropped.
+Result<void> enable();
+void disable();
+
+// A CPU has come, or goes. On that CPU; stop() returns when no look is under way any more.
 void start(u32 cpu);
 void stop(u32 cpu);
 
 // After suspend or hibernation: what was seen before says nothing any more. On the only CPU up,
 // interrupts off.
 void resumed();
-
-// All CPUs have been stopped, and what they left to do is done or dropped.
-void finish();
 
 }  // namespace kvmpv::sampler

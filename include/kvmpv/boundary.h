@@ -70,6 +70,15 @@ int linux_next_possible_cpu(int cpu);
 /* @cpu's copy; @cpu must be possible. Any context. */
 struct kvmpv_cpu *linux_cpu(u32 cpu);
 
+/* Who follows CPUs that come and go. */
+enum kvmpv_follower {
+	KVMPV_CLOCK,
+	KVMPV_STEAL,
+	KVMPV_EOI,
+	KVMPV_SAMPLER,
+	KVMPV_NUM_FOLLOWERS
+};
+
 /*
  * linux_hotplug_enable() calls, for every online CPU now and for every other when it comes,
  *	kvmpv_cpu_prepare()	before the CPU starts, on another one
@@ -77,14 +86,16 @@ struct kvmpv_cpu *linux_cpu(u32 cpu);
  * and when a CPU goes, or for all online ones on linux_hotplug_disable(), the reverse:
  *	kvmpv_cpu_down()	on the CPU itself
  *	kvmpv_cpu_dead()	after it has stopped, on another one
- * Returns 0 or a negative errno; on error every CPU that came has gone again.
+ * @follower: an enum kvmpv_follower. A CPU comes to the followers in the order in which they were
+ * enabled, and goes in the reverse one. Returns 0 or a negative errno; on error every CPU that came
+ * has gone again.
  */
-int linux_hotplug_enable(void);
-void linux_hotplug_disable(void);
-int kvmpv_cpu_prepare(u32 cpu);
-int kvmpv_cpu_online(u32 cpu);
-void kvmpv_cpu_down(u32 cpu);
-void kvmpv_cpu_dead(u32 cpu);
+int linux_hotplug_enable(u32 follower);
+void linux_hotplug_disable(u32 follower);
+int kvmpv_cpu_prepare(u32 follower, u32 cpu);
+int kvmpv_cpu_online(u32 follower, u32 cpu);
+void kvmpv_cpu_down(u32 follower, u32 cpu);
+void kvmpv_cpu_dead(u32 follower, u32 cpu);
 
 /* Calls @function on every online CPU, in interrupt context, and waits for all. */
 void linux_on_each_cpu(void (*function)(u32 cpu));
@@ -102,6 +113,15 @@ void linux_wake_cpu(u32 cpu);
 int linux_restart_notify_enable(void);
 void linux_restart_notify_disable(void);
 void kvmpv_restart(void);
+
+/*
+ * Around suspend and hibernation, on the only CPU that is up, with interrupts off. Timekeeping has
+ * been suspended later and resumed earlier than these; the clock has callbacks of its own.
+ */
+void linux_suspend_notify_enable(void);
+void linux_suspend_notify_disable(void);
+void kvmpv_suspend(u32 cpu);
+void kvmpv_resume(u32 cpu);
 
 /* ---- MSRs (src/linux/msr.c) ---- */
 

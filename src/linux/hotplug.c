@@ -8,56 +8,88 @@
 
 #include <kvmpv/boundary.h>
 
-static int prepare_state;
-static int online_state;
+/* The kernel passes its callbacks a CPU and nothing else, so each follower has its own four. */
+struct follower {
+	const char *prepare_name;
+	const char *online_name;
+	int (*prepare)(unsigned int cpu);
+	int (*dead)(unsigned int cpu);
+	int (*online)(unsigned int cpu);
+	int (*down)(unsigned int cpu);
+	int prepare_state;
+	int online_state;
+};
 
-static int prepare(unsigned int cpu)
-{
-	return kvmpv_cpu_prepare(cpu);
+#define KVMPV_FOLLOWER_CALLBACKS(name, id)		\
+static int name##_prepare(unsigned int cpu)		\
+{							\
+	return kvmpv_cpu_prepare(id, cpu);		\
+}							\
+static int name##_dead(unsigned int cpu)		\
+{							\
+	kvmpv_cpu_dead(id, cpu);			\
+	return 0;					\
+}							\
+static int name##_online(unsigned int cpu)		\
+{							\
+	return kvmpv_cpu_online(id, cpu);		\
+}							\
+static int name##_down(unsigned int cpu)		\
+{							\
+	kvmpv_cpu_down(id, cpu);			\
+	return 0;					\
 }
 
-static int dead(unsigned int cpu)
-{
-	kvmpv_cpu_dead(cpu);
-	return 0;
+#define KVMPV_FOLLOWER(name)				\
+{							\
+	.prepare_name = "kvmpv/" #name ":prepare",	\
+	.online_name = "kvmpv/" #name ":online",	\
+	.prepare = name##_prepare,			\
+	.dead = name##_dead,				\
+	.online = name##_online,			\
+	.down = name##_down,				\
 }
 
-static int online(unsigned int cpu)
-{
-	return kvmpv_cpu_online(cpu);
-}
+KVMPV_FOLLOWER_CALLBACKS(clock, KVMPV_CLOCK)
+KVMPV_FOLLOWER_CALLBACKS(steal, KVMPV_STEAL)
+KVMPV_FOLLOWER_CALLBACKS(eoi, KVMPV_EOI)
+KVMPV_FOLLOWER_CALLBACKS(sampler, KVMPV_SAMPLER)
 
-static int down(unsigned int cpu)
-{
-	kvmpv_cpu_down(cpu);
-	return 0;
-}
+static struct follower followers[KVMPV_NUM_FOLLOWERS] = {
+	[KVMPV_CLOCK] = KVMPV_FOLLOWER(clock),
+	[KVMPV_STEAL] = KVMPV_FOLLOWER(steal),
+	[KVMPV_EOI] = KVMPV_FOLLOWER(eoi),
+	[KVMPV_SAMPLER] = KVMPV_FOLLOWER(sampler),
+};
 
 /*
  * A prepare state: it runs before the new CPU does. Native kvmclock's is registered at boot, so it
- * stands earlier in the row and has given the CPU its record by then.
+ * stands earlier in the row and has given the CPU its record by then. The kernel gives out dynamic
+ * states in rising order, and a CPU that comes goes through them in that order.
  */
-int linux_hotplug_enable(void)
+int linux_hotplug_enable(u32 follower)
 {
-	int state = cpuhp_setup_state(CPUHP_BP_PREPARE_DYN, "kvmpv:prepare", prepare, dead);
+	struct follower *it = &followers[follower];
+	int state = cpuhp_setup_state(CPUHP_BP_PREPARE_DYN, it->prepare_name, it->prepare,
+				      it->dead);
 
 	if (state < 0)
 		return state;
-	prepare_state = state;
+	it->prepare_state = state;
 
-	state = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "kvmpv:online", online, down);
+	state = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, it->online_name, it->online, it->down);
 	if (state < 0) {
-		cpuhp_remove_state(prepare_state);
+		cpuhp_remove_state(it->prepare_state);
 		return state;
 	}
-	online_state = state;
+	it->online_state = state;
 	return 0;
 }
 
-void linux_hotplug_disable(void)
+void linux_hotplug_disable(u32 follower)
 {
-	cpuhp_remove_state(online_state);
-	cpuhp_remove_state(prepare_state);
+	cpuhp_remove_state(followers[follower].online_state);
+	cpuhp_remove_state(followers[follower].prepare_state);
 }
 
 static void call(void *function)

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+#include "lifecycle.hh"
+
+#include "clock.hh"
+#include "kvmpv/boundary.h"
+#include "sampler.hh"
+
+namespace kvmpv::lifecycle {
+
+Result<void> enable() {
+    const Result<void> done = Result<void>::from_errno(linux_restart_notify_enable());
+    if (done.ok()) linux_suspend_notify_enable();
+    return done;
+}
+
+void disable() {
+    linux_suspend_notify_disable();
+    linux_restart_notify_disable();
+}
+
+}  // namespace kvmpv::lifecycle
+
+using kvmpv::clock;
+namespace sampler = kvmpv::sampler;
+
+extern "C" int kvmpv_cpu_prepare(u32 follower, u32 cpu) {
+    if (follower == KVMPV_CLOCK) clock.prepare_cpu(cpu);
+    return 0;
+}
+
+extern "C" int kvmpv_cpu_online(u32 follower, u32 cpu) {
+    switch (follower) {
+        case KVMPV_CLOCK: return clock.online_cpu(cpu).zero_or_negative_errno();
+        case KVMPV_SAMPLER: sampler::start(cpu); return 0;
+        default: return 0;
+    }
+}
+
+extern "C" void kvmpv_cpu_down(u32 follower, u32 cpu) {
+    switch (follower) {
+        case KVMPV_CLOCK: clock.down_cpu(cpu); return;
+        case KVMPV_SAMPLER: sampler::stop(cpu); return;
+        default: return;
+    }
+}
+
+extern "C" void kvmpv_cpu_dead(u32 follower, u32 cpu) {
+    if (follower == KVMPV_CLOCK) clock.dead_cpu(cpu);
+}
+
+extern "C" void kvmpv_clock_suspend(u32 cpu) { clock.suspend(cpu); }
+
+// What the samples of before say of the clock is over as soon as it is.
+extern "C" void kvmpv_clock_resume(u32 cpu) {
+    clock.resume(cpu);
+    sampler::resumed();
+}
+
+extern "C" void kvmpv_suspend(u32) {}
+extern "C" void kvmpv_resume(u32) {}
+
+extern "C" void kvmpv_restart() { clock.restart(); }

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What every file below /sys/kernel/debug/kvmpv/ is written with.
+
+#pragma once
+
+#include "kvmpv/boundary.h"
+#include "kvmpv/text.hh"
+
+namespace kvmpv {
+
+struct SeqSink {
+    void* seq;
+    void write(const char* text, u32 length) { linux_seq_write(seq, text, length); }
+};
+
+using Out = Writer<SeqSink>;
+
+// The first line of every file.
+inline Out begin_view(void* seq) {
+    Out out(SeqSink{seq});
+    out << "version 1";
+    out.end_line();
+    return out;
+}
+
+inline const char* yes_no(bool value) { return value ? "yes" : "no"; }
+
+// What a switch was written: 0 or 1, and nothing else.
+inline std::optional<bool> parse_switch(const char* text) {
+    if ((text[0] != '0' && text[0] != '1') || text[1] != '\0') return std::nullopt;
+    return text[0] == '1';
+}
+
+// The columns of a file of single values.
+inline constexpr Column kFieldColumns[] = {{"field", 24}, {"value", 20}};
+using FieldTable = Table<SeqSink, 2>;
+
+}  // namespace kvmpv

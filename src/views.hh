@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What the files of debugfs show and take; views.cc has the table of them.
+
+#pragma once
+
+namespace kvmpv {
+
+void show_cpus(void* seq);
+void show_events(void* seq);
+
+void show_clock_state(void* seq);
+void show_wall_clock(void* seq);
+void show_clock_release(void* seq);
+int store_clock_release(const char* text);
+void show_clock_force_unstable(void* seq);
+int store_clock_force_unstable(const char* text);
+
+}  // namespace kvmpv
