@@ -33,9 +33,10 @@ cxx_flags = -Wp,-MMD,$(depfile) $(filter-out $(cxx-drop),$(_c_flags) $(kernel-cf
 # Without .group, two objects may each have their copy of an inline function or template. With it, the
 # linker drops one copy, and on kernels with -fpatchable-function-entry fails over the table that
 # still names it.
+# Semicolons: kbuild runs this under `set -e`, which a failure on the left of `&&` does not end.
 quiet_cmd_cxx_o_cc = CXX $(quiet_modtag)  $@
-      cmd_cxx_o_cc = $(CXX_KERNEL) $(cxx_flags) -c -o $@ $< && \
-	$(OBJCOPY) --remove-section=.group $@ $(cmd_objtool) && \
+      cmd_cxx_o_cc = $(CXX_KERNEL) $(cxx_flags) -c -o $@ $<; \
+	$(OBJCOPY) --remove-section=.group $@ $(cmd_objtool); \
 	$(CONFIG_SHELL) $(src)/scripts/check-cxx-object "$(NM)" "$(READELF)" $@
 
 define rule_cxx_o_cc
