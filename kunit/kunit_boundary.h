@@ -148,6 +148,15 @@
 	CASE(disruption, look) \
 	CASE(disruption, kinds_have_names)
 
+#define KVMPV_DRIFT_CASES(CASE) \
+	CASE(drift, mul_div) \
+	CASE(drift, same_rate) \
+	CASE(drift, ahead_and_behind) \
+	CASE(drift, error_bound) \
+	CASE(drift, counter_wraps) \
+	CASE(drift, set_back) \
+	CASE(drift, no_time_between)
+
 #define KVMPV_CLOCK_LIVE_CASES(CASE) \
 	CASE(clock_live, host) \
 	CASE(clock_live, agrees_stable_lfence) \
@@ -179,7 +188,8 @@
 	SUITE(slot, KVMPV_SLOT_CASES); \
 	SUITE(text, KVMPV_TEXT_CASES); \
 	SUITE(event_ring, KVMPV_EVENT_RING_CASES); \
-	SUITE(disruption, KVMPV_DISRUPTION_CASES)
+	SUITE(disruption, KVMPV_DISRUPTION_CASES); \
+	SUITE(drift, KVMPV_DRIFT_CASES)
 
 /* Suites that need a KVM guest; kvmpv_test_<suite>_enter() comes first, _leave() last. */
 #define KVMPV_LIVE_SUITES(SUITE) \

@@ -3,6 +3,7 @@
 #include "lifecycle.hh"
 
 #include "clock.hh"
+#include "drift.hh"
 #include "kvmpv/boundary.h"
 #include "sampler.hh"
 
@@ -55,6 +56,7 @@ extern "C" void kvmpv_clock_suspend(u32 cpu) { clock.suspend(cpu); }
 extern "C" void kvmpv_clock_resume(u32 cpu) {
     clock.resume(cpu);
     sampler::resumed();
+    kvmpv::drifts.forget();
 }
 
 extern "C" void kvmpv_suspend(u32) {}

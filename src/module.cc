@@ -3,6 +3,7 @@
 // What happens when the module is loaded and unloaded, in order, and what the parameters mean.
 
 #include "clock.hh"
+#include "drift.hh"
 #include "kvmpv/boundary.h"
 #include "kvmpv/text.hh"
 #include "lifecycle.hh"
@@ -50,7 +51,11 @@ void start_clock(const kvmpv_parameters& parameters) {
     if (survey.clock.decision().mode == Mode::kOff) return;
     Result<void> started = clock.create(survey, parameters);
     if (started.ok()) started = clock.enable();
-    if (started.ok()) return;
+    if (started.ok()) {
+        drifts.create();
+        drifts.enable();
+        return;
+    }
     clock.destroy();
     survey.clock.fail();
     LineBuffer<100> line;
@@ -68,6 +73,7 @@ void start_sampler() {
 
 void stop_features() {
     sampler::disable();
+    drifts.destroy();
     clock.disable();
     clock.destroy();
     lifecycle::disable();

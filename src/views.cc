@@ -90,6 +90,21 @@ const char* vdso_text(Vdso vdso) {
     return "";
 }
 
+// The kernel's watchdog declares a clock unstable, for good, that goes otherwise than it does.
+void write_watchdog(Out& out) {
+    bool judges = false;
+    const int is_watchdog = linux_clocksource_is_watchdog(&judges);
+    if (is_watchdog < 0)
+        out << "watchdog: unknown, kernel symbols watchdog and watchdog_list not found";
+    else if (!is_watchdog)
+        out << "watchdog: another clocksource";
+    else if (judges)
+        out << "watchdog: kvmpv is the clock by which the kernel judges the TSC";
+    else
+        out << "watchdog: kvmpv, with nothing to judge";
+    out.end_line();
+}
+
 void write_clocksource(Out& out) {
     static constexpr Column kColumns[] = {{"clocksource", 11}, {"rating", 6}, {"current", 7},
                                           {"released", 8},     {"path", 7},   {"tsc_read", 8}};
@@ -106,6 +121,7 @@ void write_clocksource(Out& out) {
     if (clock.owned() && clock.vdso() == Vdso::kOn)
         (out << "The page that user space reads is never freed; the next load uses it again.")
             .end_line();
+    write_watchdog(out);
     if (!clock.current()) return;
     (out << "While kvmpv is the current clocksource, rmmod answers EBUSY. To release it:")
         .end_line();
@@ -168,6 +184,7 @@ extern "C" constinit const kvmpv_file kvmpv_files[] = {
     {"", "events", kvmpv::show_events, nullptr},
     {"clock", "state", kvmpv::show_clock_state, nullptr},
     {"clock", "wall_clock", kvmpv::show_wall_clock, nullptr},
+    {"clock", "drift", kvmpv::show_clock_drift, nullptr},
     {"clock", "release", kvmpv::show_clock_release, kvmpv::store_clock_release},
     {"clock", "force_unstable", kvmpv::show_clock_force_unstable,
      kvmpv::store_clock_force_unstable},

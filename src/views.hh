@@ -11,6 +11,7 @@ void show_events(void* seq);
 
 void show_clock_state(void* seq);
 void show_wall_clock(void* seq);
+void show_clock_drift(void* seq);
 void show_clock_release(void* seq);
 int store_clock_release(const char* text);
 void show_clock_force_unstable(void* seq);

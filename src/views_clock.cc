@@ -4,6 +4,7 @@
 
 #include "clock.hh"
 #include "clock_read.hh"
+#include "drift.hh"
 #include "events.hh"
 #include "kvmpv/x86.hh"
 #include "survey.hh"
@@ -102,6 +103,53 @@ void show_wall_clock(void* seq) {
     table.cell("wall_now_ns").cell(wall_now_ns);
     table.cell("realtime_ns").cell(realtime_ns);
     table.cell("offset_ns").cell(Signed{static_cast<s64>(wall_now_ns - realtime_ns)});
+}
+
+namespace {
+
+constexpr Column kDriftColumns[] = {
+    {"clock", 13},    {"present", 7},    {"elapsed_ns", 16}, {"offset_ns", 14},   {"error_ns", 11},
+    {"rate_ppb", 12}, {"error_ppb", 12}, {"read_ns", 10},    {"cpuid_exits", 11},
+};
+using DriftTable = Table<SeqSink, sizeof(kDriftColumns) / sizeof(kDriftColumns[0])>;
+
+// What reading a clock costs beyond our two reads around it, in CPUIDs, rounded: that instruction
+// is one exit for certain.
+u64 cost_in_cpuids(const Drifts::Answers& answers, u64 read_ns) {
+    const auto beyond = [&](u64 ns) {
+        return ns > answers.own_read_ns ? ns - answers.own_read_ns : 0;
+    };
+    const u64 unit_ns = beyond(answers.cpuid_ns);
+    return unit_ns ? (beyond(read_ns) + unit_ns / 2) / unit_ns : 0;
+}
+
+void write_drift(DriftTable& table, OtherClock which, const Drifts::Answers& answers) {
+    const Drifts::Answer& answer = answers.of[static_cast<u32>(which)];
+    table.cell(other_clock_name(which)).cell(yes_no(answer.present == 0));
+    if (answer.drift)
+        table.cell(answer.drift->elapsed_ns)
+            .cell(Signed{answer.drift->offset_ns})
+            .cell(answer.drift->error_ns)
+            .cell(Signed{answer.drift->rate_ppb})
+            .cell(answer.drift->error_ppb);
+    else
+        for (u32 i = 0; i < 5; ++i) table.cell("-");
+    if (answer.present == 0)
+        table.cell(answer.read_ns).cell(cost_in_cpuids(answers, answer.read_ns));
+    else
+        table.cell("-").cell("-");
+}
+
+}  // namespace
+
+void show_clock_drift(void* seq) {
+    Out out = begin_view(seq);
+    DriftTable table(out, kDriftColumns);
+    if (!clock.enabled()) return;
+    Drifts::Answers answers;
+    drifts.look(answers);
+    for (u32 i = 0; i < kNumOtherClocks; ++i)
+        write_drift(table, static_cast<OtherClock>(i), answers);
 }
 
 void show_clock_release(void* seq) {

@@ -45,7 +45,7 @@ void WallClock::leave(u64 before) {
 Result<u64> WallClock::epoch_ns() {
     if (!area_.address) return Error(-kEnodev);
     const PvclockWallClock& answer = *static_cast<const PvclockWallClock*>(area_.address);
-    linux_wall_clock_lock();
+    linux_ask_lock();
 
     u64 before = 0;
     Result<void> asked =
@@ -64,7 +64,7 @@ Result<u64> WallClock::epoch_ns() {
         leave(before);
     }
 
-    linux_wall_clock_unlock();
+    linux_ask_unlock();
     if (!asked.ok()) return asked.error();
     // A version that did not move is a host that did not write; a nanosecond beyond a second is one
     // that wrote something else.

@@ -18,8 +18,6 @@ class Scenario:
     command: str
     options: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ALL_KERNELS
-    # Not part of `make check`, only of `tests/check --only NAME`; docs/testing.md says why.
-    by_hand: bool = False
 
 
 def scripts(*names: str, **environment: str) -> str:
@@ -39,10 +37,16 @@ SCENARIOS = (
     # The longest first, so that no core waits for it at the end.
     Scenario("rounds", scripts("rounds"), ("--timeout", "1200")),
     # `shared` before all others: it needs a guest in which nobody has named a clocksource yet.
-    Scenario("shared", scripts("shared", "hotplug", "vdso", "wall_clock", "suspend"), WAKE),
+    Scenario(
+        "shared",
+        scripts("shared", "hotplug", "vdso", "wall_clock", "drift", "watchdog", "suspend"),
+        WAKE,
+    ),
     Scenario(
         "owned",
-        scripts("nopv", "hotplug", "vdso", "wall_clock", "suspend", MODE="owned"),
+        scripts(
+            "nopv", "hotplug", "vdso", "wall_clock", "drift", "watchdog", "suspend", MODE="owned"
+        ),
         (*WAKE, "--cmdline", "nopv"),
     ),
     Scenario("owned-1-cpu", scripts("nopv"), ("--cmdline", "nopv", "--smp", "1")),
@@ -60,12 +64,11 @@ SCENARIOS = (
         ("--host-script", "tests/host/sleep_by_host_clock.py"),
     ),
     # Not by run.sh: its requests to the host go out on stdout.
-    Scenario("events-shared", "sh /tests/events.sh", CHAOS, by_hand=True),
+    Scenario("events-shared", "sh /tests/events.sh", CHAOS),
     Scenario(
         "events-owned",
         "MODE=owned sh /tests/events.sh",
         (*CHAOS, "--cmdline", "nopv"),
-        by_hand=True,
     ),
     Scenario("kunit-stable", KUNIT, kernels=("kunit",)),
     Scenario("kunit-unstable", KUNIT, ("--clock", "unstable", "--smp", "4"), kernels=("kunit",)),

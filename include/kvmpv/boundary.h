@@ -198,6 +198,12 @@ void linux_clocksource_set_path(kvmpv_clock_read_fn read, bool vdso);
 bool linux_clocksource_is_current(void);
 
 /*
+ * The kernel checks other clocksources against "kvmpv": 1 if it does or would, 0 if not, -ENOENT if
+ * unknown. @judges: there are such others at present.
+ */
+int linux_clocksource_is_watchdog(bool *judges);
+
+/*
  * Around suspend and hibernation, whether or not the clocksource is current: on @cpu, the only one
  * up, with interrupts off; resume before timekeeping reads again.
  */
@@ -247,15 +253,32 @@ int linux_vdso_allow_mapping(void);
 
 /* ---- The wall clock (src/linux/wall_clock.c) ---- */
 
-/* One question to the host at a time: the MSR is one for all CPUs. */
-void linux_wall_clock_lock(void);
-void linux_wall_clock_unlock(void);
-
 /* Where the kernel has the host answer its own questions, or 0 if that is not known. */
 u64 linux_native_wall_clock_physical(void);
 
 /* CLOCK_REALTIME. */
 u64 linux_realtime_ns(void);
+
+/* ---- Other clocks (src/linux/hpet.c, acpi_pm.c, rtc.c, native_clock.c) ---- */
+
+/* Maps the HPET. Its period in femtoseconds; -ENODEV if there is none or it stands still. */
+int linux_hpet_create(u64 *period_fs);
+void linux_hpet_destroy(void);
+/* The lower half of the main counter. After create, any context. */
+u32 linux_hpet_read(void);
+
+/* 0, or -ENODEV. After it the counter may be read in any context; its bits above 24 may be 0. */
+int linux_acpi_pm_create(void);
+u32 linux_acpi_pm_read(void);
+
+/* Seconds since 1970 by rtc0, or a negative errno. */
+int linux_rtc_read(u64 *seconds);
+
+/* What the kernel has found to be the TSC's rate, or 0. */
+u32 linux_tsc_khz(void);
+
+/* CLOCK_MONOTONIC_RAW. Any context. */
+u64 linux_monotonic_raw_ns(void);
 
 /* ---- Shared areas (src/linux/pages.c) ---- */
 
@@ -320,6 +343,13 @@ void linux_log_warn(const char *line);
 void linux_log_err(const char *line);
 
 void linux_msleep(u32 ms);
+
+/*
+ * One at a time asks the host or a device something (src/linux/ask_lock.c): the wall clock's MSR is
+ * one for all CPUs, and two who read the same devices would time each other.
+ */
+void linux_ask_lock(void);
+void linux_ask_unlock(void);
 
 /* ---- The module (src/linux/module_entry.c) ---- */
 

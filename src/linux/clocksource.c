@@ -9,6 +9,8 @@
 
 #include <kvmpv/boundary.h>
 
+#include "symbols.h"
+
 static bool is_current;
 
 static int enable(struct clocksource *cs)
@@ -77,6 +79,17 @@ void linux_clocksource_set_rating(int rating)
 bool linux_clocksource_is_current(void)
 {
 	return READ_ONCE(is_current);
+}
+
+/* Neither is taken under the kernel's lock: both are looked at, not followed. */
+int linux_clocksource_is_watchdog(bool *judges)
+{
+	const struct list_head *watched = kvmpv_symbols.watchdog_list;
+
+	if (!kvmpv_symbols.watchdog || !watched)
+		return -ENOENT;
+	*judges = READ_ONCE(watched->next) != watched;
+	return READ_ONCE(*kvmpv_symbols.watchdog) == &clocksource;
 }
 
 int linux_clocksource_unregister(void)

@@ -4,9 +4,11 @@
  */
 #include <linux/clocksource.h>
 #include <linux/percpu.h>
+#include <linux/timekeeping.h>
 #include <asm/cpufeature.h>
 #include <asm/pgtable_types.h>
 #include <asm/pvclock.h>
+#include <asm/tsc.h>
 #include <asm/kvmclock.h> /* uses the types of pvclock.h without including it */
 
 #include <kvmpv/boundary.h>
@@ -46,6 +48,16 @@ bool linux_tsc_is_invariant(void)
 bool linux_tsc_is_unstable(void)
 {
 	return check_tsc_unstable();
+}
+
+u32 linux_tsc_khz(void)
+{
+	return tsc_khz;
+}
+
+u64 linux_monotonic_raw_ns(void)
+{
+	return ktime_get_raw_fast_ns();
 }
 
 bool linux_lfence_orders_rdtsc(void)

@@ -7,8 +7,10 @@
  * sealed, so the function must not be called through a pointer. A static call of our own is a
  * direct call: neither IBT nor kCFI nor retpolines have a say in it.
  */
+#include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/static_call.h>
+#include <linux/string.h>
 
 #include <kvmpv/boundary.h>
 
@@ -36,6 +38,30 @@ static void *lookup(const char *name)
 	return (void *)static_call(kvmpv_lookup)(name);
 }
 
+/*
+ * For a name that several things have: the one meant is a variable of the same file as @neighbour,
+ * a name that only one has, and the linker keeps a file's variables together.
+ */
+static void *lookup_beside(const char *name, const char *neighbour)
+{
+	const size_t reach = 4096;
+	char symbol[KSYM_SYMBOL_LEN];
+	char wanted[40];
+	char *anchor = lookup(neighbour);
+	char *at;
+
+	if (!anchor)
+		return NULL;
+	snprintf(wanted, sizeof(wanted), "%s+0x0/", name);
+	anchor = PTR_ALIGN_DOWN(anchor, sizeof(void *));
+	for (at = anchor - reach; at < anchor + reach; at += sizeof(void *)) {
+		sprint_symbol(symbol, (unsigned long)at);
+		if (strstarts(symbol, wanted))
+			return at;
+	}
+	return NULL;
+}
+
 void linux_symbols_resolve(void)
 {
 	void *address = kallsyms_lookup_address();
@@ -52,5 +78,7 @@ void linux_symbols_resolve(void)
 	kvmpv_symbols.apic_call_eoi_key = lookup("__SCK__apic_call_eoi");
 	kvmpv_symbols.wall_clock = lookup("wall_clock");
 	kvmpv_symbols.vclocks_used = lookup("vclocks_used");
+	kvmpv_symbols.watchdog = lookup_beside("watchdog", "watchdog_reset_pending");
+	kvmpv_symbols.watchdog_list = lookup("watchdog_list");
 	kvmpv_symbols.pvti_cpu0_va = lookup("pvti_cpu0_va");
 }

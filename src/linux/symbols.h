@@ -4,6 +4,8 @@
 
 #include <linux/types.h>
 
+struct clocksource;
+
 /*
  * What kvmpv needs of the kernel that is not exported; null where this kernel has no such symbol.
  * Filled in once by linux_symbols_resolve().
@@ -16,6 +18,8 @@ struct kvmpv_symbols {
 	void *apic_call_eoi_key; /* struct static_call_key, since 6.5 */
 	void *wall_clock; /* struct pvclock_wall_clock of native kvmclock */
 	unsigned int *vclocks_used; /* bits of the vDSO clock modes that were ever in use */
+	struct clocksource **watchdog; /* checks other clocksources */
+	struct list_head *watchdog_list; /* those that are checked */
 	const void **pvti_cpu0_va; /* CPU 0's record, for user space to read */
 };
 

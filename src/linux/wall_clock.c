@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's side of a question to the host's wall clock: one asker at a time, and the kernel's
- * own idea of the time of day.
+ * What the kernel knows of the wall clock: where it asks the host itself, and the time of day.
  */
-#include <linux/mutex.h>
 #include <linux/ktime.h>
 #include <linux/timekeeping.h>
 #include <asm/io.h>
@@ -11,18 +9,6 @@
 #include <kvmpv/boundary.h>
 
 #include "symbols.h"
-
-static DEFINE_MUTEX(lock);
-
-void linux_wall_clock_lock(void)
-{
-	mutex_lock(&lock);
-}
-
-void linux_wall_clock_unlock(void)
-{
-	mutex_unlock(&lock);
-}
 
 u64 linux_native_wall_clock_physical(void)
 {

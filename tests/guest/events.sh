@@ -116,6 +116,28 @@ pause_is_one_event() {
 		within pause_ns "$(last pause)" "${answer% *}" "${answer#* }"
 }
 
+# drift_of CLOCK NAME, of the look in /tmp/drift.
+drift_of() {
+	awk -v clock="$1" -v name="$2" '
+		NR == 2 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
+		$1 == clock { print $at }' /tmp/drift
+}
+
+# offset_is CLOCK LEAST MOST: give or take the error that is stated and 500 ppm, NTP's largest slew.
+offset_is() {
+	give=$(($(drift_of "$1" error_ns) + $(drift_of "$1" elapsed_ns) / 2000))
+	within "$1 offset_ns" "$(drift_of "$1" offset_ns)" $(($2 - give)) $(($3 + give))
+}
+
+# The devices of a stopped machine stand still with its clock; what runs on is the time of day, and
+# the TSC.
+drift_shows_the_pause() {
+	cat $DEBUG/clock/drift > /tmp/drift
+	offset_is hpet 0 0 && offset_is acpi_pm 0 0 || return 1
+	offset_is rtc "${answer% *}" "${answer#* }" || return 1
+	[ "$(drift_of tsc present)" = no ] || offset_is tsc "${answer% *}" "${answer#* }"
+}
+
 rate_changes() {
 	multiplier=$(column cpus 2 tsc_to_system_mul)
 	ask_host set "$(record_of 1)" tsc_to_system_mul +10
@@ -174,6 +196,7 @@ check selects select_clocksource kvmpv
 check nothing_has_happened nothing_has_happened
 # First: after it the records say a system_time from which a second can be taken.
 check pause_is_one_event pause_is_one_event
+check drift_shows_the_pause drift_shows_the_pause
 check refuses_nonsense refuses_nonsense
 check forces forces
 [ "$MODE" = shared ] || check guard_holds guard_holds

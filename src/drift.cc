@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+#include "drift.hh"
+
+#include "clock.hh"
+#include "kvmpv/x86.hh"
+
+namespace kvmpv {
+
+constinit Drifts drifts;
+
+namespace {
+
+constexpr u64 kNsPerSecond = 1'000'000'000;
+constexpr u64 kFsPerNs = 1'000'000;
+// ACPI specification 6.5, section 4.8.1.4: the power management timer counts at this rate, in 24
+// bits or in 32; only the lower 24 are taken.
+constexpr u64 kAcpiPmHz = 3'579'545;
+constexpr u64 kAcpiPmModulus = u64{1} << 24;
+// The HPET may count in 64 bits, but no bus access of that width is promised to be one access.
+constexpr u64 kHpetModulus = u64{1} << 32;
+
+u64 tsc() { return clock.uses_lfence() ? x86::lfence_rdtsc() : x86::rdtscp(); }
+
+// 0 and what its ticks mean, or why it is not there.
+int find(OtherClock which, Counter& counter) {
+    switch (which) {
+        case OtherClock::kTsc:
+            counter = {kFsPerNs, linux_tsc_khz(), 0};
+            return counter.ns_denominator ? 0 : -kEnodev;
+        case OtherClock::kHpet:
+            counter = {0, kFsPerNs, kHpetModulus};
+            return linux_hpet_create(&counter.ns_numerator);
+        case OtherClock::kAcpiPm:
+            counter = {kNsPerSecond, kAcpiPmHz, kAcpiPmModulus};
+            return linux_acpi_pm_create();
+        case OtherClock::kRtc: {
+            counter = {kNsPerSecond, 1, 0};
+            u64 seconds;
+            return linux_rtc_read(&seconds);
+        }
+        case OtherClock::kMonotonicRaw: counter = {1, 1, 0}; return 0;
+    }
+    return -kEnodev;
+}
+
+int read(OtherClock which, u64& count) {
+    switch (which) {
+        case OtherClock::kTsc: count = tsc(); return 0;
+        case OtherClock::kHpet: count = linux_hpet_read(); return 0;
+        case OtherClock::kAcpiPm: count = linux_acpi_pm_read() & (kAcpiPmModulus - 1); return 0;
+        case OtherClock::kRtc: return linux_rtc_read(&count);
+        case OtherClock::kMonotonicRaw: count = linux_monotonic_raw_ns(); return 0;
+    }
+    return -kEnodev;
+}
+
+// With interrupts off where it can be: what comes in between widens the bound of the error. Not the
+// RTC, whose driver sleeps.
+int look_at(OtherClock which, ClockLook& look) {
+    const bool sleeps = which == OtherClock::kRtc;
+    const u64 irq_state = sleeps ? 0 : x86::irq_save();
+    look.before_ns = clock.now_ns();
+    const int error = read(which, look.count);
+    look.after_ns = clock.now_ns();
+    if (!sleeps) x86::irq_restore(irq_state);
+    return error;
+}
+
+u64 cpuid_ns() {
+    const u64 irq_state = x86::irq_save();
+    const u64 before_ns = clock.now_ns();
+    x86::cpuid(0);
+    const u64 after_ns = clock.now_ns();
+    x86::irq_restore(irq_state);
+    return after_ns - before_ns;
+}
+
+u64 own_read_ns() {
+    const u64 irq_state = x86::irq_save();
+    const u64 before_ns = clock.now_ns();
+    const u64 after_ns = clock.now_ns();
+    x86::irq_restore(irq_state);
+    return after_ns - before_ns;
+}
+
+}  // namespace
+
+const char* other_clock_name(OtherClock which) {
+    switch (which) {
+        case OtherClock::kTsc: return "tsc";
+        case OtherClock::kHpet: return "hpet";
+        case OtherClock::kAcpiPm: return "acpi_pm";
+        case OtherClock::kRtc: return "rtc";
+        case OtherClock::kMonotonicRaw: return "monotonic_raw";
+    }
+    return "?";
+}
+
+void Drifts::create() {
+    for (u32 i = 0; i < kNumOtherClocks; ++i)
+        known_[i].present = find(static_cast<OtherClock>(i), known_[i].counter);
+}
+
+void Drifts::destroy() {
+    linux_hpet_destroy();
+    known_ = {};
+}
+
+void Drifts::enable() {
+    for (u32 i = 0; i < kNumOtherClocks; ++i) {
+        Known& known = known_[i];
+        if (known.present == 0)
+            known.has_first = look_at(static_cast<OtherClock>(i), known.first) == 0;
+    }
+}
+
+void Drifts::look(Answers& answers) {
+    linux_ask_lock();
+    if (__atomic_exchange_n(&forgotten_, false, __ATOMIC_RELAXED))
+        for (Known& known : known_) known.has_first = false;
+    answers.own_read_ns = own_read_ns();
+    answers.cpuid_ns = cpuid_ns();
+    for (u32 i = 0; i < kNumOtherClocks; ++i) {
+        Known& known = known_[i];
+        ClockLook last{};
+        Answer answer{known.present, known.counter, 0, std::nullopt};
+        if (known.present == 0) answer.present = look_at(static_cast<OtherClock>(i), last);
+        if (answer.present == 0) {
+            answer.read_ns = last.after_ns - last.before_ns;
+            if (known.has_first)
+                answer.drift = drift(known.counter, known.first, last);
+            else
+                known.first = last;
+            known.has_first = true;
+        }
+        answers.of[i] = answer;
+    }
+    linux_ask_unlock();
+}
+
+}  // namespace kvmpv

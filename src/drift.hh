@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Our clock against the others that the guest has: the devices of timekeeping.rst, the TSC and the
+// kernel's raw clock. Reading a device costs an exit to the hypervisor, and many of them an exit to
+// a process of the host's, so each is read once at load and once per look, and never in between.
+
+#pragma once
+
+#include "kvmpv/boundary.h"
+#include "kvmpv/drift.hh"
+#include "kvmpv/result.hh"
+
+namespace kvmpv {
+
+enum class OtherClock : u8 { kTsc, kHpet, kAcpiPm, kRtc, kMonotonicRaw };
+inline constexpr u32 kNumOtherClocks = 5;
+
+const char* other_clock_name(OtherClock which);
+
+class Drifts {
+public:
+    // Finds the clocks; maps the HPET. What is missing stays missing.
+    void create();
+    void destroy();
+
+    // The first look at each. Only while the clocksource is enabled.
+    void enable();
+
+    // After suspend, where counters begin anew: the next look is the first. Any context.
+    void forget() { __atomic_store_n(&forgotten_, true, __ATOMIC_RELAXED); }
+
+    // One look at each clock that is there. Any number of callers, one after the other; sleeps.
+    struct Answer {
+        int present;  // 0, or the negative errno of the clock's absence
+        Counter counter;
+        u64 read_ns;                 // what reading it took, our two reads around it included
+        std::optional<Drift> drift;  // nothing at the first look
+    };
+    struct Answers {
+        std::array<Answer, kNumOtherClocks> of;
+        u64 own_read_ns;  // two reads of our clock in a row
+        u64 cpuid_ns;     // and with a CPUID between them, which is one exit for certain
+    };
+    void look(Answers& answers);
+
+private:
+    struct Known {
+        int present = -kEnodev;
+        Counter counter{};
+        ClockLook first{};
+        bool has_first = false;
+    };
+
+    std::array<Known, kNumOtherClocks> known_{};
+    bool forgotten_ = false;
+};
+
+extern constinit Drifts drifts;
+
+}  // namespace kvmpv

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The HPET's main counter, by a mapping of our own: the kernel's is not exported. Only read.
+ */
+#include <linux/acpi.h>
+#include <linux/io.h>
+#include <asm/hpet.h>
+
+#include <kvmpv/boundary.h>
+
+static void __iomem *registers;
+
+static phys_addr_t hpet_physical(void)
+{
+#ifdef CONFIG_ACPI
+	struct acpi_table_header *header;
+	phys_addr_t physical;
+
+	if (ACPI_FAILURE(acpi_get_table(ACPI_SIG_HPET, 1, &header)))
+		return 0;
+	physical = ((struct acpi_table_hpet *)header)->address.address;
+	acpi_put_table(header);
+	return physical;
+#else
+	return 0;
+#endif
+}
+
+int linux_hpet_create(u64 *period_fs)
+{
+	phys_addr_t physical = hpet_physical();
+
+	if (!physical)
+		return -ENODEV;
+	registers = ioremap(physical, HPET_MMAP_SIZE);
+	if (!registers)
+		return -ENOMEM;
+	*period_fs = readl(registers + HPET_PERIOD);
+	/* Stopped, where the kernel was told not to use it. */
+	if (*period_fs && (readl(registers + HPET_CFG) & HPET_CFG_ENABLE))
+		return 0;
+	linux_hpet_destroy();
+	return -ENODEV;
+}
+
+void linux_hpet_destroy(void)
+{
+	if (registers)
+		iounmap(registers);
+	registers = NULL;
+}
+
+u32 linux_hpet_read(void)
+{
+	return readl(registers + HPET_COUNTER);
+}

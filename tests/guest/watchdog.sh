@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# `status` says whether kvmpv is the clock by which the kernel judges others. MODE: shared or owned
+# (nopv).
+. /tests/lib.sh
+
+MODE=${MODE:-shared}
+
+watchdog() {
+	sed -n 's/^watchdog: //p' $DEBUG/status
+}
+
+# The kernel's own kvm-clock is rated higher, or there is none and the rest are devices.
+expected_of() {
+	if [ "$1" -gt "$other" ]; then
+		if [ -n "$judged" ]; then
+			echo 'kvmpv is the clock by which the kernel judges the TSC'
+		else
+			echo 'kvmpv, with nothing to judge'
+		fi
+	else
+		echo 'another clocksource'
+	fi
+}
+
+rated() {
+	load clock_rating="$1" || return 1
+	said=$(watchdog)
+	select_clocksource "$before" && rmmod kvmpv || return 1
+	equal "watchdog at rating $1" "$said" "$(expected_of "$1")"
+}
+
+remember
+before=$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)
+# The best of those that nobody has to verify: kvm-clock or hpet.
+[ "$MODE" = shared ] && other=400 || other=250
+# The kernel checks a TSC that it could measure and does not take for reliable.
+judged=$(grep -w tsc /tmp/clocks.before)
+check above rated 450
+check below rated 100
+check everything_is_undone undone
+finish
