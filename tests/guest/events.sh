@@ -152,6 +152,16 @@ rate_changes() {
 	appears events_rate_changed 1 && path_is stable $vdso
 }
 
+# A record without the promise is read under the guard, whatever the others say.
+flag_comes_and_goes() {
+	ask_host set "$(record_of 1)" flags 0
+	appears events_stable_lost 0 && never_goes_back 40 || return 1
+	ask_host mend "$(record_of 1)"
+	appears events_stable_gained 0 && never_goes_back 40 || return 1
+	equal stable_lost "$(field $STATE events_stable_lost)" 1 &&
+		equal stable_gained "$(field $STATE events_stable_gained)" 1 && path_is stable $vdso
+}
+
 # One event, however long it lasts. While the host writes a field, too, the record is torn for a
 # moment, and that may have been met before.
 torn_for_ever() {
@@ -206,6 +216,7 @@ check forces forces
 [ "$MODE" = shared ] || check guard_holds guard_holds
 check goes_back goes_back
 check rate_changes rate_changes
+check flag_comes_and_goes flag_comes_and_goes
 if [ "$MODE" = owned ]; then
 	check torn_for_ever torn_for_ever
 	check timestamp_ahead timestamp_ahead
