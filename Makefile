@@ -51,12 +51,18 @@ check: deps
 	@tests/check $(CHECK_ARGS)
 
 # ---- Installing on this machine -----------------------------------------------------------------
+# Not by modules_install: it would take the test modules, too, and leaves depmod out where the kernel's
+# build folder has no System.map, as Debian's. INSTALL_MOD_PATH= is another root.
+INSTALLED = $(INSTALL_MOD_PATH)/lib/modules/$(RELEASE)/updates/kvmpv.ko
+DEPMOD = depmod $(if $(INSTALL_MOD_PATH),-b '$(INSTALL_MOD_PATH)') '$(RELEASE)'
+
 install: modules
-	$(MAKE) -C '$(KDIR)' M='$(CURDIR)/$(BUILD)' INSTALL_MOD_DIR=updates modules_install
+	install -D -m 644 '$(BUILD)/kvmpv.ko' '$(INSTALLED)'
+	$(DEPMOD)
 
 uninstall:
-	rm -f '/lib/modules/$(RELEASE)/updates/kvmpv.ko'
-	depmod '$(RELEASE)'
+	rm -f '$(INSTALLED)'
+	$(DEPMOD)
 
 dkms-source := /usr/src/kvmpv-$(VERSION)
 
