@@ -24,7 +24,7 @@ need-cxx = $(if $(shell command -v g++-12 || command -v g++),,$(error \
 # ---- Building -----------------------------------------------------------------------------------
 # Each kernel has a folder of its own below build/, with links to the sources: kbuild builds where
 # the sources are, and two kernels must not share objects. The lock is for two builds at once.
-sources := Kbuild include src kunit scripts/cxx.mk scripts/check-cxx-object
+sources := Kbuild include src kunit bench scripts/cxx.mk scripts/check-cxx-object
 
 modules:
 	$(need-cxx)@mkdir -p '$(BUILD)/scripts'
@@ -69,7 +69,7 @@ dkms-source := /usr/src/kvmpv-$(VERSION)
 dkms-install:
 	@command -v dkms >/dev/null || { echo 'no dkms: install the package dkms' >&2; exit 1; }
 	mkdir -p '$(dkms-source)'
-	cp -r dkms.conf Makefile Kbuild LICENSE include src kunit scripts '$(dkms-source)/'
+	cp -r dkms.conf Makefile Kbuild LICENSE include src kunit bench scripts '$(dkms-source)/'
 	dkms install 'kvmpv/$(VERSION)' -k '$(KVER)'
 
 dkms-remove:

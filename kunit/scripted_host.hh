@@ -178,6 +178,7 @@ public:
         before(Access::kPointer);
         return page_of_[host_.cpu()] ? page_of_[host_.cpu()] : &host_.record(host_.cpu());
     }
+    bool is_this_cpu_page(const PvclockVcpuTimeInfo* page) { return this_cpu_page() == page; }
     const PvclockVcpuTimeInfo* fallback_page() { return &host_.record(fallback_cpu_); }
 
     u64 ordered_tsc() {

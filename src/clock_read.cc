@@ -24,14 +24,18 @@ enum class TscRead { kLfence, kRdtscp };
 // The guest that we run in. Stateless; every member is an instruction or two.
 template <TscRead kTscRead>
 struct LiveMachine {
+    // Every record is read between two looks at its version (pvclock.hh).
     template <class T>
     [[gnu::always_inline]] static T load(const T& shared) {
-        return x86::load(shared);
+        return x86::load_checked_later(shared);
     }
     [[gnu::always_inline]] static void barrier() { x86::barrier(); }
 
     [[gnu::always_inline]] static const PvclockVcpuTimeInfo* this_cpu_page() {
         return static_cast<const PvclockVcpuTimeInfo*>(x86::this_cpu_load<&kvmpv_cpu.clock_page>());
+    }
+    [[gnu::always_inline]] static bool is_this_cpu_page(const PvclockVcpuTimeInfo* page) {
+        return x86::this_cpu_equals<&kvmpv_cpu.clock_page>(reinterpret_cast<u64>(page));
     }
     static const PvclockVcpuTimeInfo* fallback_page() { return setup.fallback_page; }
     static bool stable_offered() { return setup.stable_offered; }
@@ -93,10 +97,13 @@ void seed_guard() {
     }
 }
 
-// Out of line and cold, so that the fast path's own code fits into two cache lines.
+// Out of line and cold: the fast path then needs no register that it would have to save, and fits
+// into two cache lines.
 template <TscRead kTscRead>
 [[gnu::noinline, gnu::cold]] u64 read_cold() {
     LiveMachine<kTscRead> machine;
+    u64 now_ns;
+    if (read_stable_again(machine, now_ns)) return now_ns;
     seed_guard<kTscRead>();
     return read_guarded(machine, guard);
 }
@@ -105,7 +112,7 @@ template <TscRead kTscRead>
 [[gnu::always_inline]] inline u64 read_hot() {
     LiveMachine<kTscRead> machine;
     u64 now_ns;
-    if (read_stable(machine, now_ns)) [[likely]]
+    if (read_stable_once(machine, now_ns)) [[likely]]
         return now_ns;
     return read_cold<kTscRead>();
 }

@@ -8,6 +8,7 @@
 //     const PvclockVcpuTimeInfo* this_cpu_page()  this CPU's record; never null: a CPU without one
 //                                                 has a page of zeros
 //     const PvclockVcpuTimeInfo* fallback_page()  a ready CPU's record, for a CPU that has none yet
+//     bool is_this_cpu_page(page)                 this_cpu_page() is `page`, here and now
 //     u64 ordered_tsc()                           the TSC, not read before earlier loads are done
 //     irq_save() / irq_restore(saved)             no interrupt, hence no migration, in between
 //     void count(ClockCounter)                    this CPU's counter, plus one
@@ -56,8 +57,7 @@ constexpr bool tsc_shift_is_sane(s8 tsc_shift) {
 // ---- The fast path ------------------------------------------------------------------------
 
 // Reads the clock without a lock, a barrier instruction or a preemption count; for guests whose
-// host promises that all records agree (CPUID bit 24 offered, checked by the caller once). False:
-// this record does not carry the promise or cannot be used; read_guarded() has to answer.
+// host promises that all records agree (CPUID bit 24 offered, checked by the caller once).
 // Any context, NMI included.
 //
 // Preemption stays as it is, so the thread may move to another CPU at any point. The order of the
@@ -68,42 +68,74 @@ constexpr bool tsc_shift_is_sane(s8 tsc_shift) {
 // Comparing the version before the pointer would leave a hole: away from A, the host updates the
 // clock while A is halted (its record is now stale, its version old), the compare succeeds, back to
 // A. The TSC may come from another CPU than A: under the promise they agree.
+
+// One attempt, in as few instructions as the proof allows: the sum is made before (4) and (5) have
+// shown that it may be believed, so that no field waits in a register. False decides nothing: it
+// may have been a look at a torn record, and read_stable_again() has to find out.
 template <class Machine>
-[[nodiscard, gnu::always_inline]] inline bool read_stable(Machine& machine, u64& now_ns) {
-    for (unsigned attempt = 0; attempt < kVersionReadAttempts; ++attempt) {
+[[nodiscard, gnu::always_inline]] inline bool read_stable_once(Machine& machine, u64& now_ns) {
+    const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();  // (1)
+    const u32 version = version_begin(machine, page.version);    // (2)
+    const u64 tsc = machine.ordered_tsc();                       // (3)
+    u64 delta = tsc - machine.load(page.tsc_timestamp);
+    if (static_cast<s64>(delta) < 0) [[unlikely]]
+        return false;
+    // A TSC above 1 GHz, hence nearly every one, has a shift of 0 or below. One unsigned comparison
+    // tells these from positive and from impossible shifts.
+    const s8 tsc_shift = machine.load(page.tsc_shift);
+    const u8 right_shift = static_cast<u8>(-tsc_shift);
+    if (right_shift <= kMaxTscShift) [[likely]] {
+        delta >>= right_shift;
+    } else {
+        if (!tsc_shift_is_sane(tsc_shift) || delta >> (64 - tsc_shift)) return false;
+        delta <<= tsc_shift;
+    }
+    const u128 product = static_cast<u128>(delta) * machine.load(page.tsc_to_system_mul);
+    u64 sum_ns;
+    if (__builtin_add_overflow(static_cast<u64>(product >> 32), machine.load(page.system_time),
+                               &sum_ns)) [[unlikely]]
+        return false;
+    if (!(machine.load(page.flags) & kPvclockTscStable)) [[unlikely]]
+        return false;
+    machine.barrier();
+    if (!machine.is_this_cpu_page(&page)) [[unlikely]]  // (4)
+        return false;
+    if (!version_unchanged(machine, page.version, version)) [[unlikely]]  // (5)
+        return false;
+    now_ns = sum_ns;
+    return true;
+}
+
+// The same after a first attempt, as often as the bound allows, and with a judgement on the record.
+// False: it does not carry the promise or cannot be used; read_guarded() has to answer.
+template <class Machine>
+[[nodiscard]] bool read_stable_again(Machine& machine, u64& now_ns) {
+    for (unsigned attempt = 1; attempt < kVersionReadAttempts; ++attempt) {
         const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();  // (1)
         const u32 version = version_begin(machine, page.version);    // (2)
         const u64 tsc = machine.ordered_tsc();                       // (3)
         const u64 tsc_timestamp = machine.load(page.tsc_timestamp);
-        const u64 system_time_ns = machine.load(page.system_time);
-        const u32 tsc_to_system_mul = machine.load(page.tsc_to_system_mul);
         const s8 tsc_shift = machine.load(page.tsc_shift);
+        const u32 tsc_to_system_mul = machine.load(page.tsc_to_system_mul);
+        const u64 system_time_ns = machine.load(page.system_time);
         const u8 flags = machine.load(page.flags);
         machine.barrier();
-        if (machine.this_cpu_page() != &page) [[unlikely]]  // (4)
-            continue;
-        if (!version_unchanged(machine, page.version, version)) [[unlikely]]  // (5)
-            continue;
+        if (!machine.is_this_cpu_page(&page)) continue;                  // (4)
+        if (!version_unchanged(machine, page.version, version)) continue;  // (5)
 
-        if (!(flags & kPvclockTscStable)) [[unlikely]]
-            return false;
-        u64 delta = tsc - tsc_timestamp;
-        if (static_cast<s64>(delta) < 0) [[unlikely]]
-            return false;
-        // A TSC above 1 GHz, hence nearly every one, has a shift of 0 or below. One unsigned
-        // comparison tells these from positive and from impossible shifts.
-        const u8 right_shift = static_cast<u8>(-tsc_shift);
-        if (right_shift <= kMaxTscShift) [[likely]] {
-            delta >>= right_shift;
-            delta = static_cast<u64>((static_cast<u128>(delta) * tsc_to_system_mul) >> 32);
-        } else {
-            if (!tsc_shift_is_sane(tsc_shift)) return false;
-            delta = scale_tsc_delta(delta, tsc_to_system_mul, tsc_shift);
-        }
+        if (!(flags & kPvclockTscStable) || !tsc_shift_is_sane(tsc_shift)) return false;
+        const u64 delta = tsc - tsc_timestamp;
+        if (static_cast<s64>(delta) < 0) return false;
         // Beyond 64 bits: the guarded path answers such a host, and does not wrap.
-        return !__builtin_add_overflow(system_time_ns, delta, &now_ns);
+        return !__builtin_add_overflow(
+            system_time_ns, scale_tsc_delta(delta, tsc_to_system_mul, tsc_shift), &now_ns);
     }
     return false;
+}
+
+template <class Machine>
+[[nodiscard]] bool read_stable(Machine& machine, u64& now_ns) {
+    return read_stable_once(machine, now_ns) || read_stable_again(machine, now_ns);
 }
 
 // ---- The guarded path ---------------------------------------------------------------------

@@ -20,6 +20,14 @@ template <class T>
     return *const_cast<const volatile T*>(&shared);
 }
 
+// Like load(), where the compiler may make the load an operand of what follows, or do it twice. Only
+// between two barriers, and only for what is thrown away if a version has changed in between.
+template <class T>
+[[gnu::always_inline]] inline T load_checked_later(const T& shared) {
+    static_assert(std::is_scalar_v<T>, "only a scalar is loaded in one piece");
+    return shared;
+}
+
 // A member of this CPU's struct kvmpv_cpu: one instruction, so that no migration falls in between.
 template <auto* kMember>
 [[gnu::always_inline]] inline auto this_cpu_load() {
@@ -28,6 +36,14 @@ template <auto* kMember>
     T value;
     asm volatile("movq %%gs:%c1, %0" : "=r"(value) : "i"(kMember));
     return value;
+}
+
+template <auto* kMember>
+[[gnu::always_inline]] inline bool this_cpu_equals(u64 value) {
+    static_assert(sizeof(*kMember) == 8);
+    bool equal;
+    asm volatile("cmpq %%gs:%c2, %1" : "=@cce"(equal) : "r"(value), "i"(kMember));
+    return equal;
 }
 
 template <auto* kMember>
@@ -45,16 +61,16 @@ template <auto* kMember>
 // lfence waits for the loads before it and rdtsc does not start before lfence is done. On AMD that
 // holds where lfence is dispatch-serialising, which X86_FEATURE_LFENCE_RDTSC says.
 [[gnu::always_inline]] inline u64 lfence_rdtsc() {
-    u32 low, high;
+    u64 low, high;  // the instruction clears the upper halves
     asm volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high) : : "memory");
-    return (u64{high} << 32) | low;
+    return (high << 32) | low;
 }
 
 // rdtscp waits for earlier loads by itself.
 [[gnu::always_inline]] inline u64 rdtscp() {
-    u32 low, high, aux;
-    asm volatile("rdtscp" : "=a"(low), "=d"(high), "=c"(aux) : : "memory");
-    return (u64{high} << 32) | low;
+    u64 low, high;
+    asm volatile("rdtscp" : "=a"(low), "=d"(high) : : "rcx", "memory");
+    return (high << 32) | low;
 }
 
 inline constexpr u64 kRflagsInterruptsOn = 1 << 9;

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The clocksources by name, found in the kernel's own list of them; and two that go wrong, by which
+ * the warp test shows that it can fail.
+ */
+#include <linux/err.h>
+#include <linux/kprobes.h>
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/static_call.h>
+#include <linux/string.h>
+#include <asm/msr.h>
+
+#include "bench.h"
+
+static struct list_head *registered;
+static struct mutex *registered_lock;
+
+/* A kprobe for a function of the kernel's, only to learn where it is. */
+static unsigned long (*find_symbol)(const char *name);
+DEFINE_STATIC_CALL_NULL(bench_find, *find_symbol);
+
+int bench_clocks_init(void)
+{
+	struct kprobe kp = { .symbol_name = "kallsyms_lookup_name" };
+	int error = register_kprobe(&kp);
+
+	if (error)
+		return error;
+	unregister_kprobe(&kp);
+	__static_call_update(&STATIC_CALL_KEY(bench_find), STATIC_CALL_TRAMP_ADDR(bench_find),
+			     kp.addr);
+	registered = (void *)static_call(bench_find)("clocksource_list");
+	registered_lock = (void *)static_call(bench_find)("clocksource_mutex");
+	return registered && registered_lock ? 0 : -ENOENT;
+}
+
+/* Every second CPU is behind by this. Ticks; far more than a read takes. */
+#define SKEW (1 << 20)
+
+static u64 skewed_read(struct clocksource *clock)
+{
+	return rdtsc_ordered() - (raw_smp_processor_id() % 2 ? SKEW : 0);
+}
+
+/* Each CPU's every 1000th read is behind by this. */
+static DEFINE_PER_CPU(unsigned int, stutter_reads);
+
+static u64 stutter_read(struct clocksource *clock)
+{
+	return rdtsc_ordered() - (this_cpu_inc_return(stutter_reads) % 1000 ? 0 : SKEW);
+}
+
+static u64 nothing_read(struct clocksource *clock)
+{
+	return 0;
+}
+
+/* Never registered. */
+static struct clocksource own_clocks[] = {
+	{ .name = "skewed", .mask = CLOCKSOURCE_MASK(64), .read = skewed_read },
+	{ .name = "stutter", .mask = CLOCKSOURCE_MASK(64), .read = stutter_read },
+	{ .name = "nothing", .mask = CLOCKSOURCE_MASK(64), .read = nothing_read },
+};
+
+struct clocksource *bench_clock_get(const char *name)
+{
+	struct clocksource *clock, *found = NULL;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(own_clocks); i++)
+		if (!strcmp(own_clocks[i].name, name))
+			return &own_clocks[i];
+
+	mutex_lock(registered_lock);
+	list_for_each_entry(clock, registered, list)
+		if (!strcmp(clock->name, name) && try_module_get(clock->owner))
+			found = clock;
+	mutex_unlock(registered_lock);
+	return found ?: ERR_PTR(-ENODEV);
+}
+
+void bench_clock_put(struct clocksource *clock)
+{
+	module_put(clock->owner);
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The instructions that one read executes, one after another: the CPU traps behind each of them
+ * (RFLAGS.TF). What is counted is the code as it runs, with everything that boot and load have
+ * patched into it.
+ */
+#include <linux/kdebug.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/seq_file.h>
+#include <asm/processor-flags.h>
+#include <asm/ptrace.h>
+
+#include "bench.h"
+
+#define MAX_STEPS 512
+
+static DEFINE_MUTEX(lock);
+
+/* Written by the trap handler, with interrupts off, on the one CPU that steps. */
+static struct task_struct *stepper;
+static unsigned long entry;
+static unsigned long entry_sp;
+static unsigned long ips[MAX_STEPS];
+static unsigned int num_steps;
+static enum { BEFORE, INSIDE, DONE } state;
+
+static int on_trap(struct notifier_block *block, unsigned long value, void *data)
+{
+	struct die_args *args = data;
+	struct pt_regs *regs = args->regs;
+
+	if (value != DIE_DEBUG || user_mode(regs) || READ_ONCE(stepper) != current)
+		return NOTIFY_DONE;
+	if (state == BEFORE && regs->ip == entry) {
+		entry_sp = regs->sp;
+		state = INSIDE;
+	} else if (state == INSIDE && regs->sp > entry_sp) {
+		state = DONE;
+	}
+	/* What is about to be executed. */
+	if (state == INSIDE && num_steps < MAX_STEPS)
+		ips[num_steps++] = regs->ip;
+	return NOTIFY_STOP;
+}
+NOKPROBE_SYMBOL(on_trap);
+
+static struct notifier_block block = { .notifier_call = on_trap, .priority = INT_MAX };
+
+static __always_inline void set_single_step(bool on)
+{
+	if (on)
+		asm volatile("pushfq; orq %0, (%%rsp); popfq" : : "i"(X86_EFLAGS_TF) : "memory",
+			     "cc");
+	else
+		asm volatile("pushfq; andq %0, (%%rsp); popfq" : : "i"(~X86_EFLAGS_TF) : "memory",
+			     "cc");
+}
+
+/* "CLOCK": done when it returns. */
+int bench_steps_start(char *text)
+{
+	struct clocksource *clock = bench_clock_get(text);
+	unsigned long flags;
+
+	if (IS_ERR(clock))
+		return PTR_ERR(clock);
+	mutex_lock(&lock);
+	bench_clock_read(clock);
+	local_irq_save(flags);
+	num_steps = 0;
+	state = BEFORE;
+	entry = (unsigned long)clock->read;
+	WRITE_ONCE(stepper, current);
+	set_single_step(true);
+	bench_clock_read(clock);
+	set_single_step(false);
+	WRITE_ONCE(stepper, NULL);
+	local_irq_restore(flags);
+	mutex_unlock(&lock);
+	bench_clock_put(clock);
+	return state == DONE && num_steps < MAX_STEPS ? 0 : -EIO;
+}
+
+int bench_steps_show(struct seq_file *seq)
+{
+	unsigned int i;
+
+	mutex_lock(&lock);
+	seq_printf(seq, "version 1\ninstructions %u\n", num_steps);
+	for (i = 0; i < num_steps; i++)
+		seq_printf(seq, "%pS\n", (void *)ips[i]);
+	mutex_unlock(&lock);
+	return 0;
+}
+
+int bench_steps_init(void)
+{
+	return register_die_notifier(&block);
+}
+
+void bench_steps_exit(void)
+{
+	unregister_die_notifier(&block);
+}
