@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The clocksources by name, found in the kernel's own list of them; and two that go wrong, by which
- * the warp test shows that it can fail.
+ * The clocksources by name, found in the kernel's own list of them; and three that are not
+ * registered: two go wrong, by which the warp test shows that it can fail, one does nothing.
  */
 #include <linux/err.h>
 #include <linux/kprobes.h>
@@ -37,15 +37,16 @@ int bench_clocks_init(void)
 	return registered && registered_lock ? 0 : -ENOENT;
 }
 
-/* Every second CPU is behind by this. Ticks; far more than a read takes. */
-#define SKEW (1 << 20)
+/* Ticks: some milliseconds, which is more than a vCPU waits for its turn on a host with one CPU. */
+#define SKEW (1 << 24)
 
+/* Every second CPU is behind. */
 static u64 skewed_read(struct clocksource *clock)
 {
 	return rdtsc_ordered() - (raw_smp_processor_id() % 2 ? SKEW : 0);
 }
 
-/* Each CPU's every 1000th read is behind by this. */
+/* Each CPU's every 1000th read is behind. */
 static DEFINE_PER_CPU(unsigned int, stutter_reads);
 
 static u64 stutter_read(struct clocksource *clock)
@@ -53,6 +54,7 @@ static u64 stutter_read(struct clocksource *clock)
 	return rdtsc_ordered() - (this_cpu_inc_return(stutter_reads) % 1000 ? 0 : SKEW);
 }
 
+/* What a read costs that does nothing. */
 static u64 nothing_read(struct clocksource *clock)
 {
 	return 0;

@@ -9,12 +9,19 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/seq_file.h>
+#include <linux/string.h>
 #include <asm/processor-flags.h>
 #include <asm/ptrace.h>
 
 #include "bench.h"
 
 #define MAX_STEPS 512
+
+/*
+ * A trap may be an exit to the host, which may write the record that is being read: the read then
+ * begins anew. The shortest of so many reads is one that nothing came between.
+ */
+#define ATTEMPTS 200
 
 static DEFINE_MUTEX(lock);
 
@@ -24,6 +31,8 @@ static unsigned long entry;
 static unsigned long entry_sp;
 static unsigned long ips[MAX_STEPS];
 static unsigned int num_steps;
+static unsigned long shortest[MAX_STEPS];
+static unsigned int num_shortest;
 static enum { BEFORE, INSIDE, DONE } state;
 
 static int on_trap(struct notifier_block *block, unsigned long value, void *data)
@@ -58,15 +67,10 @@ static __always_inline void set_single_step(bool on)
 			     "cc");
 }
 
-/* "CLOCK": done when it returns. */
-int bench_steps_start(char *text)
+static bool step_once(struct clocksource *clock)
 {
-	struct clocksource *clock = bench_clock_get(text);
 	unsigned long flags;
 
-	if (IS_ERR(clock))
-		return PTR_ERR(clock);
-	mutex_lock(&lock);
 	bench_clock_read(clock);
 	local_irq_save(flags);
 	num_steps = 0;
@@ -78,9 +82,28 @@ int bench_steps_start(char *text)
 	set_single_step(false);
 	WRITE_ONCE(stepper, NULL);
 	local_irq_restore(flags);
+	return state == DONE && num_steps < MAX_STEPS;
+}
+
+/* "CLOCK": done when it returns. */
+int bench_steps_start(char *text)
+{
+	struct clocksource *clock = bench_clock_get(text);
+	int attempt;
+
+	if (IS_ERR(clock))
+		return PTR_ERR(clock);
+	mutex_lock(&lock);
+	num_shortest = 0;
+	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
+		if (!step_once(clock) || (num_shortest && num_steps >= num_shortest))
+			continue;
+		num_shortest = num_steps;
+		memcpy(shortest, ips, sizeof(shortest));
+	}
 	mutex_unlock(&lock);
 	bench_clock_put(clock);
-	return state == DONE && num_steps < MAX_STEPS ? 0 : -EIO;
+	return num_shortest ? 0 : -EIO;
 }
 
 int bench_steps_show(struct seq_file *seq)
@@ -88,9 +111,9 @@ int bench_steps_show(struct seq_file *seq)
 	unsigned int i;
 
 	mutex_lock(&lock);
-	seq_printf(seq, "version 1\ninstructions %u\n", num_steps);
-	for (i = 0; i < num_steps; i++)
-		seq_printf(seq, "%pS\n", (void *)ips[i]);
+	seq_printf(seq, "version 1\ninstructions %u\n", num_shortest);
+	for (i = 0; i < num_shortest; i++)
+		seq_printf(seq, "%pS\n", (void *)shortest[i]);
 	mutex_unlock(&lock);
 	return 0;
 }

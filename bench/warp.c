@@ -9,6 +9,7 @@
  */
 #include <linux/atomic.h>
 #include <linux/cpu.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
@@ -30,6 +31,7 @@ struct reader {
 	/* Written by the thread, shown at any time. */
 	u64 reads;
 	u64 away;
+	u64 handovers;
 	u64 own_steps;
 	u64 across_steps;
 	u64 max_step;
@@ -62,7 +64,10 @@ static noinline void note_step(struct reader *reader, u64 *steps, u64 size)
 		WRITE_ONCE(reader->max_step, size);
 }
 
-/* What others have seen is looked at before the clock is: the callbacks order their TSC so. */
+/*
+ * What others have seen is looked at before the clock is: the callbacks order their TSC so. A
+ * handover is a read that another thread's came right before, and so could be found to be below it.
+ */
 static void read_once(struct reader *reader)
 {
 	u64 seen = atomic64_read(&latest);
@@ -72,6 +77,8 @@ static void read_once(struct reader *reader)
 		note_step(reader, &reader->own_steps, reader->before - now);
 	else if (now < seen)
 		note_step(reader, &reader->across_steps, seen - now);
+	if (seen != reader->before)
+		WRITE_ONCE(reader->handovers, reader->handovers + 1);
 	reader->before = now;
 	raise_latest(now);
 }
@@ -85,7 +92,9 @@ static void go_home(struct reader *reader)
 
 static bool goal_reached(struct reader *reader)
 {
-	return READ_ONCE(stopping) || (goal && reader->reads >= goal);
+	u64 reads = READ_ONCE(goal);
+
+	return READ_ONCE(stopping) || (reads && reader->reads >= reads);
 }
 
 static int reader_main(void *data)
@@ -105,7 +114,11 @@ static int reader_main(void *data)
 			WRITE_ONCE(reader->reads, reader->reads + BATCH);
 		else
 			WRITE_ONCE(reader->away, reader->away + BATCH);
-		cond_resched();
+		/*
+		 * A host with fewer CPUs than the guest runs one vCPU after another: an idle one
+		 * lets the next one run.
+		 */
+		usleep_range(20, 100);
 	}
 	if (atomic_dec_and_test(&running))
 		wake_up_all(&all_done);
@@ -188,7 +201,10 @@ static int start(const char *name, u64 reads)
 	return 0;
 }
 
-/* "CLOCK READS": reads per thread, a multiple of 1000; 0: until "stop" is written. */
+/*
+ * "CLOCK READS": starts, with a goal of that many reads per thread, a multiple of 1000; 0: none.
+ * "goal READS": another goal for the threads that run. "stop": they stop now.
+ */
 int bench_warp_start(char *text)
 {
 	char *name = strsep(&text, " ");
@@ -198,6 +214,12 @@ int bench_warp_start(char *text)
 	if (!text && !strcmp(name, "stop")) {
 		WRITE_ONCE(stopping, true);
 		return 0;
+	}
+	if (text && !strcmp(name, "goal")) {
+		error = kstrtou64(text, 0, &reads);
+		if (!error)
+			WRITE_ONCE(goal, reads);
+		return error;
 	}
 	if (!text || kstrtou64(text, 0, &reads) || reads % BATCH)
 		return -EINVAL;
@@ -213,14 +235,14 @@ int bench_warp_show(struct seq_file *seq)
 
 	mutex_lock(&lock);
 	seq_printf(seq, "version 1\nrunning %d\n", atomic_read(&running));
-	seq_puts(seq, "cpu reads away own_steps across_steps max_step\n");
+	seq_puts(seq, "cpu reads away handovers own_steps across_steps max_step\n");
 	for (i = 0; i < num_readers; i++) {
 		const struct reader *reader = &readers[i];
 
-		seq_printf(seq, "%u %llu %llu %llu %llu %llu\n", reader->cpu,
+		seq_printf(seq, "%u %llu %llu %llu %llu %llu %llu\n", reader->cpu,
 			   READ_ONCE(reader->reads), READ_ONCE(reader->away),
-			   READ_ONCE(reader->own_steps), READ_ONCE(reader->across_steps),
-			   READ_ONCE(reader->max_step));
+			   READ_ONCE(reader->handovers), READ_ONCE(reader->own_steps),
+			   READ_ONCE(reader->across_steps), READ_ONCE(reader->max_step));
 	}
 	mutex_unlock(&lock);
 	return 0;

@@ -105,7 +105,7 @@ template <TscRead kTscRead>
     u64 now_ns;
     if (read_stable_again(machine, now_ns)) return now_ns;
     seed_guard<kTscRead>();
-    return read_guarded(machine, guard);
+    return read_guarded_again(machine, guard);
 }
 
 template <TscRead kTscRead>
@@ -118,9 +118,18 @@ template <TscRead kTscRead>
 }
 
 template <TscRead kTscRead>
+[[gnu::noinline, gnu::cold]] u64 read_guarded_cold() {
+    LiveMachine<kTscRead> machine;
+    return read_guarded_again(machine, guard);
+}
+
+template <TscRead kTscRead>
 [[gnu::always_inline]] inline u64 read_guarded_hot() {
     LiveMachine<kTscRead> machine;
-    return read_guarded(machine, guard);
+    u64 now_ns;
+    if (read_guarded_once(machine, guard, now_ns)) [[likely]]
+        return now_ns;
+    return read_guarded_cold<kTscRead>();
 }
 
 }  // namespace

@@ -55,6 +55,13 @@ SCENARIOS = (
         scripts("shared", "vdso", EXPECT_PATH="guarded", CLOCK="unstable"),
         ("--clock", "unstable"),
     ),
+    Scenario("warp", scripts("warp"), ("--smp", "4")),
+    Scenario("warp-owned", scripts("warp", MODE="owned"), ("--smp", "4", "--cmdline", "nopv")),
+    Scenario(
+        "warp-unstable",
+        scripts("warp", EXPECT_PATH="guarded"),
+        ("--smp", "4", "--clock", "unstable"),
+    ),
     Scenario("no-stable-bit", scripts("no_stable_bit"), ("--cpu=-kvmclock-stable-bit",)),
     Scenario("no-kvmclock", scripts("no_kvmclock"), ("--cpu=-kvmclock",)),
     Scenario("off-kvm", scripts("off_kvm"), ("--cpu=kvm=off",)),

@@ -54,6 +54,33 @@ constexpr bool tsc_shift_is_sane(s8 tsc_shift) {
            tsc_shift <= static_cast<int>(kMaxTscShift);
 }
 
+// ---- One attempt, without a judgement --------------------------------------------------------
+
+// What a record says of this moment of the TSC, or false if that is no number to be believed. Made
+// straight from the record, so that no field waits in a register: it means something only if the
+// version is found unchanged behind it, and so does the refusal.
+template <class Machine>
+[[nodiscard, gnu::always_inline]] inline bool time_at(Machine& machine,
+                                                      const PvclockVcpuTimeInfo& page, u64 tsc,
+                                                      u64& sum_ns) {
+    u64 delta = tsc - machine.load(page.tsc_timestamp);
+    if (static_cast<s64>(delta) < 0) [[unlikely]]
+        return false;
+    // A TSC above 1 GHz, hence nearly every one, has a shift of 0 or below. One unsigned comparison
+    // tells these from positive and from impossible shifts.
+    const s8 tsc_shift = machine.load(page.tsc_shift);
+    const u8 right_shift = static_cast<u8>(-tsc_shift);
+    if (right_shift <= kMaxTscShift) [[likely]] {
+        delta >>= right_shift;
+    } else {
+        if (!tsc_shift_is_sane(tsc_shift) || delta >> (64 - tsc_shift)) return false;
+        delta <<= tsc_shift;
+    }
+    const u128 product = static_cast<u128>(delta) * machine.load(page.tsc_to_system_mul);
+    return !__builtin_add_overflow(static_cast<u64>(product >> 32), machine.load(page.system_time),
+                                   &sum_ns);
+}
+
 // ---- The fast path ------------------------------------------------------------------------
 
 // Reads the clock without a lock, a barrier instruction or a preemption count; for guests whose
@@ -69,31 +96,15 @@ constexpr bool tsc_shift_is_sane(s8 tsc_shift) {
 // clock while A is halted (its record is now stale, its version old), the compare succeeds, back to
 // A. The TSC may come from another CPU than A: under the promise they agree.
 
-// One attempt, in as few instructions as the proof allows: the sum is made before (4) and (5) have
-// shown that it may be believed, so that no field waits in a register. False decides nothing: it
-// may have been a look at a torn record, and read_stable_again() has to find out.
+// One attempt, in as few instructions as the proof allows. False decides nothing: it may have been
+// a look at a torn record, and read_stable_again() has to find out.
 template <class Machine>
 [[nodiscard, gnu::always_inline]] inline bool read_stable_once(Machine& machine, u64& now_ns) {
     const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();  // (1)
     const u32 version = version_begin(machine, page.version);    // (2)
     const u64 tsc = machine.ordered_tsc();                       // (3)
-    u64 delta = tsc - machine.load(page.tsc_timestamp);
-    if (static_cast<s64>(delta) < 0) [[unlikely]]
-        return false;
-    // A TSC above 1 GHz, hence nearly every one, has a shift of 0 or below. One unsigned comparison
-    // tells these from positive and from impossible shifts.
-    const s8 tsc_shift = machine.load(page.tsc_shift);
-    const u8 right_shift = static_cast<u8>(-tsc_shift);
-    if (right_shift <= kMaxTscShift) [[likely]] {
-        delta >>= right_shift;
-    } else {
-        if (!tsc_shift_is_sane(tsc_shift) || delta >> (64 - tsc_shift)) return false;
-        delta <<= tsc_shift;
-    }
-    const u128 product = static_cast<u128>(delta) * machine.load(page.tsc_to_system_mul);
     u64 sum_ns;
-    if (__builtin_add_overflow(static_cast<u64>(product >> 32), machine.load(page.system_time),
-                               &sum_ns)) [[unlikely]]
+    if (!time_at(machine, page, tsc, sum_ns)) [[unlikely]]
         return false;
     if (!(machine.load(page.flags) & kPvclockTscStable)) [[unlikely]]
         return false;
@@ -120,7 +131,7 @@ template <class Machine>
         const u64 system_time_ns = machine.load(page.system_time);
         const u8 flags = machine.load(page.flags);
         machine.barrier();
-        if (!machine.is_this_cpu_page(&page)) continue;                  // (4)
+        if (!machine.is_this_cpu_page(&page)) continue;                    // (4)
         if (!version_unchanged(machine, page.version, version)) continue;  // (5)
 
         if (!(flags & kPvclockTscStable) || !tsc_shift_is_sane(tsc_shift)) return false;
@@ -234,15 +245,42 @@ std::optional<u64> read_this_cpu(Machine& machine) {
 
 // Never goes back, on any CPU, whatever the host writes; never loops beyond a bound. Where there is
 // nothing to believe, time stands still at the largest value handed out. Any context, NMI included.
+//
+// Interrupts off rather than preemption off: it costs two instructions, needs no symbol of the
+// kernel, and keeps an interrupt from ageing the value between the TSC and the guard.
+
+// One attempt on this CPU's own record. False decides nothing: read_guarded_again() has to.
 template <class Machine>
-u64 read_guarded(Machine& machine, MonotonicGuard& guard) {
-    // Interrupts off rather than preemption off: it costs two instructions, needs no symbol of the
-    // kernel, and keeps an interrupt from ageing the value between the TSC and the guard.
+[[nodiscard, gnu::always_inline]] inline bool read_guarded_once(Machine& machine,
+                                                                MonotonicGuard& guard,
+                                                                u64& now_ns) {
+    const auto irq_state = machine.irq_save();
+    const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();
+    const u32 version = version_begin(machine, page.version);
+    u64 own_ns;
+    // 0: probably never written; after 2^31 updates it is not, and the careful path knows.
+    bool done = version != 0 && time_at(machine, page, machine.ordered_tsc(), own_ns) &&
+                version_unchanged(machine, page.version, version);
+    if (done) [[likely]]
+        now_ns = guard.advance(machine, own_ns);
+    machine.irq_restore(irq_state);
+    return done;
+}
+
+template <class Machine>
+u64 read_guarded_again(Machine& machine, MonotonicGuard& guard) {
     const auto irq_state = machine.irq_save();
     const std::optional<u64> now_ns = read_this_cpu(machine);
     const u64 answer_ns = now_ns ? guard.advance(machine, *now_ns) : guard.last_ns();
     machine.irq_restore(irq_state);
     return answer_ns;
+}
+
+template <class Machine>
+u64 read_guarded(Machine& machine, MonotonicGuard& guard) {
+    u64 now_ns;
+    if (read_guarded_once(machine, guard, now_ns)) return now_ns;
+    return read_guarded_again(machine, guard);
 }
 
 }  // namespace kvmpv

@@ -20,8 +20,8 @@ template <class T>
     return *const_cast<const volatile T*>(&shared);
 }
 
-// Like load(), where the compiler may make the load an operand of what follows, or do it twice. Only
-// between two barriers, and only for what is thrown away if a version has changed in between.
+// Like load(), where the compiler may make the load an operand of what follows, or do it twice.
+// Only between two barriers, and only for what is thrown away if a version has changed in between.
 template <class T>
 [[gnu::always_inline]] inline T load_checked_later(const T& shared) {
     static_assert(std::is_scalar_v<T>, "only a scalar is loaded in one piece");

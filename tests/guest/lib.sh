@@ -26,6 +26,12 @@ not ok $count $name"
 	fi
 }
 
+# A line that is shown with the results, whatever they are.
+report() {
+	results="$results
+# $*"
+}
+
 finish() {
 	echo "KTAP version 1"
 	echo "1..$count$results"

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# A thread on each CPU reads kvmpv's callback: never back, neither by itself nor against another CPU,
+# while nothing else happens, while CPUs go and come, and while the guard is switched on and off.
+# MODE: shared or owned (nopv); EXPECT_PATH: stable or guarded.
+. /tests/lib.sh
+
+MODE=${MODE:-shared}
+EXPECT_PATH=${EXPECT_PATH:-stable}
+BENCH=/sys/kernel/debug/kvmpv_bench
+READS=1000000
+STORMS=5
+SWITCHES=20
+CPUS=$(online_cpus)
+
+start_warp() {
+	echo "$1 $2" > $BENCH/warp
+}
+
+# When all threads are done: the sum of column COLUMN, after a look that the test has tested anything:
+# every thread read as often as it was to, and other threads' reads came in between.
+steps() {
+	cat $BENCH/warp_end > /tmp/warp
+	cat /tmp/warp >&2
+	awk -v cpus="$CPUS" -v reads="$2" -v column="$1" '
+		NR == 3 { for (i = 1; i <= NF; i++) at[$i] = i }
+		NR > 3 { rows++; few += $at["reads"] < reads; handovers += $at["handovers"]; sum += $at[column] }
+		END { print (rows == cpus && !few && handovers >= 4 * cpus ? sum : "unknown") }' /tmp/warp
+}
+
+no_steps() {
+	equal "own steps" "$(steps own_steps $READS)" 0 && equal "steps across CPUs" "$(steps across_steps $READS)" 0
+}
+
+# The test does find what it looks for.
+finds_own_steps() {
+	start_warp stutter 100000 && equal "own steps" "$(steps own_steps 100000)" $((CPUS * 100))
+}
+
+finds_steps_across() {
+	start_warp skewed $READS && within "steps across CPUs" "$(steps across_steps $READS)" 1 $((CPUS * READS))
+}
+
+undisturbed() {
+	start_warp kvmpv $READS && no_steps
+}
+
+cpus_go_and_come() {
+	round=1
+	while [ $round -le $STORMS ]; do
+		cpu=1
+		while [ $cpu -lt "$CPUS" ]; do
+			echo 0 > /sys/devices/system/cpu/cpu$cpu/online || return 1
+			[ $((round % 2)) = 0 ] || echo 1 > /sys/devices/system/cpu/cpu$cpu/online || return 1
+			cpu=$((cpu + 1))
+		done
+		# In every second round all but CPU 0 are away at once.
+		[ $((round % 2)) = 1 ] || equal "online CPUs" "$(online_cpus)" 1 || return 1
+		cpu=1
+		while [ $cpu -lt "$CPUS" ]; do
+			[ $((round % 2)) = 1 ] || echo 1 > /sys/devices/system/cpu/cpu$cpu/online || return 1
+			cpu=$((cpu + 1))
+		done
+		round=$((round + 1))
+	done
+}
+
+in_a_storm() {
+	start_warp kvmpv 0 && cpus_go_and_come && echo "goal $READS" > $BENCH/warp && no_steps &&
+		within "reads of threads whose CPU was away" "$(steps away $READS)" 1 1000000000000
+}
+
+switches() {
+	i=1
+	while [ $i -le $SWITCHES ]; do
+		echo 1 > $DEBUG/clock/force_unstable || return 1
+		equal path "$(field clock/state path)" guarded || return 1
+		echo 0 > $DEBUG/clock/force_unstable || return 1
+		equal path "$(field clock/state path)" "$EXPECT_PATH" || return 1
+		i=$((i + 1))
+	done
+}
+
+while_switched() {
+	start_warp kvmpv 0 && switches && echo "goal $READS" > $BENCH/warp && no_steps
+}
+
+# User space: the kernel's own code, and CPU 0's record only.
+user_space() {
+	result=$(/tests/clock_warp $READS) || return 1
+	report "user space: $result"
+	[ "$MODE $EXPECT_PATH" != "shared stable" ] || contains "$result" 'own_steps 0 across_steps 0 '
+}
+
+remember
+native=$(current_clocksource)
+insmod /kvmpv/kvmpv_bench.ko
+check loads load
+check mode equal mode "$(mode clock)" "$MODE"
+check selects select_clocksource kvmpv
+check path equal path "$(field clock/state path)" "$EXPECT_PATH"
+check finds_own_steps finds_own_steps
+check finds_steps_across finds_steps_across
+check undisturbed undisturbed
+check in_a_storm in_a_storm
+check while_switched while_switched
+# Not by check: a subshell could not report.
+user_space
+check user_space "[" $? = 0 "]"
+check no_broken_promise equal stable_revoked "$(field clock/state stable_revoked)" no
+select_clocksource "$native"
+rmmod kvmpv_bench
+check unloads rmmod kvmpv
+check everything_is_undone undone
+finish
