@@ -28,6 +28,24 @@ every_read_is_a_call() {
 	count_calls 1000 && within "system calls" "$calls" 1000 1010
 }
 
+# User space follows the switch at the kernel's next tick, for which there is no sign to wait for.
+eventually() {
+	tries=0
+	until said=$("$@"); do
+		tries=$((tries + 1))
+		[ $tries -lt 20 ] || { echo "$said"; return 1; }
+	done
+}
+
+# User space knows of no guard, so where the guard is on it has to ask.
+follows_the_guard() {
+	echo 1 > $DEBUG/clock/force_unstable
+	eventually every_read_is_a_call || return 1
+	status_says 'by system call: the guard is on, of which user space knows none' || return 1
+	echo 0 > $DEBUG/clock/force_unstable
+	eventually no_calls_in_a_million
+}
+
 status_says() {
 	contains "$(cat $DEBUG/status)" "vdso: $1"
 }
@@ -62,6 +80,7 @@ else
 	check loads_again load vdso=1
 	check selects_again select_clocksource kvmpv
 	check no_calls_after_reload no_calls_in_a_million
+	check follows_the_guard follows_the_guard
 	select_clocksource "$native"
 	check unloads_again rmmod kvmpv
 	check parameter_disables load vdso=0
