@@ -157,6 +157,16 @@
 	CASE(drift, set_back) \
 	CASE(drift, no_time_between)
 
+#define KVMPV_HOOK_CASES(CASE) \
+	CASE(hook, and_unhook) \
+	CASE(hook, place_unknown) \
+	CASE(hook, set_fails) \
+	CASE(hook, never_hooked) \
+	CASE(hook, refuses_below_another) \
+	CASE(hook, above_another) \
+	CASE(hook, waits_until_on_top) \
+	CASE(hook, again_and_again)
+
 #define KVMPV_CLOCK_LIVE_CASES(CASE) \
 	CASE(clock_live, host) \
 	CASE(clock_live, agrees_stable_lfence) \
@@ -189,7 +199,8 @@
 	SUITE(text, KVMPV_TEXT_CASES); \
 	SUITE(event_ring, KVMPV_EVENT_RING_CASES); \
 	SUITE(disruption, KVMPV_DISRUPTION_CASES); \
-	SUITE(drift, KVMPV_DRIFT_CASES)
+	SUITE(drift, KVMPV_DRIFT_CASES); \
+	SUITE(hook, KVMPV_HOOK_CASES)
 
 /* Suites that need a KVM guest; kvmpv_test_<suite>_enter() comes first, _leave() last. */
 #define KVMPV_LIVE_SUITES(SUITE) \

@@ -155,7 +155,10 @@ bool linux_tsc_is_invariant(void);
 /* The kernel has given up on the TSC as a clock, for good. */
 bool linux_tsc_is_unstable(void);
 
-/* 1 if the steal clock in force is the kernel's own for KVM, 0 if not, -ENOENT if unknown. */
+/*
+ * 1 if the steal clock in force is the kernel's own for KVM, 0 if it is the one that knows of no
+ * steal, -ENOENT if it is somebody else's or cannot be found.
+ */
 int linux_native_steal_in_force(void);
 
 /* 1 if the EOI callback in force is the kernel's own for KVM, 0 if not, -ENOENT if unknown. */
@@ -163,6 +166,37 @@ int linux_native_eoi_in_force(void);
 
 /* Finds the kernel symbols that are not exported; what is missing is said by the calls above. */
 void linux_symbols_resolve(void);
+
+/* ---- Functions that the kernel chooses at run time (src/linux/static_hook.c) ---- */
+
+/* Static calls that can be read and set. */
+enum kvmpv_static_call {
+	KVMPV_CALL_PV_STEAL_CLOCK,
+	KVMPV_CALL_APIC_EOI, /* since 6.5 */
+	KVMPV_NUM_STATIC_CALLS
+};
+
+/* What @which calls now, or null if its symbols were not found. Any context. */
+const void *linux_static_call_target(u32 which);
+
+/* From now on @which calls @target, on all CPUs. Only where a target could be read. */
+void linux_static_call_set(u32 which, const void *target);
+
+/*
+ * Returns when every call that was under way has returned, of functions that are called with
+ * interrupts off.
+ */
+void linux_wait_for_callers(void);
+
+/* The name of the function at @address, and of its module; cut off at @size, with the NUL. */
+void linux_symbol_name(const void *address, char *text, u32 size);
+
+/*
+ * paravirt_steal_enabled, counted: while it is above 0 the scheduler asks pv_steal_clock. 0, or
+ * -ENOENT if it cannot be found.
+ */
+int linux_steal_accounting_start(void);
+void linux_steal_accounting_stop(void);
 
 /* ---- The clocksource (src/linux/clocksource.c) ---- */
 

@@ -11,6 +11,7 @@ namespace kvmpv {
 
 // Linux errno values that this project produces itself (include/uapi/asm-generic/errno-base.h,
 // errno.h). Errors that the kernel returns are passed on as they are.
+inline constexpr int kEnoent = 2;
 inline constexpr int kEio = 5;
 inline constexpr int kEnomem = 12;
 inline constexpr int kEbusy = 16;

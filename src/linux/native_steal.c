@@ -12,7 +12,10 @@ int linux_native_steal_in_force(void)
 {
 	const struct static_call_key *key = kvmpv_symbols.pv_steal_clock_key;
 
-	if (!key || !kvmpv_symbols.kvm_steal_clock)
-		return -ENOENT;
-	return READ_ONCE(key->func) == kvmpv_symbols.kvm_steal_clock;
+	const void *target = key ? READ_ONCE(key->func) : NULL;
+
+	if (target && target == kvmpv_symbols.kvm_steal_clock)
+		return 1;
+	/* Of somebody else's function it is not known whether it asks the kernel's own. */
+	return target && target == kvmpv_symbols.native_steal_clock ? 0 : -ENOENT;
 }

@@ -73,9 +73,13 @@ void linux_symbols_resolve(void)
 
 	kvmpv_symbols.kvm_clock = lookup("kvm_clock");
 	kvmpv_symbols.kvm_steal_clock = lookup("kvm_steal_clock");
+	kvmpv_symbols.native_steal_clock = lookup("native_steal_clock");
 	kvmpv_symbols.pv_steal_clock_key = lookup("__SCK__pv_steal_clock");
+	kvmpv_symbols.pv_steal_clock_trampoline = lookup("__SCT__pv_steal_clock");
+	kvmpv_symbols.paravirt_steal_enabled = lookup("paravirt_steal_enabled");
 	kvmpv_symbols.kvm_guest_apic_eoi_write = lookup("kvm_guest_apic_eoi_write");
 	kvmpv_symbols.apic_call_eoi_key = lookup("__SCK__apic_call_eoi");
+	kvmpv_symbols.apic_call_eoi_trampoline = lookup("__SCT__apic_call_eoi");
 	kvmpv_symbols.wall_clock = lookup("wall_clock");
 	kvmpv_symbols.vclocks_used = lookup("vclocks_used");
 	kvmpv_symbols.watchdog = lookup_beside("watchdog", "watchdog_reset_pending");

@@ -12,10 +12,14 @@ struct clocksource;
  */
 struct kvmpv_symbols {
 	void *kvm_clock; /* struct clocksource of native kvm-clock */
-	void *kvm_steal_clock; /* native steal clock */
+	void *kvm_steal_clock; /* native steal clock for KVM */
+	void *native_steal_clock; /* the steal clock of a kernel that has none */
 	void *pv_steal_clock_key; /* struct static_call_key */
+	void *pv_steal_clock_trampoline;
+	void *paravirt_steal_enabled; /* struct static_key */
 	void *kvm_guest_apic_eoi_write; /* native PV EOI callback */
 	void *apic_call_eoi_key; /* struct static_call_key, since 6.5 */
+	void *apic_call_eoi_trampoline;
 	void *wall_clock; /* struct pvclock_wall_clock of native kvmclock */
 	unsigned int *vclocks_used; /* bits of the vDSO clock modes that were ever in use */
 	struct clocksource **watchdog; /* checks other clocksources */

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// hook.hh: who may leave a hook and when, on a scripted place.
+
+#include "../src/hook.hh"
+#include "test.hh"
+
+using namespace kvmpv;
+using namespace kvmpv::testing;
+
+namespace {
+
+// Functions are only compared.
+constexpr u8 kFunctions[4]{};
+constexpr const void* kNative = &kFunctions[0];
+constexpr const void* kOurs = &kFunctions[1];
+constexpr const void* kOther = &kFunctions[2];
+constexpr const void* kAnother = &kFunctions[3];
+
+struct Place {
+    const void* target;
+    int set_error;
+    u32 sets;
+    u32 waits;         // for callers
+    u32 sets_at_wait;  // so many had been done by the last wait
+    u32 reports;
+    const void* reported;
+    u32 pauses;
+    const void* after_pause[4];  // what others have put there
+};
+constinit Place place{};
+
+struct ScriptedSlot {
+    static const void* target() { return place.target; }
+    static int set(const void* target) {
+        if (place.set_error) return place.set_error;
+        ++place.sets;
+        place.target = target;
+        return 0;
+    }
+};
+
+struct ScriptedHookKernel {
+    static void wait_for_callers() {
+        ++place.waits;
+        place.sets_at_wait = place.sets;
+    }
+    static void report_above(const char*, const void* function) {
+        ++place.reports;
+        place.reported = function;
+    }
+    // Ends every wait, if in the wrong way.
+    static void pause() {
+        place.target = place.pauses < 4 ? place.after_pause[place.pauses] : kOurs;
+        ++place.pauses;
+    }
+};
+
+using ScriptedHook = Hook<ScriptedSlot, ScriptedHookKernel>;
+
+void begin() {
+    place = {};
+    place.target = kNative;
+}
+
+}  // namespace
+
+KVMPV_TEST(hook, and_unhook) {
+    Test test(handle);
+    begin();
+    ScriptedHook hook;
+    test.is_false("hooked before", hook.hooked());
+    test.is_true("hook", hook.hook(kOurs).ok());
+    test.is_true("ours", place.target == kOurs);
+    test.is_true("below", hook.below() == kNative);
+    test.is_true("hooked", hook.hooked() && hook.on_top());
+    test.is_true("unhook", hook.unhook().ok());
+    test.is_true("native again", place.target == kNative);
+    test.is_false("hooked after", hook.hooked() || hook.on_top());
+    test.equal("changes", place.sets, 2);
+    test.equal("waits", place.waits, 1);
+    test.equal("waits after the last change", place.sets_at_wait, 2);
+}
+
+KVMPV_TEST(hook, place_unknown) {
+    Test test(handle);
+    begin();
+    place.target = nullptr;
+    ScriptedHook hook;
+    test.equal("hook", hook.hook(kOurs).zero_or_negative_errno(), -kEnoent);
+    test.equal("changes", place.sets, 0);
+    test.is_false("hooked", hook.hooked());
+}
+
+KVMPV_TEST(hook, set_fails) {
+    Test test(handle);
+    begin();
+    ScriptedHook hook;
+    place.set_error = -kEnomem;
+    test.equal("hook", hook.hook(kOurs).zero_or_negative_errno(), -kEnomem);
+    test.is_false("hooked", hook.hooked());
+    place.set_error = 0;
+    test.is_true("hook again", hook.hook(kOurs).ok());
+    place.set_error = -kEnomem;
+    test.equal("unhook", hook.unhook().zero_or_negative_errno(), -kEnomem);
+    test.is_true("still hooked", hook.hooked() && place.target == kOurs);
+    test.equal("waits", place.waits, 0);
+}
+
+KVMPV_TEST(hook, never_hooked) {
+    Test test(handle);
+    begin();
+    ScriptedHook hook;
+    test.equal("unhook", hook.unhook().zero_or_negative_errno(), -kEbusy);
+    test.equal("changes", place.sets, 0);
+}
+
+KVMPV_TEST(hook, refuses_below_another) {
+    Test test(handle);
+    begin();
+    ScriptedHook hook;
+    test.is_true("hook", hook.hook(kOurs).ok());
+    place.target = kOther;
+    test.is_true("hooked", hook.hooked());
+    test.is_false("on top", hook.on_top());
+    test.equal("unhook", hook.unhook().zero_or_negative_errno(), -kEbusy);
+    test.is_true("other is still there", place.target == kOther);
+    test.equal("waits", place.waits, 0);
+    // What was below put back by somebody else is no reason either: who is above is not known.
+    place.target = kNative;
+    test.equal("unhook under native", hook.unhook().zero_or_negative_errno(), -kEbusy);
+    place.target = kOurs;
+    test.is_true("unhook on top", hook.unhook().ok());
+    test.is_true("native again", place.target == kNative);
+}
+
+KVMPV_TEST(hook, above_another) {
+    Test test(handle);
+    begin();
+    place.target = kOther;
+    ScriptedHook hook;
+    test.is_true("hook", hook.hook(kOurs).ok());
+    test.is_true("below", hook.below() == kOther);
+    test.is_true("unhook", hook.unhook().ok());
+    test.is_true("other again", place.target == kOther);
+}
+
+// Each that is found above is reported once; nothing is changed meanwhile.
+KVMPV_TEST(hook, waits_until_on_top) {
+    Test test(handle);
+    begin();
+    ScriptedHook hook;
+    test.is_true("hook", hook.hook(kOurs).ok());
+    place.target = kOther;
+    place.after_pause[0] = kOther;
+    place.after_pause[1] = kAnother;
+    place.after_pause[2] = kAnother;
+    place.after_pause[3] = kOurs;
+    hook.wait_until_on_top("test");
+    test.equal("pauses", place.pauses, 4);
+    test.equal("reports", place.reports, 2);
+    test.is_true("reported last", place.reported == kAnother);
+    test.equal("changes", place.sets, 1);
+    hook.wait_until_on_top("test");
+    test.equal("no more pauses", place.pauses, 4);
+    test.is_true("unhook", hook.unhook().ok());
+}
+
+KVMPV_TEST(hook, again_and_again) {
+    Test test(handle);
+    begin();
+    ScriptedHook hook;
+    for (u32 round = 1; round <= 10; ++round) {
+        test.is_true("hook", hook.hook(kOurs).ok());
+        test.is_true("unhook", hook.unhook().ok());
+        test.equal("changes", place.sets, 2 * round);
+        test.equal("waits", place.waits, round);
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Taking the place of a function that the kernel calls, and leaving it again, where others may do
+// the same. Whoever comes remembers whom it found and may go on calling it, so a hook can be left
+// by the one on top alone: an unhook from below would cut off those above, and they would go on
+// calling code that is gone.
+//
+// A Slot is the place itself:
+//     static const void* target()          what the kernel calls now; null if it cannot be found
+//     static int set(const void* target)   0 or a negative errno
+// and a Kernel the live one or a scripted one:
+//     static void wait_for_callers()       every call under way has returned
+//     static void report_above(const char* what, const void* function)
+//     static void pause()
+//
+// Between the look at the place and the change of it another module may do the same; the kernel
+// offers nothing that would do both at once. hook() and unhook() are called by one thread at a
+// time.
+
+#pragma once
+
+#include "kvmpv/boundary.h"
+#include "kvmpv/result.hh"
+#include "kvmpv/text.hh"
+
+namespace kvmpv {
+
+template <u32 kWhich>
+struct StaticCallSlot {
+    static const void* target() { return linux_static_call_target(kWhich); }
+    static int set(const void* target) {
+        linux_static_call_set(kWhich, target);
+        return 0;
+    }
+};
+
+struct LiveHookKernel {
+    static void wait_for_callers() { linux_wait_for_callers(); }
+
+    static void report_above(const char* what, const void* function) {
+        char name[80];
+        linux_symbol_name(function, name, sizeof(name));
+        LineBuffer<220> line;
+        Writer<LineSink<220>> out(LineSink<220>{&line});
+        out << what << ": " << name
+            << " sits on top of kvmpv, which can go only after it; waiting for that";
+        linux_log_warn(line.text());
+    }
+
+    // Nothing tells us when the place changes.
+    static void pause() { linux_msleep(20); }
+};
+
+template <class Slot, class Kernel = LiveHookKernel>
+class Hook {
+public:
+    // The kernel calls `ours` from now on. -ENOENT if the place cannot be found.
+    Result<void> hook(const void* ours) {
+        const void* found = Slot::target();
+        if (!found) return Error(-kEnoent);
+        // Before the first call: what is called may ask for it.
+        below_ = found;
+        const Result<void> done = Result<void>::from_errno(Slot::set(ours));
+        if (done.ok()) ours_ = ours;
+        return done;
+    }
+
+    // Puts back what was there before. When this returns 0 nobody calls ours or will. -EBUSY, and
+    // nothing is changed, while somebody else sits on top.
+    Result<void> unhook() {
+        if (!on_top()) return Error(-kEbusy);
+        if (const Result<void> done = Result<void>::from_errno(Slot::set(below_)); !done.ok())
+            return done;
+        Kernel::wait_for_callers();
+        ours_ = nullptr;
+        return {};
+    }
+
+    // For those who cannot refuse to go, like a module's exit: returns when we are on top. `what`
+    // begins the lines in the log, one for each that is found above.
+    void wait_until_on_top(const char* what) const {
+        const void* reported = nullptr;
+        for (const void* above = Slot::target(); above != ours_; above = Slot::target()) {
+            if (above != reported) Kernel::report_above(what, above);
+            reported = above;
+            Kernel::pause();
+        }
+    }
+
+    bool hooked() const { return ours_; }
+    bool on_top() const { return ours_ && Slot::target() == ours_; }
+
+    // Whom we found; stays after unhook().
+    const void* below() const { return below_; }
+
+private:
+    const void* ours_ = nullptr;
+    const void* below_ = nullptr;
+};
+
+}  // namespace kvmpv
