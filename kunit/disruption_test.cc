@@ -393,5 +393,5 @@ KVMPV_TEST(disruption, kinds_have_names) {
                           same_text(kEventKinds[kind].name, kEventKinds[other].name));
     }
     test.equal("first", info(EventKind::kRateChanged).name, "rate_changed");
-    test.equal("last", info(EventKind::kGuardReleased).name, "guard_released");
+    test.equal("last", info(EventKind::kStealForward).name, "steal_forward");
 }

@@ -157,6 +157,40 @@
 	CASE(drift, set_back) \
 	CASE(drift, no_time_between)
 
+#define KVMPV_STEAL_CASES(CASE) \
+	CASE(steal, ticks_to_ns) \
+	CASE(steal, goes_on) \
+	CASE(steal, stolen_between_any_two_accesses) \
+	CASE(steal, no_record) \
+	CASE(steal, steps_back) \
+	CASE(steal, jumps_ahead) \
+	CASE(steal, held_against_time) \
+	CASE(steal, tsc_goes_back) \
+	CASE(steal, torn_for_ever) \
+	CASE(steal, half_written) \
+	CASE(steal, version_wraps) \
+	CASE(steal, asked_from_afar) \
+	CASE(steal, begins_where_the_kernel_is) \
+	CASE(steal, adopts) \
+	CASE(steal, adopts_a_torn_record) \
+	CASE(steal, rebases) \
+	CASE(steal, heals) \
+	CASE(steal, heals_nothing) \
+	CASE(steal, heals_while_the_host_adds) \
+	CASE(steal, heals_a_torn_record) \
+	CASE(steal, heals_an_offline_cpu) \
+	CASE(steal, healing_is_verified) \
+	CASE(steal, random_host) \
+	CASE(steal, buckets) \
+	CASE(steal, shape)
+
+#define KVMPV_STEAL_TABLE_CASES(CASE) \
+	CASE(steal_table, charges) \
+	CASE(steal_table, overflows_into_others) \
+	CASE(steal_table, parts_make_the_whole) \
+	CASE(steal_table, sorts) \
+	CASE(steal_table, merges)
+
 #define KVMPV_HOOK_CASES(CASE) \
 	CASE(hook, and_unhook) \
 	CASE(hook, place_unknown) \
@@ -200,7 +234,9 @@
 	SUITE(event_ring, KVMPV_EVENT_RING_CASES); \
 	SUITE(disruption, KVMPV_DISRUPTION_CASES); \
 	SUITE(drift, KVMPV_DRIFT_CASES); \
-	SUITE(hook, KVMPV_HOOK_CASES)
+	SUITE(hook, KVMPV_HOOK_CASES); \
+	SUITE(steal, KVMPV_STEAL_CASES); \
+	SUITE(steal_table, KVMPV_STEAL_TABLE_CASES)
 
 /* Suites that need a KVM guest; kvmpv_test_<suite>_enter() comes first, _leave() last. */
 #define KVMPV_LIVE_SUITES(SUITE) \

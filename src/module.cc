@@ -8,6 +8,7 @@
 #include "kvmpv/text.hh"
 #include "lifecycle.hh"
 #include "sampler.hh"
+#include "steal.hh"
 #include "survey.hh"
 #include "wall_clock.hh"
 
@@ -29,6 +30,10 @@ Result<void> check(const kvmpv_parameters& parameters) {
     }
     if (parameters.legacy != 0 && parameters.legacy != 1) {
         linux_log_err("parameter legacy is out of range: 0 or 1");
+        return Error(-kEinval);
+    }
+    if (parameters.steal_hook != 0 && parameters.steal_hook != 1) {
+        linux_log_err("parameter steal_hook is out of range: 0 or 1");
         return Error(-kEinval);
     }
     return {};
@@ -65,6 +70,22 @@ void start_clock(const kvmpv_parameters& parameters) {
     linux_log_err(line.text());
 }
 
+// Likewise. Where the kernel's accounting cannot be made to ask us, there is nothing to own.
+void start_steal(const kvmpv_parameters& parameters) {
+    if (survey.steal.decision().mode == Mode::kOff) return;
+    Result<void> started = steal.create(survey);
+    if (started.ok()) started = steal.enable();
+    if (started.ok() && parameters.steal_hook) started = steal.set_hooked(true);
+    if (started.ok()) return;
+    steal.disable();
+    steal.destroy();
+    survey.steal.fail();
+    LineBuffer<110> line;
+    Writer<LineSink<110>> out(LineSink<110>{&line});
+    out << "steal time could not be taken up: error " << Signed{started.error().negative_errno()};
+    linux_log_err(line.text());
+}
+
 // Without it the features work, and only their disruptions go unseen.
 void start_sampler() {
     if (!sampler::enable().ok())
@@ -74,6 +95,8 @@ void start_sampler() {
 void stop_features() {
     sampler::disable();
     drifts.destroy();
+    steal.disable();
+    steal.destroy();
     clock.disable();
     clock.destroy();
     lifecycle::disable();
@@ -90,6 +113,7 @@ Result<void> start(const kvmpv_parameters& parameters) {
     }
     if (const Result<void> told = lifecycle::enable(); !told.ok()) return told;
     start_clock(parameters);
+    start_steal(parameters);
     start_sampler();
     if (const Result<void> created = wall_clock.create(survey.kvm); !created.ok()) {
         if (created.error().negative_errno() != -kEnodev)

@@ -8,6 +8,7 @@
 #include "events.hh"
 #include "kvmpv/text.hh"
 #include "kvmpv/x86.hh"
+#include "steal.hh"
 
 namespace kvmpv::sampler {
 
@@ -204,10 +205,11 @@ void disable() {
 
 extern "C" void kvmpv_sample(u32 cpu) {
     namespace sampler = kvmpv::sampler;
-    if (!kvmpv::clock.enabled()) return;
     bool updated, revokes;
     {
         const kvmpv::EventsLock lock;
+        kvmpv::steal.sample(cpu);
+        if (!kvmpv::clock.enabled()) return;
         sampler::Look look(cpu);
         look.take();
         updated = look.updated();

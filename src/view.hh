@@ -32,6 +32,17 @@ inline std::optional<bool> parse_switch(const char* text) {
     return text[0] == '1';
 }
 
+// A task's name as one value of a table, which holds no blanks; `-` if it has none.
+inline constexpr u32 kTaskNameSize = sizeof(kvmpv_task::comm);
+inline const char* task_name(const kvmpv_task& task, char (&name)[kTaskNameSize]) {
+    u32 length = 0;
+    for (; length + 1 < kTaskNameSize && task.comm[length]; ++length)
+        name[length] =
+            task.comm[length] > ' ' && task.comm[length] != 127 ? task.comm[length] : '_';
+    name[length] = '\0';
+    return length ? name : "-";
+}
+
 // The columns of a file of single values.
 inline constexpr Column kFieldColumns[] = {{"field", 24}, {"value", 20}};
 using FieldTable = Table<SeqSink, 2>;

@@ -31,7 +31,7 @@ void write_reason(Out& out, Reason reason, const SlotSurvey& slots, const char* 
         case Reason::kUseUnknown:
             out << "enabled on ";
             write_of_cpus(out, slots.unknown, slots);
-            out << ", but the kernel symbols that tell whose it is were not found";
+            out << ", but it cannot be told whether by the kernel";
             return;
         case Reason::kKernelSomeCpus:
             out << "the kernel uses it on only ";
@@ -57,7 +57,7 @@ void write_reason(Out& out, Reason reason, const SlotSurvey& slots, const char* 
 
 template <class Registration>
 void write_feature(Out& out, const char* name, const Registration& registration,
-                   const char* cpuid_name, bool built) {
+                   const char* cpuid_name, bool built, void (*write_note)(Out&) = nullptr) {
     const Decision& decision = registration.decision();
     // What is not built yet takes no slot, whatever it could do.
     const bool shown_only = !built && decision.mode != Mode::kOff;
@@ -67,6 +67,7 @@ void write_feature(Out& out, const char* name, const Registration& registration,
     out.pad_to(18);
     write_reason(out, decision.reason, registration.survey(), cpuid_name);
     if (shown_only) out << "; shown only, not hooked";
+    if (write_note) write_note(out);
     out.end_line();
 }
 
@@ -141,7 +142,7 @@ void show_status(void* seq) {
     out.end_line();
     (out << "feature   mode    reason").end_line();
     write_feature(out, "clock", survey.clock, "KVM_FEATURE_CLOCKSOURCE", true);
-    write_feature(out, "steal", survey.steal, "KVM_FEATURE_STEAL_TIME", false);
+    write_feature(out, "steal", survey.steal, "KVM_FEATURE_STEAL_TIME", true, write_steal_note);
     write_feature(out, "eoi", survey.eoi, "KVM_FEATURE_PV_EOI", false);
     out << "async_pf  off     ";
     write_reason(out, Reason::kNeverTaken, {}, "");
@@ -188,5 +189,12 @@ extern "C" constinit const kvmpv_file kvmpv_files[] = {
     {"clock", "release", kvmpv::show_clock_release, kvmpv::store_clock_release},
     {"clock", "force_unstable", kvmpv::show_clock_force_unstable,
      kvmpv::store_clock_force_unstable},
+    {"steal", "cpus", kvmpv::show_steal_cpus, nullptr},
+    {"steal", "histogram", kvmpv::show_steal_histogram, nullptr},
+    {"steal", "hook", kvmpv::show_steal_hook, kvmpv::store_steal_hook},
+    {"steal", "attribution", kvmpv::show_steal_attribution, kvmpv::store_steal_attribution},
+    {"steal", "tasks", kvmpv::show_steal_tasks, nullptr},
+    {"steal", "cgroups", kvmpv::show_steal_cgroups, nullptr},
+    {"steal", "reset", kvmpv::show_steal_reset, kvmpv::store_steal_reset},
     {nullptr, nullptr, nullptr, nullptr},
 };

@@ -4,6 +4,8 @@
 
 #pragma once
 
+#include "view.hh"
+
 namespace kvmpv {
 
 void show_cpus(void* seq);
@@ -16,5 +18,18 @@ void show_clock_release(void* seq);
 int store_clock_release(const char* text);
 void show_clock_force_unstable(void* seq);
 int store_clock_force_unstable(const char* text);
+
+// What `status` says of steal time behind the reason of its mode.
+void write_steal_note(Out& out);
+void show_steal_cpus(void* seq);
+void show_steal_histogram(void* seq);
+void show_steal_hook(void* seq);
+int store_steal_hook(const char* text);
+void show_steal_reset(void* seq);
+int store_steal_reset(const char* text);
+void show_steal_tasks(void* seq);
+void show_steal_cgroups(void* seq);
+void show_steal_attribution(void* seq);
+int store_steal_attribution(const char* text);
 
 }  // namespace kvmpv

@@ -45,6 +45,9 @@ struct kvmpv_cpu {
 	u64 foreign_msr[KVMPV_NUM_REGISTRATIONS];
 	/* What the sampler saw last; src/sampler.cc alone knows what it means. */
 	u64 sampler[16];
+	/* This CPU's steal clock, and where that is; src/steal_clock.hh knows what it means. */
+	u64 steal[128];
+	void *steal_here;
 };
 
 #ifdef __cplusplus
@@ -97,6 +100,10 @@ int kvmpv_cpu_online(u32 follower, u32 cpu);
 void kvmpv_cpu_down(u32 follower, u32 cpu);
 void kvmpv_cpu_dead(u32 follower, u32 cpu);
 
+/* Interrupts off on this CPU, and as they were before. */
+u64 linux_irqs_off(void);
+void linux_irqs_on(u64 state);
+
 /* Calls @function on every online CPU, in interrupt context, and waits for all. */
 void linux_on_each_cpu(void (*function)(u32 cpu));
 
@@ -105,6 +112,9 @@ void linux_on_each_cpu(void (*function)(u32 cpu));
  * before all have returned from it.
  */
 void linux_stop_cpus(void (*function)(u32 cpu));
+
+/* Calls @function on @cpu, which must be online, with interrupts off, and waits for that. */
+void linux_call_on_cpu(u32 cpu, void (*function)(u32 cpu, void *argument), void *argument);
 
 /* Makes @cpu, if it is online, leave its idle state once; waits for that. Interrupts on. */
 void linux_wake_cpu(u32 cpu);
@@ -161,6 +171,18 @@ bool linux_tsc_is_unstable(void);
  */
 int linux_native_steal_in_force(void);
 
+/*
+ * The kernel's own struct kvm_steal_time of @cpu, whether or not it is registered, and its
+ * guest-physical address; null and 0 if it cannot be found. Any context.
+ */
+void *linux_native_steal_page(u32 cpu, u64 *physical);
+
+/* The steal time that the kernel has accounted on @cpu, as in /proc/stat, in ns. Any context. */
+u64 linux_accounted_steal_ns(u32 cpu);
+
+/* The scheduler's tick, in ns. */
+u64 linux_tick_ns(void);
+
 /* 1 if the EOI callback in force is the kernel's own for KVM, 0 if not, -ENOENT if unknown. */
 int linux_native_eoi_in_force(void);
 
@@ -197,6 +219,55 @@ void linux_symbol_name(const void *address, char *text, u32 size);
  */
 int linux_steal_accounting_start(void);
 void linux_steal_accounting_stop(void);
+
+/* ---- Steal time (src/steal_clock.cc) ---- */
+
+/*
+ * The target of the static call pv_steal_clock: nanoseconds that @cpu could have run and did not,
+ * never less than before. Interrupts off; asked for another CPU than the one it runs on, it says
+ * what that one knew last.
+ */
+u64 kvmpv_steal_clock(int cpu);
+
+/* ---- Tasks (src/linux/tasks.c, sched_switch.c, cgroups.c) ---- */
+
+struct kvmpv_task {
+	u32 pid;
+	u32 tgid;
+	u64 start_ns; /* tells it from another of the same pid */
+	u64 cgroup; /* the number of its cgroup v2 */
+	char comm[16];
+};
+
+/* The one that this CPU runs; pid 0 is the idle task. Any context. */
+void linux_current_task(struct kvmpv_task *task);
+
+/*
+ * From now on kvmpv_task_switch() is called on a CPU when it goes from one task to another, while
+ * the first is still the current one, with interrupts off and the run queue locked. When disable
+ * returns, no call is under way or to come. 0 or a negative errno.
+ */
+int linux_task_switches_enable(void);
+void linux_task_switches_disable(void);
+void kvmpv_task_switch(void);
+
+/* The path of the cgroup v2 with that number; -ENOENT if it is gone, or another negative errno. */
+int linux_cgroup_path(u64 id, char *text, u32 size);
+
+/* ---- Trace events (src/linux/trace.c); nothing happens while nobody listens. Any context. ---- */
+
+/* kvmpv:steal: @cpu, the one that this runs on, has lost @delta_ns; @total_ns in all. */
+void linux_trace_steal(u32 cpu, u64 delta_ns, u64 total_ns);
+
+/* kvmpv:steal_step: its record went back by @step_ns, or grew by so much more than time. */
+void linux_trace_steal_step(u32 cpu, bool forward, u64 step_ns, u64 total_ns);
+
+/* ---- Memory of our own (src/linux/memory.c) ---- */
+
+/* Zeroed; null if there is none. */
+void *linux_memory_create(u64 size);
+/* Null is allowed. */
+void linux_memory_destroy(void *memory);
 
 /* ---- The clocksource (src/linux/clocksource.c) ---- */
 
@@ -392,6 +463,7 @@ struct kvmpv_parameters {
 	int clock_rating; /* 0: automatic; else 1 to 499 */
 	int vdso; /* -1: in shared mode only; 0: never; 1: in owned mode too */
 	int legacy; /* 1: use the deprecated clock MSRs where they are offered */
+	int steal_hook; /* 1: the kernel's accounting asks our steal clock */
 };
 
 /* 0, or a negative errno after which nothing is left changed. */

@@ -26,6 +26,9 @@ enum class EventKind : u8 {
     kStableRevoked,  // CPUs disagreed on a host that promised they do not; value: ns
     kGuardForced,    // clock/force_unstable was set; no disruption
     kGuardReleased,  // … and taken back
+    // Of steal time.
+    kStealBackward,  // the record went back, or was behind what the kernel had; value: ns
+    kStealForward,   // the record grew by more than the time that passed; value: ns too many
     kNumEventKinds,
 };
 inline constexpr u32 kNumEventKinds = static_cast<u32>(EventKind::kNumEventKinds);
@@ -33,7 +36,8 @@ inline constexpr u32 kNumEventKinds = static_cast<u32>(EventKind::kNumEventKinds
 struct EventKindInfo {
     const char* name;
     const char* unit;
-    // What the host did to the clock. Not what the operator asked for; and not what the guard held
+    // What the host did to the clock. Not what the operator asked for, nor what became of steal
+    // time; and not what the guard held
     // back, because a vCPU that is off its CPU between its TSC and the guard is held back, too.
     bool is_disruption;
 };
@@ -43,7 +47,8 @@ inline constexpr EventKindInfo kEventKinds[kNumEventKinds] = {
     {"pause", "ns", true},           {"stable_lost", "-", true},     {"stable_gained", "-", true},
     {"page_torn", "reads", true},    {"bad_shift", "bits", true},    {"tsc_behind", "ticks", true},
     {"tsc_backward", "ticks", true}, {"held_back", "ns", false},     {"stable_revoked", "ns", true},
-    {"guard_forced", "-", false},    {"guard_released", "-", false},
+    {"guard_forced", "-", false},    {"guard_released", "-", false}, {"steal_backward", "ns", false},
+    {"steal_forward", "ns", false},
 };
 
 constexpr const EventKindInfo& info(EventKind kind) { return kEventKinds[static_cast<u32>(kind)]; }

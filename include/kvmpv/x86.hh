@@ -58,6 +58,18 @@ template <auto* kMember>
     asm volatile("incq %%gs:%c0" : : "i"(kMember));
 }
 
+// One instruction on memory, not locked: whole for whoever cannot run while this CPU does.
+[[gnu::always_inline]] inline void add(u64& shared, u64 value) {
+    asm volatile("addq %1, %0" : "+m"(shared) : "r"(value) : "memory");
+}
+
+// Where it falls among the loads around it is the CPU's choice.
+[[gnu::always_inline]] inline u64 rdtsc() {
+    u32 low, high;
+    asm volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (u64{high} << 32) | low;
+}
+
 // lfence waits for the loads before it and rdtsc does not start before lfence is done. On AMD that
 // holds where lfence is dispatch-serialising, which X86_FEATURE_LFENCE_RDTSC says.
 [[gnu::always_inline]] inline u64 lfence_rdtsc() {

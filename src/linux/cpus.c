@@ -4,6 +4,7 @@
  */
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
+#include <linux/irqflags.h>
 #include <linux/percpu.h>
 #include <linux/smp.h>
 #include <linux/stop_machine.h>
@@ -45,6 +46,19 @@ struct kvmpv_cpu *linux_cpu(u32 cpu)
 	return per_cpu_ptr(&kvmpv_cpu, cpu);
 }
 
+u64 linux_irqs_off(void)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	return flags;
+}
+
+void linux_irqs_on(u64 state)
+{
+	local_irq_restore((unsigned long)state);
+}
+
 static int call(void *function)
 {
 	((void (*)(u32 cpu))function)(smp_processor_id());
@@ -54,6 +68,25 @@ static int call(void *function)
 void linux_stop_cpus(void (*function)(u32 cpu))
 {
 	stop_machine(call, function, cpu_online_mask);
+}
+
+struct call_on_cpu {
+	void (*function)(u32 cpu, void *argument);
+	void *argument;
+};
+
+static void call_with_argument(void *call_on_cpu)
+{
+	struct call_on_cpu *it = call_on_cpu;
+
+	it->function(smp_processor_id(), it->argument);
+}
+
+void linux_call_on_cpu(u32 cpu, void (*function)(u32 cpu, void *argument), void *argument)
+{
+	struct call_on_cpu it = { function, argument };
+
+	smp_call_function_single(cpu, call_with_argument, &it, 1);
 }
 
 static void nothing(void *unused)

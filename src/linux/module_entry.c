@@ -25,6 +25,11 @@ module_param(legacy, int, 0444);
 MODULE_PARM_DESC(legacy,
 		 "1: use the deprecated clock MSRs 0x11 and 0x12 if offered; 0: if no others are (default)");
 
+static int steal_hook = 1;
+module_param(steal_hook, int, 0444);
+MODULE_PARM_DESC(steal_hook,
+		 "1: steal time is accounted by kvmpv's clock (default); 0: it is only observed");
+
 static int __init kvmpv_init(void)
 {
 	const struct kvmpv_parameters parameters = {
@@ -32,6 +37,7 @@ static int __init kvmpv_init(void)
 		.clock_rating = clock_rating,
 		.vdso = vdso,
 		.legacy = legacy,
+		.steal_hook = steal_hook,
 	};
 
 	return kvmpv_start(&parameters);

@@ -45,14 +45,14 @@ bool linux_tsc_is_invariant(void)
 	return boot_cpu_has(X86_FEATURE_CONSTANT_TSC) && boot_cpu_has(X86_FEATURE_NONSTOP_TSC);
 }
 
-bool linux_tsc_is_unstable(void)
-{
-	return check_tsc_unstable();
-}
-
 u32 linux_tsc_khz(void)
 {
 	return tsc_khz;
+}
+
+bool linux_tsc_is_unstable(void)
+{
+	return check_tsc_unstable();
 }
 
 u64 linux_monotonic_raw_ns(void)

@@ -2,11 +2,38 @@
 /*
  * The kernel's own steal clock (arch/x86/kernel/kvm.c), as far as it can be asked.
  */
+#include <linux/jiffies.h>
+#include <linux/kernel_stat.h>
+#include <linux/percpu.h>
 #include <linux/static_call.h>
+#include <asm/pgtable_types.h>
 
 #include <kvmpv/boundary.h>
 
 #include "symbols.h"
+
+/*
+ * By its symbol rather than by the address in the MSR: this is how the kernel itself sees it, where
+ * guest memory is encrypted, too.
+ */
+void *linux_native_steal_page(u32 cpu, u64 *physical)
+{
+	void __percpu *steal_time = (void __percpu *)kvmpv_symbols.steal_time;
+	void *page = steal_time ? per_cpu_ptr(steal_time, cpu) : NULL;
+
+	*physical = page ? slow_virt_to_phys(page) : 0;
+	return page;
+}
+
+u64 linux_accounted_steal_ns(u32 cpu)
+{
+	return READ_ONCE(kcpustat_cpu(cpu).cpustat[CPUTIME_STEAL]);
+}
+
+u64 linux_tick_ns(void)
+{
+	return TICK_NSEC;
+}
 
 int linux_native_steal_in_force(void)
 {

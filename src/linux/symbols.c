@@ -73,6 +73,7 @@ void linux_symbols_resolve(void)
 
 	kvmpv_symbols.kvm_clock = lookup("kvm_clock");
 	kvmpv_symbols.kvm_steal_clock = lookup("kvm_steal_clock");
+	kvmpv_symbols.steal_time = lookup("steal_time");
 	kvmpv_symbols.native_steal_clock = lookup("native_steal_clock");
 	kvmpv_symbols.pv_steal_clock_key = lookup("__SCK__pv_steal_clock");
 	kvmpv_symbols.pv_steal_clock_trampoline = lookup("__SCT__pv_steal_clock");

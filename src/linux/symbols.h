@@ -13,6 +13,7 @@ struct clocksource;
 struct kvmpv_symbols {
 	void *kvm_clock; /* struct clocksource of native kvm-clock */
 	void *kvm_steal_clock; /* native steal clock for KVM */
+	void *steal_time; /* per CPU: native's struct kvm_steal_time */
 	void *native_steal_clock; /* the steal clock of a kernel that has none */
 	void *pv_steal_clock_key; /* struct static_call_key */
 	void *pv_steal_clock_trampoline;

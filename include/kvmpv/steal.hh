@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Steal time that cannot lie: what the host says a vCPU has been kept from running, turned into a
+// clock that never goes back and never runs faster than time.
+//
+// The kernel subtracts what it was told before from what it is told now, without a sign. A record
+// that goes back once, by a host's bug, a migration or a registration anew, becomes hundreds of
+// years of steal; one that jumps ahead becomes a CPU that was stolen for longer than it exists. So
+// it is not the record that is shown but the sum of what was added to it between any two looks, as
+// far as that is possible.
+//
+// A Machine supplies what the hardware does, live or scripted:
+//     T load(const T& shared), void barrier()      as for version_read()
+//     void store(u64& shared, u64 value)           one untorn store
+//     void add(u64& shared, u64 value)             one instruction on memory, not locked
+//     u64 tsc()
+//     u64 elapsed_ns(u64 tsc_ticks)
+//     u64 tick_ns()                                how often the kernel asks, in a busy CPU
+//     void stolen(StealClock& own, u64 ns)         so much has just been added
+//     void stepped(StealClock& own, bool forward, u64 ns)   so much was not believed
+
+#pragma once
+
+#include "kvmpv/abi.hh"
+#include "kvmpv/version_read.hh"
+
+namespace kvmpv {
+
+// ---- TSC ticks in nanoseconds -----------------------------------------------------------------
+
+// Exact to 1 part in 2^32 for a TSC above 1 MHz; saturates.
+class TicksToNs {
+public:
+    constexpr TicksToNs() = default;
+    // `tsc_khz` is not 0.
+    explicit constexpr TicksToNs(u32 tsc_khz) : ns_by_2_32_((u64{1'000'000} << 32) / tsc_khz) {}
+
+    constexpr u64 operator()(u64 ticks) const {
+        const u128 ns = (u128{ticks} * ns_by_2_32_) >> 32;
+        return ns >> 64 ? ~u64{0} : static_cast<u64>(ns);
+    }
+
+private:
+    u64 ns_by_2_32_ = 0;
+};
+
+// ---- The clock of one CPU -----------------------------------------------------------------------
+
+// Written by its own CPU alone, with interrupts off, or while that CPU is not there. Everybody may
+// read total_ns at any time; the rest is for looks that may be a moment old.
+struct StealClock {
+    // How often and by how much the record did what it cannot do.
+    struct Steps {
+        u64 count;
+        u64 sum_ns;
+        u64 last_ns;
+
+        constexpr void add(u64 ns) {
+            ++count;
+            sum_ns += ns;
+            last_ns = ns;
+        }
+    };
+
+    // The host's record for this CPU. Null: there is none now, and the clock stands still.
+    const KvmStealTime* page;
+    u64 total_ns;  // what the clock shows
+    u64 raw_ns;    // what the record said at the last look
+    u64 tsc;       // before that look
+    u32 cpu;
+    u32 version;  // of the record when raw_ns changed last
+    bool known;   // raw_ns means something
+    Steps backward;
+    Steps forward;     // ahead of time; sum_ns and last_ns: what was dropped
+    u64 torn_looks;    // no consistent look within the bound
+    u64 host_updates;  // how often the host has written the record
+
+    // What the record says now, more or less, minus what is shown: what has been healed.
+    constexpr s64 carry_ns() const { return static_cast<s64>(total_ns - raw_ns); }
+};
+
+// A record that is 1/1024 faster than time is no step: the TSC's rate is known to some 500 ppm.
+inline constexpr u32 kStealRateShift = 10;
+
+// The record has changed.
+template <class Machine>
+[[gnu::noinline]] void advance_steal(Machine& machine, StealClock& own, u64 raw_ns, u32 version) {
+    const u64 before_ns = own.raw_ns;
+    const u32 version_before = own.version;
+    own.raw_ns = raw_ns;
+    own.version = version;
+    if (!own.known) {
+        own.known = true;
+        return;
+    }
+    own.host_updates += (version - version_before) / 2;
+    if (raw_ns < before_ns) {
+        own.backward.add(before_ns - raw_ns);
+        machine.stepped(own, false, before_ns - raw_ns);
+        return;
+    }
+    u64 stolen_ns = raw_ns - before_ns;
+    // Time is looked up only for what cannot be harmless. It ends after the look at the record and
+    // began before the last one, so that a pause between a look and its TSC counts for the guest.
+    if (stolen_ns > machine.tick_ns()) {
+        const s64 ticks = static_cast<s64>(machine.tsc() - own.tsc);
+        const u64 elapsed_ns = ticks > 0 ? machine.elapsed_ns(static_cast<u64>(ticks)) : 0;
+        if (stolen_ns > elapsed_ns) {
+            const u64 excess_ns = stolen_ns - elapsed_ns;
+            if (excess_ns > elapsed_ns >> kStealRateShift) {
+                own.forward.add(excess_ns);
+                machine.stepped(own, true, excess_ns);
+            }
+            stolen_ns = elapsed_ns;
+        }
+    }
+    machine.store(own.total_ns, own.total_ns + stolen_ns);
+    machine.stolen(own, stolen_ns);
+}
+
+// What is shown now. On the CPU itself, with interrupts off.
+template <class Machine>
+[[gnu::always_inline]] inline u64 ask_steal(Machine& machine, StealClock& own) {
+    const KvmStealTime* page = machine.load(own.page);
+    if (!page) return own.total_ns;
+    const u64 tsc = machine.tsc();
+    u64 raw_ns = 0;
+    const bool whole = version_read(
+        machine, page->version, [&]() __attribute__((always_inline)) {
+            raw_ns = machine.load(page->steal);
+        });
+    if (!whole) [[unlikely]] {
+        ++own.torn_looks;
+        return own.total_ns;
+    }
+    if (raw_ns != own.raw_ns || !own.known)
+        advance_steal(machine, own, raw_ns, machine.load(page->version));
+    own.tsc = tsc;
+    return own.total_ns;
+}
+
+// What is shown now, asked from another CPU: what this one knew when it looked last. A look at a
+// record whose CPU the host has stopped would not tell more, and its moment would be the wrong one
+// to hold the next look's time against.
+template <class Machine>
+[[gnu::always_inline]] inline u64 ask_steal_from_afar(Machine& machine, const StealClock& own) {
+    return machine.load(own.total_ns);
+}
+
+// ---- Beginning and ending -----------------------------------------------------------------------
+
+// Looks at a record without believing that it goes on from the last look: after a registration,
+// after sleep. Nothing counts that the record says so far. On the CPU itself, interrupts off.
+template <class Machine>
+void rebase_steal(Machine& machine, StealClock& own, const KvmStealTime* page) {
+    own.page = page;
+    own.known = false;
+    ask_steal(machine, own);
+}
+
+// Begins where the kernel's accounting stands: `accounted_ns` is what it has accounted on this CPU.
+// Context as above.
+template <class Machine>
+void begin_steal(Machine& machine, StealClock& own, const KvmStealTime* page, u64 accounted_ns) {
+    machine.store(own.total_ns, accounted_ns);
+    rebase_steal(machine, own, page);
+}
+
+// Begins in the place of a clock that shows the record as it is, and so has shown its value: what
+// the kernel has not accounted yet is not lost. Unless the record is behind what the kernel has, or
+// ahead by more than there was time for, `uptime_ns`. Context as above.
+template <class Machine>
+void adopt_steal(Machine& machine, StealClock& own, const KvmStealTime* page, u64 accounted_ns,
+                 u64 uptime_ns) {
+    begin_steal(machine, own, page, accounted_ns);
+    if (!own.known) return;
+    if (own.raw_ns < accounted_ns)
+        own.backward.add(accounted_ns - own.raw_ns);
+    else if (own.raw_ns - accounted_ns > uptime_ns)
+        own.forward.add(own.raw_ns - accounted_ns);
+    else
+        machine.store(own.total_ns, own.raw_ns);
+}
+
+// Writes into the record what is shown, so that a clock that shows the record as it is can take
+// over. The host adds to what it finds there, and cannot run while one instruction of ours does. On
+// the CPU itself, with interrupts off, or while that CPU is not there. False if the record does not
+// say it afterwards.
+template <class Machine>
+[[nodiscard]] bool heal_steal(Machine& machine, StealClock& own, KvmStealTime& page) {
+    // Whole whatever the version says: the host does not write while this CPU runs.
+    const u64 tsc = machine.tsc();
+    const u64 raw_ns = machine.load(page.steal);
+    if (own.page && raw_ns != own.raw_ns)
+        advance_steal(machine, own, raw_ns, machine.load(page.version));
+    if (const u64 carry_ns = own.total_ns - raw_ns) machine.add(page.steal, carry_ns);
+    own.raw_ns = own.total_ns;
+    own.known = true;
+    own.tsc = tsc;
+    // Ahead by what was stolen since the look, and no more.
+    const u64 ahead_ns = machine.load(page.steal) - own.total_ns;
+    return ahead_ns <= machine.elapsed_ns(machine.tsc() - tsc) + machine.tick_ns();
+}
+
+// ---- The shape of what was stolen ---------------------------------------------------------------
+
+inline constexpr u32 kStealBuckets = 64;
+
+// Bucket b holds bursts of 2^b to 2^(b+1) - 1 ns. A burst is what was added between two looks.
+constexpr u32 steal_bucket(u64 burst_ns) {
+    return burst_ns ? static_cast<u32>(std::bit_width(burst_ns)) - 1 : 0;
+}
+
+struct StealShape {
+    u64 bursts;
+    u64 sum_ns;
+    u64 longest_ns;
+    u64 histogram[kStealBuckets];
+
+    // True if it is the longest so far.
+    constexpr bool add(u64 burst_ns) {
+        ++bursts;
+        sum_ns += burst_ns;
+        ++histogram[steal_bucket(burst_ns)];
+        if (burst_ns <= longest_ns) return false;
+        longest_ns = burst_ns;
+        return true;
+    }
+};
+
+}  // namespace kvmpv

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Another module that takes the place of the kernel's steal clock, as kvmpv does: it asks whom it
+ * found there, and goes when nobody sits on top of it. Shares no code with kvmpv.
+ *
+ *	/sys/kernel/debug/kvmpv_stack	how often it was asked
+ */
+#include <linux/debugfs.h>
+#include <linux/delay.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/seq_file.h>
+#include <linux/static_call.h>
+
+static struct dentry *file;
+static struct static_call_key *key;
+static void *trampoline;
+static u64 (*below)(int cpu);
+static atomic64_t calls;
+
+static unsigned long (*find_symbol)(const char *name);
+DEFINE_STATIC_CALL_NULL(stack_find, *find_symbol);
+
+static u64 (*steal_clock)(int cpu);
+DEFINE_STATIC_CALL_NULL(stack_below, *steal_clock);
+
+static u64 kvmpv_stack_steal_clock(int cpu)
+{
+	atomic64_inc(&calls);
+	return static_call(stack_below)(cpu);
+}
+
+static int stack_show(struct seq_file *seq, void *unused)
+{
+	seq_printf(seq, "calls %lld below %ps\n", atomic64_read(&calls), below);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(stack);
+
+static int find_call(void)
+{
+	struct kprobe kp = { .symbol_name = "kallsyms_lookup_name" };
+	int err = register_kprobe(&kp);
+
+	if (err)
+		return err;
+	unregister_kprobe(&kp);
+	__static_call_update(&STATIC_CALL_KEY(stack_find), STATIC_CALL_TRAMP_ADDR(stack_find),
+			     kp.addr);
+	key = (void *)static_call(stack_find)("__SCK__pv_steal_clock");
+	trampoline = (void *)static_call(stack_find)("__SCT__pv_steal_clock");
+	return key && trampoline ? 0 : -ENOENT;
+}
+
+static int __init stack_init(void)
+{
+	int err = find_call();
+
+	if (err)
+		return err;
+	file = debugfs_create_file("kvmpv_stack", 0400, NULL, NULL, &stack_fops);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	below = key->func;
+	__static_call_update(&STATIC_CALL_KEY(stack_below), STATIC_CALL_TRAMP_ADDR(stack_below),
+			     below);
+	__static_call_update(key, trampoline, kvmpv_stack_steal_clock);
+	return 0;
+}
+
+static void __exit stack_exit(void)
+{
+	while (READ_ONCE(key->func) != kvmpv_stack_steal_clock)
+		msleep(20);
+	__static_call_update(key, trampoline, below);
+	synchronize_rcu();
+	debugfs_remove(file);
+}
+
+module_init(stack_init);
+module_exit(stack_exit);
+
+MODULE_DESCRIPTION("Sits on top of the kernel's steal clock");
+MODULE_LICENSE("GPL");

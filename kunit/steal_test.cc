@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// steal.hh: a clock that never goes back and never runs faster than time, on a host that writes
+// whatever it likes, at any moment.
+
+#include "kvmpv/steal.hh"
+#include "scripted_host.hh"
+#include "test.hh"
+
+using namespace kvmpv;
+using namespace kvmpv::testing;
+
+namespace {
+
+// 2 GHz: a tick of the TSC is half a nanosecond.
+constexpr u32 kTscKhz = 2'000'000;
+constexpr u64 kTicksPerNs = 2;
+constexpr u64 kTickNs = 4'000'000;
+constexpr u64 kMs = 1'000'000;
+constexpr u64 kSecond = 1'000'000'000;
+constexpr u64 kYears = u64{1} << 63;
+
+// The host's side of one record.
+struct Host {
+    KvmStealTime record{};
+    u64 tsc = 1'000 * kSecond;
+
+    void pass(u64 ns) { tsc += ns * kTicksPerNs; }
+    // The vCPU could have run for so long and did not.
+    void steal(u64 ns) {
+        pass(ns);
+        write(record.steal + ns);
+    }
+    void write(u64 steal_ns) {
+        record.version += 2;
+        record.steal = steal_ns;
+    }
+};
+
+// `script(n)` runs before the n-th access to memory or TSC, from 0.
+template <class Script>
+struct Machine {
+    Host& host;
+    Script script;
+    u32 accesses = 0;
+    u32 bursts = 0;
+    u64 stolen_ns = 0;
+    u64 last_burst_ns = 0;
+    u32 steps = 0;
+    u64 last_step_ns = 0;
+    bool add_is_ignored = false;
+
+    template <class T>
+    T load(const T& shared) {
+        script(accesses++);
+        return shared;
+    }
+    void barrier() {}
+    void store(u64& shared, u64 value) { shared = value; }
+    void add(u64& shared, u64 value) {
+        script(accesses++);
+        if (!add_is_ignored) shared += value;
+    }
+    u64 tsc() {
+        script(accesses++);
+        return host.tsc;
+    }
+    u64 elapsed_ns(u64 ticks) { return TicksToNs(kTscKhz)(ticks); }
+    u64 tick_ns() { return kTickNs; }
+    void stepped(StealClock&, bool, u64 ns) {
+        ++steps;
+        last_step_ns = ns;
+    }
+    void stolen(StealClock&, u64 ns) {
+        ++bursts;
+        stolen_ns += ns;
+        last_burst_ns = ns;
+    }
+};
+template <class Script>
+Machine(Host&, Script) -> Machine<Script>;
+
+constexpr auto kNothing = [](u32) {};
+
+// A clock that has just begun at 0 on a record that says `raw_ns`.
+struct Begun {
+    Host host;
+    Machine<decltype(kNothing)> machine{host, kNothing};
+    StealClock own{};
+
+    explicit Begun(u64 raw_ns = 0, u64 accounted_ns = 0) {
+        host.record.steal = raw_ns;
+        begin_steal(machine, own, &host.record, accounted_ns);
+    }
+    u64 ask() { return ask_steal(machine, own); }
+};
+
+}  // namespace
+
+// ---- Ticks to nanoseconds -----------------------------------------------------------------------
+
+KVMPV_TEST(steal, ticks_to_ns) {
+    Test test(handle);
+    test.equal("2 GHz", TicksToNs(2'000'000)(2'000'000'000), 1'000'000'000);
+    test.equal("1 GHz", TicksToNs(1'000'000)(12'345), 12'345);
+    test.equal("none", TicksToNs(2'000'000)(0), 0);
+    // 3 GHz does not divide: 1 part in 2^32 of a day's 86,400 s is 20 us.
+    test.between("a day at 3 GHz", TicksToNs(3'000'000)(u64{86'400} * 3 * kSecond),
+                 86'400 * kSecond - 25'000, 86'400 * kSecond);
+    test.equal("saturates", TicksToNs(1)(~u64{0}), ~u64{0});
+    test.equal("before it is known", TicksToNs()(~u64{0}), 0);
+}
+
+// ---- A host that plays by the rules -----------------------------------------------------------
+
+KVMPV_TEST(steal, goes_on) {
+    Test test(handle);
+    Begun it(5 * kSecond);
+    test.equal("what was before does not count", it.ask(), 0);
+    u64 sum_ns = 0;
+    for (u64 ns : {1ull, 1000ull, 999'999ull, kTickNs, kTickNs + 1, 7 * kTickNs, kSecond}) {
+        it.host.pass(kMs);
+        it.host.steal(ns);
+        sum_ns += ns;
+        test.equal("total", it.ask(), sum_ns);
+        test.equal("asked again", it.ask(), sum_ns);
+        test.equal("burst", it.machine.last_burst_ns, ns);
+    }
+    test.equal("bursts", it.machine.bursts, 7);
+    test.equal("their sum", it.machine.stolen_ns, sum_ns);
+    test.equal("updates", it.own.host_updates, 7);
+    test.equal("carry", it.own.carry_ns(), -5 * static_cast<s64>(kSecond));
+    test.equal("backward", it.own.backward.count, 0);
+    test.equal("forward", it.own.forward.count, 0);
+    test.equal("torn", it.own.torn_looks, 0);
+}
+
+// The host has stopped the vCPU between a look at the record and a look at the TSC: wherever that
+// is, all of it is shown, and nothing is taken for a step.
+KVMPV_TEST(steal, stolen_between_any_two_accesses) {
+    Test test(handle);
+    for (u32 at = 0; at < 12; ++at) {
+        Begun it;
+        Machine machine{it.host, [&](u32 access) {
+                            if (access == at) it.host.steal(20 * kMs);
+                        }};
+        it.host.pass(kMs);
+        const u64 first = ask_steal(machine, it.own);
+        test.is_true("all or nothing", first == 0 || first == 20 * kMs);
+        it.host.pass(kMs);
+        it.host.steal(3);
+        const u64 all_ns = machine.accesses > at ? 20 * kMs + 3 : 3;
+        if (!test.equal("all of it", it.ask(), all_ns) ||
+            !test.equal("steps", it.own.forward.count + it.own.backward.count, 0))
+            return test.note([&](LineWriter& out) { out << "before access " << at; });
+    }
+}
+
+KVMPV_TEST(steal, no_record) {
+    Test test(handle);
+    Begun it(0, 77);
+    it.own.page = nullptr;
+    it.host.steal(kSecond);
+    test.equal("total", it.ask(), 77);
+    test.equal("bursts", it.machine.bursts, 0);
+}
+
+// ---- A host that does not
+// -------------------------------------------------------------------------
+
+KVMPV_TEST(steal, steps_back) {
+    Test test(handle);
+    for (u64 to_ns : {u64{0}, u64{1}, 3 * kSecond - 1}) {
+        Begun it;
+        it.host.steal(3 * kSecond);
+        test.equal("before", it.ask(), 3 * kSecond);
+        it.host.pass(kMs);
+        it.host.write(to_ns);
+        test.equal("at the step", it.ask(), 3 * kSecond);
+        test.equal("count", it.own.backward.count, 1);
+        test.equal("size", it.own.backward.last_ns, 3 * kSecond - to_ns);
+        it.host.steal(5);
+        test.equal("after the step", it.ask(), 3 * kSecond + 5);
+        test.equal("count after", it.own.backward.count, 1);
+        test.equal("carry", it.own.carry_ns(), static_cast<s64>(3 * kSecond - to_ns));
+    }
+}
+
+KVMPV_TEST(steal, jumps_ahead) {
+    Test test(handle);
+    Begun it;
+    it.host.steal(kMs);
+    test.equal("before", it.ask(), kMs);
+    it.host.pass(10 * kMs);
+    it.host.write(kYears);
+    test.equal("no more than time", it.ask(), 11 * kMs);
+    test.equal("count", it.own.forward.count, 1);
+    test.equal("dropped", it.own.forward.last_ns, kYears - 11 * kMs);
+    test.equal("told", it.machine.last_step_ns, kYears - 11 * kMs);
+    test.equal("burst", it.machine.last_burst_ns, 10 * kMs);
+    it.host.steal(kMs);
+    test.equal("goes on", it.ask(), 12 * kMs);
+    it.host.pass(kMs);
+    it.host.write(2 * kMs);
+    test.equal("and back", it.ask(), 12 * kMs);
+    test.equal("count back", it.own.backward.count, 1);
+    test.equal("size back", it.own.backward.last_ns, kYears - kMs);
+    test.equal("told back", it.machine.last_step_ns, kYears - kMs);
+    test.equal("told twice", it.machine.steps, 2);
+    it.host.steal(kMs);
+    test.equal("goes on again", it.ask(), 13 * kMs);
+}
+
+// Up to a tick nobody looks at the time; above, what is within the TSC's error is no step, but is
+// not shown either.
+KVMPV_TEST(steal, held_against_time) {
+    Test test(handle);
+    struct Row {
+        const char* name;
+        u64 passed_ns, grown_ns, shown_ns, steps;
+    };
+    constexpr Row kRows[] = {
+        {"a tick in no time", 0, kTickNs, kTickNs, 0},
+        {"more than a tick in no time", 0, kTickNs + 1, 0, 1},
+        {"all of the time", kSecond, kSecond, kSecond, 0},
+        {"a nanosecond more", kSecond, kSecond + 1, kSecond, 0},
+        {"the error", kSecond, kSecond + (kSecond >> kStealRateShift), kSecond, 0},
+        {"more than the error", kSecond, kSecond + (kSecond >> kStealRateShift) + 1, kSecond, 1},
+    };
+    for (const Row& row : kRows) {
+        Begun it;
+        it.host.pass(row.passed_ns);
+        it.host.write(row.grown_ns);
+        test.equal(row.name, it.ask(), row.shown_ns);
+        test.equal(row.name, it.own.forward.count, row.steps);
+    }
+}
+
+KVMPV_TEST(steal, tsc_goes_back) {
+    Test test(handle);
+    Begun it;
+    it.host.tsc -= 100 * kSecond;
+    it.host.write(kSecond);
+    test.equal("nothing can be believed", it.ask(), 0);
+    test.equal("count", it.own.forward.count, 1);
+    it.host.steal(20 * kMs);
+    test.equal("goes on", it.ask(), 20 * kMs);
+}
+
+KVMPV_TEST(steal, torn_for_ever) {
+    Test test(handle);
+    Begun it;
+    it.host.steal(kMs);
+    test.equal("before", it.ask(), kMs);
+    it.host.steal(30 * kMs);
+    it.host.record.version |= 1;
+    for (u64 looks = 1; looks <= 3; ++looks) {
+        it.machine.accesses = 0;
+        test.equal("stands still", it.ask(), kMs);
+        test.equal("looks", it.own.torn_looks, looks);
+        test.between("bounded", it.machine.accesses, 1, 3 * kVersionReadAttempts + 2);
+    }
+    it.host.pass(kMs);
+    ++it.host.record.version;
+    test.equal("nothing is lost", it.ask(), 31 * kMs);
+    test.equal("steps", it.own.forward.count, 0);
+}
+
+// The upper half is still that of before: years back, or ahead.
+KVMPV_TEST(steal, half_written) {
+    Test test(handle);
+    for (u32 at = 0; at < 8; ++at) {
+        Begun it(0xffff'ff00);
+        it.host.pass(kSecond);
+        const auto script = [&](u32 access) {
+            if (access == at) {
+                ++it.host.record.version;
+                it.host.record.steal = 0x100;
+            }
+            if (access == at + 5) {
+                it.host.record.steal = 0x1'0000'0100;
+                ++it.host.record.version;
+            }
+        };
+        Machine machine{it.host, script};
+        const u64 shown_ns = ask_steal(machine, it.own);
+        test.is_true("old or new", shown_ns == 0 || shown_ns == 0x200);
+        // Whatever is left of the script.
+        it.host.record.steal = 0x1'0000'0100;
+        it.host.record.version = (it.host.record.version + 1) & ~u32{1};
+        test.equal("in the end", it.ask(), 0x200);
+        test.equal("steps", it.own.backward.count + it.own.forward.count, 0);
+    }
+}
+
+KVMPV_TEST(steal, version_wraps) {
+    Test test(handle);
+    Begun it;
+    it.host.record.version = 0xffff'fffe;
+    it.host.steal(kMs);
+    test.equal("before", it.ask(), kMs);
+    const u64 updates = it.own.host_updates;
+    it.host.steal(kMs);
+    test.equal("version", it.host.record.version, 2);
+    test.equal("after", it.ask(), 2 * kMs);
+    test.equal("updates", it.own.host_updates - updates, 1);
+}
+
+// ---- Several who ask
+// ------------------------------------------------------------------------------
+
+// Other CPUs ask for this one's clock between any two accesses of its own look, whatever the host
+// does meanwhile: nobody sees it go back, and the CPU's own answer is the same as without them.
+KVMPV_TEST(steal, asked_from_afar) {
+    Test test(handle);
+    Xorshift random(2026);
+    Begun it, alone;
+    u64 seen_ns[3]{};
+    u64 asked = 0;
+    bool back = false;
+    u32 step = 0;
+    const auto script = [&](u32) {
+        const u64 shown_ns = ask_steal_from_afar(it.machine, it.own);
+        u64& seen = seen_ns[step++ % 3];
+        back |= shown_ns < seen;
+        seen = shown_ns;
+        ++asked;
+    };
+    Machine machine{it.host, script};
+    for (u32 round = 0; round < 1'000; ++round) {
+        const u64 raw_ns = round % 7 ? it.host.record.steal + random.next() % (2 * kTickNs)
+                                     : random.next() % kSecond;
+        for (Host* host : {&it.host, &alone.host}) {
+            host->pass(kTickNs);
+            host->write(raw_ns);
+        }
+        if (!test.equal("own answer", ask_steal(machine, it.own), alone.ask())) return;
+    }
+    test.is_false("went back", back);
+    test.at_least("asked", asked, 5'000);
+    test.at_least("steps", it.own.backward.count, 50);
+}
+
+// ---- Beginnings
+// -------------------------------------------------------------------------------------
+
+KVMPV_TEST(steal, begins_where_the_kernel_is) {
+    Test test(handle);
+    Begun it(22 * kMs, 300 * kSecond);
+    test.equal("begins", it.ask(), 300 * kSecond);
+    it.host.steal(kMs);
+    test.equal("goes on", it.ask(), 300 * kSecond + kMs);
+    test.equal("steps", it.own.backward.count, 0);
+}
+
+KVMPV_TEST(steal, adopts) {
+    Test test(handle);
+    struct Row {
+        const char* name;
+        u64 raw_ns, accounted_ns, shown_ns, backward, forward;
+    };
+    constexpr u64 kUptime = 100 * kSecond;
+    constexpr Row kRows[] = {
+        {"the same", kSecond, kSecond, kSecond, 0, 0},
+        {"not accounted yet", kSecond, 7, kSecond, 0, 0},
+        {"all that there was time for", 7 + kUptime, 7, 7 + kUptime, 0, 0},
+        {"more than there was time for", 8 + kUptime, 7, 7, 0, 1},
+        {"years", kYears, 7, 7, 0, 1},
+        {"behind", kSecond - 1, kSecond, kSecond, 1, 0},
+        {"back to nothing", 0, kYears, kYears, 1, 0},
+    };
+    for (const Row& row : kRows) {
+        Host host;
+        host.record.steal = row.raw_ns;
+        Machine machine{host, kNothing};
+        StealClock own{};
+        adopt_steal(machine, own, &host.record, row.accounted_ns, kUptime);
+        test.equal(row.name, own.total_ns, row.shown_ns);
+        test.equal(row.name, own.backward.count, row.backward);
+        test.equal(row.name, own.forward.count, row.forward);
+        host.steal(9);
+        test.equal(row.name, ask_steal(machine, own), row.shown_ns + 9);
+        test.equal(row.name, machine.bursts, 1);
+    }
+}
+
+KVMPV_TEST(steal, adopts_a_torn_record) {
+    Test test(handle);
+    Host host;
+    host.record.steal = kYears;
+    host.record.version = 1;
+    Machine machine{host, kNothing};
+    StealClock own{};
+    adopt_steal(machine, own, &host.record, 5, kSecond);
+    test.equal("what the kernel has", own.total_ns, 5);
+    ++host.record.version;
+    test.equal("whole again", ask_steal(machine, own), 5);
+    host.steal(kMs);
+    test.equal("goes on", ask_steal(machine, own), 5 + kMs);
+    test.equal("steps", own.forward.count + own.backward.count, 0);
+}
+
+// A registration anew brings all that the host has counted meanwhile, sleep a TSC that begins anew.
+KVMPV_TEST(steal, rebases) {
+    Test test(handle);
+    Begun it;
+    it.host.steal(3 * kMs);
+    test.equal("before", it.ask(), 3 * kMs);
+    for (u64 raw_ns : {u64{0}, 5 * kSecond, kYears}) {
+        it.own.page = nullptr;
+        it.host.record.steal = raw_ns;
+        it.host.tsc = 17;
+        const u64 before_ns = it.own.total_ns;
+        rebase_steal(it.machine, it.own, &it.host.record);
+        test.equal("same as before", it.ask(), before_ns);
+        it.host.steal(kMs);
+        test.equal("goes on", it.ask(), before_ns + kMs);
+    }
+    test.equal("steps", it.own.forward.count + it.own.backward.count, 0);
+}
+
+// ---- The end
+// ----------------------------------------------------------------------------------------
+
+// What native would show, which believes the record.
+KVMPV_TEST(steal, heals) {
+    Test test(handle);
+    for (u64 raw_ns : {u64{0}, u64{1}, 2 * kMs, 3 * kMs, 5 * kMs, kYears, ~u64{0}}) {
+        Begun it;
+        it.host.steal(3 * kMs);
+        test.equal("before", it.ask(), 3 * kMs);
+        it.host.pass(kMs);
+        it.host.write(raw_ns);
+        const u64 shown_ns = it.ask();
+        test.is_true("healed", heal_steal(it.machine, it.own, it.host.record));
+        test.equal("native", it.host.record.steal, shown_ns);
+        test.equal("carry", it.own.carry_ns(), 0);
+        it.host.steal(kMs);
+        test.equal("both go on", it.ask(), it.host.record.steal);
+        test.equal("by as much", it.host.record.steal, shown_ns + kMs);
+    }
+}
+
+KVMPV_TEST(steal, heals_nothing) {
+    Test test(handle);
+    Begun it(0, 0);
+    it.host.steal(3 * kMs);
+    const u32 version = it.host.record.version;
+    test.is_true("healed", heal_steal(it.machine, it.own, it.host.record));
+    test.equal("untouched", it.host.record.steal, 3 * kMs);
+    test.equal("shown", it.ask(), 3 * kMs);
+    test.equal("version", it.host.record.version, version);
+}
+
+// The host adds to the record between any two accesses; its addition is in there afterwards.
+KVMPV_TEST(steal, heals_while_the_host_adds) {
+    Test test(handle);
+    for (u32 at = 0; at < 8; ++at) {
+        Begun it;
+        it.host.steal(9 * kMs);
+        test.equal("before", it.ask(), 9 * kMs);
+        it.host.pass(kMs);
+        it.host.write(0);
+        Machine machine{it.host, [&](u32 access) {
+                            if (access == at) it.host.steal(30 * kMs);
+                        }};
+        test.is_true("healed", heal_steal(machine, it.own, it.host.record));
+        const u64 native_ns = it.host.record.steal;
+        it.host.pass(kMs);
+        // Before the record is read for the first time, the step and what is added are one: 21 ms.
+        const u64 added_ns = at < 2 ? 21 * kMs : at < machine.accesses ? 30 * kMs : 0;
+        test.equal("nothing lost", native_ns, 9 * kMs + added_ns);
+        test.equal("ours and native's", it.ask(), native_ns);
+    }
+}
+
+KVMPV_TEST(steal, heals_a_torn_record) {
+    Test test(handle);
+    Begun it;
+    it.host.steal(3 * kMs);
+    test.equal("before", it.ask(), 3 * kMs);
+    it.host.write(0);
+    it.host.record.version |= 1;
+    test.equal("torn", it.ask(), 3 * kMs);
+    test.is_true("healed", heal_steal(it.machine, it.own, it.host.record));
+    test.equal("native", it.host.record.steal, 3 * kMs);
+}
+
+KVMPV_TEST(steal, heals_an_offline_cpu) {
+    Test test(handle);
+    Begun it;
+    it.host.steal(3 * kMs);
+    test.equal("before", it.ask(), 3 * kMs);
+    it.own.page = nullptr;
+    it.host.record.steal = 0;
+    test.is_true("healed", heal_steal(it.machine, it.own, it.host.record));
+    test.equal("native", it.host.record.steal, 3 * kMs);
+    test.equal("no step", it.own.backward.count, 0);
+}
+
+KVMPV_TEST(steal, healing_is_verified) {
+    Test test(handle);
+    for (u64 raw_ns : {u64{0}, kYears}) {
+        Begun it;
+        it.host.steal(30 * kMs);
+        test.equal("before", it.ask(), 30 * kMs);
+        it.host.pass(kMs);
+        it.host.write(raw_ns);
+        it.machine.add_is_ignored = true;
+        test.is_false("healed", heal_steal(it.machine, it.own, it.host.record));
+    }
+}
+
+// ---- All together
+// -----------------------------------------------------------------------------------
+
+// A host that writes anything, at any moment: what is shown never goes back, and grows by no more
+// than time, or a tick.
+KVMPV_TEST(steal, random_host) {
+    Test test(handle);
+    Xorshift random(4711);
+    Begun it;
+    u64 shown_ns = 0;
+    u64 tsc = it.host.tsc;
+    for (u32 round = 0; round < 200'000; ++round) {
+        const u64 dice = random.next();
+        it.host.pass(dice % (3 * kTickNs));
+        switch (dice >> 60) {
+            case 0: it.host.write(random.next()); break;
+            case 1: it.host.write(it.host.record.steal - random.next() % kSecond); break;
+            case 2: it.host.write(it.host.record.steal + random.next() % kSecond); break;
+            case 3: it.host.record.version ^= 1; break;
+            case 4: rebase_steal(it.machine, it.own, &it.host.record); break;
+            case 5: it.own.page = nullptr; break;
+            case 6: static_cast<void>(heal_steal(it.machine, it.own, it.host.record)); break;
+            default: it.host.steal(random.next() % (2 * kTickNs)); break;
+        }
+        const u64 before_ns = shown_ns;
+        shown_ns = it.ask();
+        const u64 passed_ns = (it.host.tsc - tsc) / kTicksPerNs;
+        if (it.own.tsc == it.host.tsc) tsc = it.host.tsc;
+        if (!test.between("growth", shown_ns - before_ns, 0,
+                          passed_ns > kTickNs ? passed_ns : kTickNs))
+            return test.note([&](LineWriter& out) { out << "round " << round; });
+    }
+    test.at_least("steps back", it.own.backward.count, 1'000);
+    test.at_least("steps ahead", it.own.forward.count, 1'000);
+    test.at_least("torn", it.own.torn_looks, 1'000);
+}
+
+// ---- Shape
+// --------------------------------------------------------------------------------------------
+
+KVMPV_TEST(steal, buckets) {
+    Test test(handle);
+    test.equal("0", steal_bucket(0), 0);
+    test.equal("1", steal_bucket(1), 0);
+    for (u32 bucket = 1; bucket < kStealBuckets; ++bucket) {
+        const u64 low = u64{1} << bucket;
+        test.equal("below", steal_bucket(low - 1), bucket - 1);
+        test.equal("lowest", steal_bucket(low), bucket);
+        test.equal("highest", steal_bucket(low + (low - 1)), bucket);
+    }
+}
+
+KVMPV_TEST(steal, shape) {
+    Test test(handle);
+    StealShape shape{};
+    test.is_true("first", shape.add(5));
+    test.is_false("shorter", shape.add(4));
+    test.is_false("equal", shape.add(5));
+    test.is_true("longer", shape.add(1'000));
+    test.equal("bursts", shape.bursts, 4);
+    test.equal("sum", shape.sum_ns, 1'014);
+    test.equal("longest", shape.longest_ns, 1'000);
+    test.equal("4 to 7", shape.histogram[2], 3);
+    test.equal("512 to 1023", shape.histogram[9], 1);
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Control groups of the unified hierarchy (v2).
+ */
+#include <linux/cgroup.h>
+#include <linux/err.h>
+
+#include <kvmpv/boundary.h>
+
+int linux_cgroup_path(u64 id, char *text, u32 size)
+{
+	struct cgroup *cgroup = cgroup_get_from_id(id);
+	int length;
+
+	if (IS_ERR(cgroup))
+		return PTR_ERR(cgroup);
+	length = cgroup_path(cgroup, text, size);
+	cgroup_put(cgroup);
+	return length < 0 ? length : 0;
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory of our own.
+ */
+#include <linux/mm.h>
+#include <linux/vmalloc.h>
+
+#include <kvmpv/boundary.h>
+
+void *linux_memory_create(u64 size)
+{
+	return vzalloc(size);
+}
+
+void linux_memory_destroy(void *memory)
+{
+	vfree(memory);
+}

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+#include "steal.hh"
+
+#include "cpus.hh"
+#include "events.hh"
+#include "irqs.hh"
+#include "kvmpv/text.hh"
+#include "kvmpv/x86.hh"
+
+namespace kvmpv {
+
+constinit Steal steal;
+
+namespace {
+
+using steal_clock::CpuState;
+using steal_clock::state_of;
+
+// Each record on a cache line of its own, which the host's rules for the MSR ask for anyway. Whole
+// pages, because guest memory is decrypted by the page.
+constexpr u32 kRecordStride = sizeof(KvmStealTime);
+static_assert((kStealTimeAddressMask | (kRecordStride - 1)) == ~u64{0});
+
+constinit u32 cpus_not_healed = 0;
+
+void log_cpu_error(const char* what, u32 cpu, Error error) {
+    LineBuffer<170> line;
+    Writer<LineSink<170>> out(LineSink<170>{&line});
+    out << "steal: " << what << " on CPU " << cpu << ": error " << Signed{error.negative_errno()};
+    linux_log_err(line.text());
+}
+
+// The TSC's rate where the kernel has none: one booted with nopv cannot find it out. The TSC is
+// read between the two readings of the clock, so that each try finds too little if the vCPU is
+// stopped in between, and the largest of a few is the nearest.
+u32 measure_tsc_khz() {
+    constexpr u32 kTries = 3;
+    constexpr u32 kWindowMs = 20;
+    u64 largest_khz = 0;
+    for (u32 i = 0; i < kTries; ++i) {
+        const u64 begin_ns = linux_monotonic_ns();
+        const u64 begin_tsc = x86::rdtsc();
+        linux_msleep(kWindowMs);
+        const u64 ticks = x86::rdtsc() - begin_tsc;
+        const u64 ns = linux_monotonic_ns() - begin_ns;
+        const u64 khz = ns ? ticks * 1'000'000 / ns : 0;
+        if (khz > largest_khz) largest_khz = khz;
+    }
+    return static_cast<u32>(largest_khz);
+}
+
+// From here on the parts of what is stolen make the whole again.
+void forget(CpuState& state) {
+    state.shape = {};
+    state.longest = {};
+    state.reset_total_ns = state.clock.total_ns;
+    if (steal_tasks::Charges* charges = steal_tasks::charges_of(state.clock.cpu)) charges->clear();
+}
+
+s64 event_value(u64 ns) {
+    constexpr u64 kLargest = static_cast<u64>(std::numeric_limits<s64>::max());
+    return static_cast<s64>(ns < kLargest ? ns : kLargest);
+}
+
+}  // namespace
+
+KvmStealTime* Steal::page_of(u32 cpu) const {
+    if (owned()) return static_cast<KvmStealTime*>(area_.address) + cpu;
+    u64 physical = 0;
+    return static_cast<KvmStealTime*>(linux_native_steal_page(cpu, &physical));
+}
+
+u64 Steal::physical_of(u32 cpu) const {
+    if (owned()) return area_.physical + u64{cpu} * kRecordStride;
+    u64 physical = 0;
+    linux_native_steal_page(cpu, &physical);
+    return physical;
+}
+
+Result<void> Steal::create(Survey& found) {
+    slots_ = &found.steal;
+    u32 tsc_khz = linux_tsc_khz();
+    if (!tsc_khz) tsc_khz = measure_tsc_khz();
+    if (!tsc_khz) return Error(-kEio);
+    steal_clock::setup = {TicksToNs(tsc_khz), linux_tick_ns(), false};
+    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
+        state_of(static_cast<u32>(cpu)) = {};
+        state_of(static_cast<u32>(cpu)).clock.cpu = static_cast<u32>(cpu);
+        linux_cpu(static_cast<u32>(cpu))->steal_here = &state_of(static_cast<u32>(cpu));
+    }
+    if (!owned()) return {};
+    return Result<void>::from_errno(
+        linux_area_create((last_possible_cpu() + 1) * kRecordStride, &area_));
+}
+
+void Steal::destroy() {
+    if (area_.address && !area_is_kept_) linux_area_destroy(&area_);
+    area_ = {};
+    steal_tasks::destroy();
+}
+
+Result<void> Steal::enable() {
+    enabling_ = true;
+    const Result<void> hotplug = Result<void>::from_errno(linux_hotplug_enable(KVMPV_STEAL));
+    enabling_ = false;
+    enabled_ = hotplug.ok();
+    return hotplug;
+}
+
+void Steal::disable() {
+    if (!enabled_) return;
+    static_cast<void>(steal_tasks::set_on(false));
+    while (hooked() && !unhook().ok()) hook_.wait_until_on_top("steal");
+    linux_hotplug_disable(KVMPV_STEAL);
+    enabled_ = false;
+}
+
+Result<void> Steal::set_hooked(bool wanted) {
+    if (!enabled_) return Error(-kEinval);
+    if (wanted == hooked()) return {};
+    return wanted ? hook() : unhook();
+}
+
+// ---- Where each CPU's clock begins --------------------------------------------------------------
+
+// On the CPU, with interrupts off. The kernel must never see less than it has accounted.
+void Steal::begin_cpu(u32 cpu) {
+    CpuState& state = state_of(cpu);
+    if (state.begun) return steal_clock::rebase(state, page_of(cpu));
+    if (owned())
+        steal_clock::begin(state, page_of(cpu), linux_accounted_steal_ns(cpu));
+    else
+        steal_clock::adopt(state, page_of(cpu), linux_accounted_steal_ns(cpu),
+                           linux_monotonic_ns());
+    state.begun = true;
+    forget(state);
+}
+
+// A CPU that is offline is asked as soon as it comes, before it has its record again.
+void Steal::begin_all() {
+    const CpusLock lock;
+    linux_on_each_cpu([](u32 cpu) {
+        state_of(cpu).begun = false;
+        state_of(cpu).clock.total_ns = linux_accounted_steal_ns(cpu);
+        if (state_of(cpu).clock.page) steal.begin_cpu(cpu);
+    });
+    for_each_offline_cpu([](u32 cpu) {
+        state_of(cpu).begun = false;
+        state_of(cpu).clock.total_ns = linux_accounted_steal_ns(cpu);
+        forget(state_of(cpu));
+    });
+}
+
+// ---- The hook -----------------------------------------------------------------------------------
+
+// Values first: from the moment of the hook on the kernel subtracts from them what it has.
+Result<void> Steal::hook() {
+    begin_all();
+    steal_clock::setup.looks_are_ticks = true;
+    Result<void> done = hook_.hook(reinterpret_cast<const void*>(kvmpv_steal_clock));
+    if (done.ok() && owned()) {
+        done = Result<void>::from_errno(linux_steal_accounting_start());
+        if (!done.ok()) static_cast<void>(hook_.unhook());
+    }
+    was_hooked_ |= done.ok();
+    if (!done.ok()) steal_clock::setup.looks_are_ticks = false;
+    return done;
+}
+
+Result<void> Steal::unhook() {
+    // Looked at first, because what follows shows.
+    if (!hook_.on_top()) return Error(-kEbusy);
+    if (owned())
+        linux_steal_accounting_stop();
+    else
+        heal_all();
+    const Result<void> done = hook_.unhook();
+    if (!done.ok() && owned()) static_cast<void>(linux_steal_accounting_start());
+    if (done.ok()) steal_clock::setup.looks_are_ticks = false;
+    return done;
+}
+
+// The kernel's own clock shows the record as it is, so the record has to say what we have shown.
+// Nobody looks at an offline CPU's record, and it is read again when the CPU comes.
+void Steal::heal_all() {
+    const CpusLock lock;
+    cpus_not_healed = 0;
+    linux_on_each_cpu([](u32 cpu) {
+        CpuState& state = state_of(cpu);
+        if (state.clock.page && !steal_clock::heal(state, *steal.page_of(cpu)))
+            __atomic_fetch_add(&cpus_not_healed, 1, __ATOMIC_RELAXED);
+    });
+    for_each_offline_cpu([](u32 cpu) {
+        if (state_of(cpu).begun && !steal_clock::heal(state_of(cpu), *steal.page_of(cpu)))
+            ++cpus_not_healed;
+    });
+    if (cpus_not_healed)
+        linux_log_err(
+            "steal: a record does not say what was written to it; the kernel may see "
+            "steal time step");
+}
+
+// ---- CPUs come and go, sleep, restart -----------------------------------------------------------
+
+// Interrupts are off from the write of the slot to the look at the record: what the host has added
+// by then is the time before, and every tick later is the guest's own.
+Result<void> Steal::register_cpu(u32 cpu) {
+    const IrqsOff irqs_off;
+    if (owned()) {
+        if (const Result<void> taken = slots_->take(cpu, physical_of(cpu)); !taken.ok())
+            return taken;
+    } else {
+        const Result<u64> slot = LiveKernel::rdmsr_here(slots_->msr());
+        if (!slot.ok()) return slot.error();
+        if (slot.value() != (physical_of(cpu) | kMsrEnabled)) return Error(-kEnodev);
+    }
+    begin_cpu(cpu);
+    return {};
+}
+
+Result<void> Steal::online_cpu(u32 cpu) {
+    const Result<void> registered = register_cpu(cpu);
+    if (registered.ok()) return {};
+    log_cpu_error("there is no record", cpu, registered.error());
+    if (owned()) put_back(cpu);
+    // Without a record its clock stands still.
+    return enabling_ ? registered : Result<void>();
+}
+
+void Steal::down_cpu(u32 cpu) {
+    const IrqsOff irqs_off;
+    state_of(cpu).clock.page = nullptr;
+    if (owned()) put_back(cpu);
+}
+
+// The host may still write to a record whose slot could not be cleared, so its memory is never
+// given back then.
+void Steal::put_back(u32 cpu) {
+    const Result<void> gone = slots_->put_back(cpu);
+    if (gone.ok()) return;
+    area_is_kept_ = true;
+    log_cpu_error("the slot could not be given up, its memory stays", cpu, gone.error());
+}
+
+void Steal::suspend(u32 cpu) {
+    if (!enabled_) return;
+    state_of(cpu).clock.page = nullptr;
+    if (!owned()) return;
+    if (const Result<void> off = slots_->disarm(); !off.ok())
+        log_cpu_error("the slot could not be cleared before suspend", cpu, off.error());
+}
+
+// The kernel's own have been registered again by now: they were told of sleep before us and are
+// woken before us.
+void Steal::resume(u32 cpu) {
+    if (!enabled_) return;
+    if (owned()) {
+        if (const Result<void> on = slots_->arm(physical_of(cpu)); !on.ok()) {
+            log_cpu_error("the slot could not be taken again after suspend", cpu, on.error());
+            return;
+        }
+    }
+    begin_cpu(cpu);
+}
+
+void Steal::restart() {
+    if (!enabled_ || !owned()) return;
+    linux_on_each_cpu([](u32 cpu) {
+        state_of(cpu).clock.page = nullptr;
+        static_cast<void>(survey.steal.disarm());
+    });
+}
+
+// ---- What is told of it -------------------------------------------------------------------------
+
+void Steal::sample(u32 cpu) {
+    if (!enabled_) return;
+    CpuState& state = state_of(cpu);
+    if (!hooked()) steal_clock::look(state);
+    const auto tell = [&](const StealClock::Steps& steps, u64& reported, EventKind kind) {
+        if (steps.count == reported) return;
+        reported = steps.count;
+        events.add({linux_monotonic_ns(), event_value(steps.last_ns), {}, {}, cpu, kind, false});
+    };
+    tell(state.clock.backward, state.reported_backward, EventKind::kStealBackward);
+    tell(state.clock.forward, state.reported_forward, EventKind::kStealForward);
+}
+
+void Steal::reset() {
+    const CpusLock lock;
+    reset_time_ns_ = linux_monotonic_ns();
+    const auto forget_cpu = [](u32 cpu) { forget(state_of(cpu)); };
+    linux_on_each_cpu(forget_cpu);
+    for_each_offline_cpu(forget_cpu);
+}
+
+}  // namespace kvmpv

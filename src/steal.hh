@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Steal time: whose records are read, and when the kernel's accounting asks us instead of its own
+// steal clock.
+
+#pragma once
+
+#include "hook.hh"
+#include "kvmpv/abi.hh"
+#include "kvmpv/result.hh"
+#include "steal_clock.hh"
+#include "survey.hh"
+
+namespace kvmpv {
+
+class Steal {
+public:
+    // For mode kShared or kOwned. Allocates the records of owned mode; changes nothing in the
+    // kernel.
+    Result<void> create(Survey& found);
+    void destroy();
+
+    // Gives every CPU its record. Nothing stays behind on error.
+    Result<void> enable();
+
+    // Waits until nobody sits on top of our hook, then takes everything back.
+    void disable();
+
+    // The kernel's accounting asks us from now on, or no more. -EBUSY while somebody else sits on
+    // top of us, -ENOENT if the kernel's symbols were not found, -EINVAL while not enabled.
+    Result<void> set_hooked(bool hooked);
+
+    // CPU hotplug, see linux_hotplug_enable().
+    Result<void> online_cpu(u32 cpu);
+    void down_cpu(u32 cpu);
+
+    // Around suspend, on the only CPU up; before a restart. As for the clock.
+    void suspend(u32 cpu);
+    void resume(u32 cpu);
+    void restart();
+
+    // Once a second, on the CPU, under EventsLock: tells the events of steps.
+    void sample(u32 cpu);
+
+    // Forgets bursts and what else is counted from the last reset on.
+    void reset();
+
+    bool owned() const { return slots_->decision().mode == Mode::kOwned; }
+    bool enabled() const { return enabled_; }
+    bool hooked() const { return hook_.hooked(); }
+    bool on_top() const { return hook_.on_top(); }
+    // At any time since load.
+    bool was_hooked() const { return was_hooked_; }
+    // CLOCK_MONOTONIC of the last reset(); 0 if there was none.
+    u64 reset_time_ns() const { return reset_time_ns_; }
+
+private:
+    KvmStealTime* page_of(u32 cpu) const;
+    u64 physical_of(u32 cpu) const;
+    Result<void> register_cpu(u32 cpu);
+    void begin_cpu(u32 cpu);
+    void begin_all();
+    void heal_all();
+    Result<void> hook();
+    Result<void> unhook();
+    void put_back(u32 cpu);
+
+    Registration<StealLayout>* slots_ = nullptr;
+    Hook<StaticCallSlot<KVMPV_CALL_PV_STEAL_CLOCK>> hook_;
+    linux_area area_{};  // the records of owned mode
+    bool area_is_kept_ = false;
+    bool enabled_ = false;
+    bool was_hooked_ = false;
+    u64 reset_time_ns_ = 0;
+    // While enable() runs, a CPU without its record is a reason to give up; later it is not.
+    bool enabling_ = false;
+};
+
+extern constinit Steal steal;
+
+}  // namespace kvmpv

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+#include "steal_tasks.hh"
+
+#include "cpus.hh"
+#include "steal.hh"
+
+namespace kvmpv::steal_tasks {
+
+namespace {
+
+using steal_clock::CpuState;
+using steal_clock::state_of;
+
+// A copy of one CPU's tables, and room for the charges of all.
+struct Gathering {
+    Charges copy;
+    u64 since_reset_ns;
+};
+
+constinit Charges* all_charges = nullptr;  // by CPU
+constinit Gathering* gathering = nullptr;
+constinit StealCharge<TaskWho>* gathered_tasks = nullptr;
+constinit StealCharge<CgroupWho>* gathered_cgroups = nullptr;
+constinit bool on = false;
+
+template <class T>
+bool allocate(T*& memory, u64 count) {
+    memory = static_cast<T*>(linux_memory_create(count * sizeof(T)));
+    return memory;
+}
+
+bool allocate_all() {
+    const u64 cpus = last_possible_cpu() + 1;
+    return allocate(all_charges, cpus) && allocate(gathering, 1) &&
+           allocate(gathered_tasks, cpus * kTasks) && allocate(gathered_cgroups, cpus * kCgroups);
+}
+
+void point_at_tables(bool wanted) {
+    const CpusLock lock;
+    const auto point = [](u32 cpu) { state_of(cpu).charges = charges_of(cpu); };
+    const auto forget = [](u32 cpu) { state_of(cpu).charges = nullptr; };
+    if (wanted) {
+        linux_on_each_cpu(point);
+        for_each_offline_cpu(point);
+    } else {
+        linux_on_each_cpu(forget);
+        for_each_offline_cpu(forget);
+    }
+}
+
+// Nothing is charged on that CPU meanwhile, nor does its clock go on.
+void gather_here(u32 cpu, void* unused) {
+    CpuState& state = state_of(cpu);
+    if (on) steal_clock::look(state);
+    gathering->copy = *charges_of(cpu);
+    gathering->since_reset_ns = state.clock.total_ns - state.reset_total_ns;
+}
+
+template <class Who, class Take>
+Summary gather(StealCharge<Who>* gathered, u32& count, Take&& take) {
+    Summary sum{};
+    count = 0;
+    if (!all_charges) return sum;
+    const CpusLock lock;
+    const auto add = [&] {
+        const auto& table = take(gathering->copy);
+        sum.since_reset_ns += gathering->since_reset_ns;
+        sum.idle_ns += gathering->copy.idle_ns;
+        sum.other_ns += table.other_ns();
+        count += table.copy_to(gathered + count);
+    };
+    for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu)) {
+        linux_call_on_cpu(static_cast<u32>(cpu), gather_here, nullptr);
+        add();
+    }
+    for_each_offline_cpu([&](u32 cpu) {
+        gathering->copy = *charges_of(cpu);
+        gathering->since_reset_ns = state_of(cpu).clock.total_ns - state_of(cpu).reset_total_ns;
+        add();
+    });
+    count = merge_charges(gathered, count);
+    return sum;
+}
+
+}  // namespace
+
+// The idle task is one on each CPU, and no task to whom anything was taken.
+void charge(Charges& charges, u64 ns) {
+    TaskWho who;
+    linux_current_task(&who.task);
+    if (!who.task.pid) {
+        charges.idle_ns += ns;
+        return;
+    }
+    charges.tasks.charge(who, ns);
+    charges.cgroups.charge({who.task.cgroup}, ns);
+}
+
+Charges* charges_of(u32 cpu) { return all_charges ? all_charges + cpu : nullptr; }
+
+bool is_on() { return on; }
+
+// Tables before looks and looks before nothing: what is charged without a look at each change of
+// task may hit the wrong one.
+Result<void> set_on(bool wanted) {
+    if (!steal.enabled()) return Error(-kEinval);
+    if (wanted == on) return {};
+    if (!wanted) {
+        linux_task_switches_disable();
+        point_at_tables(false);
+        on = false;
+        return {};
+    }
+    if (!all_charges && !allocate_all()) {
+        destroy();
+        return Error(-kEnomem);
+    }
+    if (const int error = linux_task_switches_enable(); error) return Error(error);
+    point_at_tables(true);
+    on = true;
+    steal.reset();
+    return {};
+}
+
+void destroy() {
+    linux_memory_destroy(all_charges);
+    linux_memory_destroy(gathering);
+    linux_memory_destroy(gathered_tasks);
+    linux_memory_destroy(gathered_cgroups);
+    all_charges = nullptr;
+    gathering = nullptr;
+    gathered_tasks = nullptr;
+    gathered_cgroups = nullptr;
+}
+
+Summary summarize(const StealCharge<TaskWho>*& charges, u32& count) {
+    charges = gathered_tasks;
+    return gather(
+        gathered_tasks, count, [](const Charges& of) -> auto& { return of.tasks; });
+}
+
+Summary summarize(const StealCharge<CgroupWho>*& charges, u32& count) {
+    charges = gathered_cgroups;
+    return gather(
+        gathered_cgroups, count, [](const Charges& of) -> auto& { return of.cgroups; });
+}
+
+}  // namespace kvmpv::steal_tasks
