@@ -25,6 +25,7 @@ def scripts(*names: str, **environment: str) -> str:
     return f"{settings}sh /tests/run.sh {' '.join(names)}"
 
 
+STEAL_HOST = ("--timeout", "600", "--host-script", "tests/host/steal_host.py")
 CHAOS = ("--host-script", "tests/host/clock_chaos.py")
 
 # The kernel's own KUnit has printed a plan at boot, for no tests; the results are what follows the mark.
@@ -76,6 +77,31 @@ SCENARIOS = (
         "events-owned",
         "MODE=owned sh /tests/events.sh",
         (*CHAOS, "--cmdline", "nopv"),
+    ),
+    Scenario("steal-shared", scripts("steal", "steal_tasks", "steal_sleep"), WAKE),
+    Scenario(
+        "steal-owned",
+        scripts("steal", "steal_tasks", "steal_sleep", MODE="owned"),
+        (*WAKE, "--cmdline", "nopv"),
+    ),
+    Scenario("steal-rounds-shared", scripts("steal_rounds"), ("--timeout", "1800")),
+    Scenario(
+        "steal-rounds-owned",
+        scripts("steal_rounds", MODE="owned"),
+        ("--timeout", "1800", "--cmdline", "nopv"),
+    ),
+    # Not by run.sh either.
+    Scenario("steal-truth-shared", "sh /tests/steal_truth.sh", STEAL_HOST),
+    Scenario(
+        "steal-truth-owned",
+        "MODE=owned sh /tests/steal_truth.sh",
+        (*STEAL_HOST, "--cmdline", "nopv"),
+    ),
+    Scenario("steal-chaos-shared", "sh /tests/steal_chaos.sh", STEAL_HOST),
+    Scenario(
+        "steal-chaos-owned",
+        "MODE=owned sh /tests/steal_chaos.sh",
+        (*STEAL_HOST, "--cmdline", "nopv"),
     ),
     Scenario("kunit-stable", KUNIT, kernels=("kunit",)),
     Scenario("kunit-unstable", KUNIT, ("--clock", "unstable", "--smp", "4"), kernels=("kunit",)),

@@ -186,3 +186,18 @@ undone() {
 load() {
 	insmod $MODULE "$@"
 }
+
+# What a module can leak from: slab, vmalloc, per-CPU memory, page tables, stacks.
+kernel_memory_kb() {
+	echo 3 > /proc/sys/vm/drop_caches
+	awk '/^(Slab|VmallocUsed|Percpu|PageTables|KernelStack):/ { sum += $2 } END { print sum }' /proc/meminfo
+}
+
+# From round $SETTLED, whose memory is in /tmp/memory.settled, to round $ROUNDS. Half a page a round: a page leaked in each round is twice as much, and the slab's own noise a
+# fraction of it.
+no_leak() {
+	settled=$(cat /tmp/memory.settled)
+	now=$(kernel_memory_kb)
+	echo "kernel memory: $settled kB after round $SETTLED, $now kB after round $ROUNDS" >&2
+	within growth_kb $((now - settled)) -1000000 $(((ROUNDS - SETTLED) * 2))
+}

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Steal time in the kernel's accounting: hooked and unhooked at load and at run time, under a second
+# module and over it, while CPUs come and go. MODE: shared or owned (nopv).
+. /tests/lib.sh
+. /tests/steal_lib.sh
+
+CPU1=/sys/devices/system/cpu/cpu1/online
+
+refuses_bad_parameter() {
+	fails_with 'nvalid' load steal_hook=2 && undone
+}
+
+# Only looking: no hook of the kernel is touched, and in shared mode no MSR.
+observes_only() {
+	load steal_hook=0 || return 1
+	equal mode "$(mode steal)" "$MODE" || return 1
+	contains "$(reason steal)" 'observed only: disabled by the parameter steal_hook' || return 1
+	hooks | diff /tmp/hooks.before - || return 1
+	[ "$MODE" = owned ] || all_msrs | diff /tmp/msrs.before - || return 1
+	grows steal_field 0 steal_ns && grows steal_field 1 steal_ns || return 1
+	unload && undone
+}
+
+hooks_at_load() {
+	steal_clock_is 'kvmpv_steal_clock \[kvmpv\]' || return 1
+	accounting_is 1 || return 1
+	equal hooked "$(field steal/hook hooked)" yes || return 1
+	contains "$(reason steal)" '; hooked$'
+}
+
+# /proc/stat counts in ticks of 10 ms, rounded down; a tick of the scheduler's may come in between.
+stat_is_ours() {
+	for cpu in 0 1; do
+		low=$(steal_field $cpu accounted_ns)
+		ticks=$(stat_steal $cpu)
+		high=$(steal_field $cpu steal_ns)
+		within "steal of CPU $cpu" "$ticks" $((low / 10000000)) $((high / 10000000)) || return 1
+	done
+}
+
+steal_grows() {
+	for cpu in 0 1; do
+		grows stat_steal $cpu || return 1
+	done
+}
+
+# The parts of what was stolen since the reset make the whole.
+bursts_are_the_sum() {
+	echo 1 > $STEAL/reset || return 1
+	sleep 2
+	awk '
+		FILENAME ~ /histogram/ { if (FNR > 2) { n[$1] += $4; low[$1] += $2 * $4; high[$1] += $3 * $4 } next }
+		FNR == 2 { for (i = 1; i <= NF; i++) at[$i] = i }
+		FNR > 2 {
+			bursts = $at["bursts"]; sum = $at["burst_sum_ns"]; longest = $at["longest_ns"]; cpu = $1
+			if (bursts < 10) { print "CPU " cpu ": only " bursts " bursts"; bad = 1 }
+			if (longest > sum || longest * bursts < sum) { print "CPU " cpu ": longest " longest " of " sum; bad = 1 }
+			if ($at["longest_time_ns"] <= 0 || $at["longest_comm"] == "-") { print "CPU " cpu ": whose?"; bad = 1 }
+			if (n[cpu] > bursts || n[cpu] < 10) { print "CPU " cpu ": " n[cpu] " in the histogram of " bursts; bad = 1 }
+			if (low[cpu] > sum) { print "CPU " cpu ": at least " low[cpu] " in the histogram, not " sum; bad = 1 }
+		}
+		END { exit bad }' $STEAL/histogram $STEAL/cpus
+}
+
+unhooks_and_hooks() {
+	echo 0 > $STEAL/hook || return 1
+	steal_clock_is "$(native_clock)" && accounting_is "$(native_accounting)" || return 1
+	contains "$(reason steal)" 'observed only: unhooked by steal/hook' || return 1
+	grows steal_field 1 steal_ns || return 1
+	if [ "$MODE" = shared ]; then
+		grows stat_steal 1 || return 1
+	else
+		unaccounted=$(stat_steal 1)
+		sleep 1
+		equal "steal that nobody accounts" "$(stat_steal 1)" "$unaccounted" || return 1
+	fi
+	echo 1 > $STEAL/hook && hooks_at_load && steal_grows
+}
+
+refuses_nonsense() {
+	for bad in 2 x 10 -1 ''; do
+		fails_with 'nvalid' sh -c "echo '$bad' > $STEAL/hook" || return 1
+		fails_with 'nvalid' sh -c "echo '$bad' > $STEAL/reset" || return 1
+	done
+	hooks_at_load
+}
+
+asked_by_stack() {
+	awk '{ print $2 }' /sys/kernel/debug/kvmpv_stack
+}
+
+# Somebody comes after us and leaves before us.
+stays_under_another() {
+	insmod /kvmpv/kvmpv_stack.ko || return 1
+	steal_clock_is 'kvmpv_stack_steal_clock \[kvmpv_stack\]' && grows asked_by_stack && steal_grows || return 1
+	contains "$(reason steal)" '; hooked, below kvmpv_stack_steal_clock' || return 1
+	fails_with 'busy' sh -c "echo 0 > $STEAL/hook" || return 1
+	steal_clock_is 'kvmpv_stack_steal_clock \[kvmpv_stack\]' && accounting_is 1 || return 1
+	rmmod kvmpv_stack && hooks_at_load && steal_grows
+}
+
+# We want to leave first: rmmod waits, says for whom, and the one above goes on asking us.
+leaves_after_another() {
+	insmod /kvmpv/kvmpv_stack.ko || return 1
+	[ "$MODE" = shared ] || echo 1 > $DEBUG/clock/release || return 1
+	rmmod kvmpv &
+	leaving=$!
+	tries=0
+	until dmesg | tail -n 5 | grep -q 'kvmpv: steal: kvmpv_stack_steal_clock .*sits on top'; do
+		tries=$((tries + 1))
+		[ $tries -le 100 ] || { echo "no word in the log"; return 1; }
+		sleep 0.1
+	done
+	grows asked_by_stack && steal_grows || return 1
+	[ -d /proc/$leaving ] || { echo "rmmod has returned"; return 1; }
+	contains "$(cat /proc/modules)" '^kvmpv ' || return 1
+	rmmod kvmpv_stack && wait $leaving || return 1
+	undone
+}
+
+# Somebody was there before us. Whether it asks the kernel's own clock is not known, so in shared
+# mode nothing is touched; a free slot is ours.
+comes_after_another() {
+	insmod /kvmpv/kvmpv_stack.ko && load || return 1
+	if [ "$MODE" = shared ]; then
+		equal mode "$(mode steal)" off || return 1
+		contains "$(reason steal)" 'but it cannot be told whether by the kernel' || return 1
+		steal_clock_is 'kvmpv_stack_steal_clock \[kvmpv_stack\]' || return 1
+		fails_with 'nvalid' sh -c "echo 1 > $STEAL/hook" || return 1
+	else
+		steal_clock_is 'kvmpv_steal_clock \[kvmpv\]' && steal_grows || return 1
+	fi
+	unload && steal_clock_is 'kvmpv_stack_steal_clock \[kvmpv_stack\]' || return 1
+	rmmod kvmpv_stack && undone
+}
+
+cpus_come_and_go() {
+	slot=$(msr 1 0x4b564d03)
+	for round in 1 2 3 4 5; do
+		echo 0 > $CPU1 || return 1
+		equal "rows" "$(awk 'NR > 2' $STEAL/cpus | wc -l)" 1 || return 1
+		echo 1 > $CPU1 || return 1
+		equal "slot of CPU 1" "$(msr 1 0x4b564d03)" "$slot" || return 1
+		steal_grows || { echo "in round $round"; return 1; }
+	done
+	equal steps "$(steal_field 1 backward_steps)" 0 && equal steps "$(steal_field 1 forward_steps)" 0
+}
+
+# Off while we come and while we go.
+cpu_is_away() {
+	echo 0 > $CPU1 && load && hooks_at_load || return 1
+	echo 1 > $CPU1 && steal_grows || return 1
+	echo 0 > $CPU1 && unload && echo 1 > $CPU1 && undone
+}
+
+remember
+start_hogs
+start_watch
+check refuses_bad_parameter refuses_bad_parameter
+check observes_only observes_only
+check loads load
+check mode equal mode "$(mode steal)" "$MODE"
+check hooks_at_load hooks_at_load
+check steal_grows steal_grows
+check stat_is_ours stat_is_ours
+check cpus_equal_msrs cpus_equal_msrs
+check bursts_are_the_sum bursts_are_the_sum
+check refuses_nonsense refuses_nonsense
+check unhooks_and_hooks unhooks_and_hooks
+check stays_under_another stays_under_another
+check cpus_come_and_go cpus_come_and_go
+check unloads unload
+check everything_is_undone undone
+check loads_again load
+check leaves_after_another leaves_after_another
+check comes_after_another comes_after_another
+check cpu_is_away cpu_is_away
+check proc_stat_never_lied watch_found_nothing 100
+stop_hogs
+finish

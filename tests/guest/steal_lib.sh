@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What the scripts about steal time have in common, on top of lib.sh. MODE: shared or owned (nopv).
+
+MODE=${MODE:-shared}
+STEAL=$DEBUG/steal
+# Two busy vCPUs of one host CPU take turns, so each loses about half of its time.
+start_hogs() {
+	hogs=
+	for hog in $(seq "$(online_cpus)"); do
+		while :; do :; done &
+		hogs="$hogs $!"
+	done
+}
+
+stop_hogs() {
+	# shellcheck disable=SC2086 # several words
+	kill $hogs
+	wait $hogs 2> /dev/null
+}
+
+# steal_field CPU NAME: a value of steal/cpus.
+steal_field() {
+	awk -v cpu="$1" -v name="$2" '
+		NR == 2 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
+		NR > 2 && $1 == cpu { print $at }' $STEAL/cpus
+}
+
+# What the kernel says of a CPU's steal, in ticks of 10 ms; of all CPUs for "".
+stat_steal() {
+	awk -v cpu="cpu$1" '$1 == cpu { print $9 }' /proc/stat
+}
+
+# grows COMMAND...: the number that the command prints grows within 10 s.
+grows() {
+	from=$("$@")
+	tries=0
+	until [ "$("$@")" -gt "$from" ]; do
+		tries=$((tries + 1))
+		[ $tries -le 100 ] || { echo "'$*' stayed at $from"; return 1; }
+		sleep 0.1
+	done
+}
+
+steal_clock_is() {
+	contains "$(hooks)" "^static_call pv_steal_clock $1( |\$)"
+}
+
+# The kernel's own target in this mode.
+native_clock() {
+	[ "$MODE" = shared ] && echo kvm_steal_clock || echo native_steal_clock
+}
+
+# How often the key is held that makes the scheduler ask.
+accounting_is() {
+	contains "$(hooks)" "^static_key paravirt_steal_enabled $1\$"
+}
+
+native_accounting() {
+	[ "$MODE" = shared ] && echo 1 || echo 0
+}
+
+# In owned mode the guest takes its time from us as soon as it can.
+unload() {
+	[ "$MODE" = shared ] || echo 1 > $DEBUG/clock/release || return 1
+	rmmod kvmpv
+}
+
+# Watches /proc/stat until watch_found_nothing: no CPU's steal may ever decrease, nor grow by more than the
+# time that has passed.
+start_watch() {
+	rm -f /tmp/watch.end
+	watch > /tmp/watch.out 2>&1 &
+	watcher=$!
+}
+
+watch() {
+	while [ ! -e /tmp/watch.end ]; do
+		read -r began _ < /proc/uptime
+		stolen=$(awk '/^cpu[0-9]/ { printf " %s %s", $1, $9 }' /proc/stat)
+		read -r ended _ < /proc/uptime
+		echo "$began $ended$stolen"
+		sleep 0.05
+	done
+}
+
+# watch_found_nothing LOOKS: and so many were made at least. Time is held against steal over 20 looks, a second
+# at least: what a CPU lost is accounted when it runs again, up to 0.4 s later (0.2 s have been seen).
+watch_found_nothing() {
+	touch /tmp/watch.end
+	wait $watcher
+	awk -v least="$1" -v late=40 '
+		{
+			began[NR] = $1
+			for (i = 3; i < NF; i += 2) {
+				cpu = $i
+				now = $(i + 1)
+				if (cpu in last && now < last[cpu]) {
+					print "look " NR ": " cpu " went from " last[cpu] " back to " now
+					bad = 1
+				}
+				last[cpu] = now
+				stolen[NR, cpu] = now
+				if (!((NR - 20, cpu) in stolen)) continue
+				grown = now - stolen[NR - 20, cpu]
+				passed = ($2 - began[NR - 20]) * 100
+				if (grown > passed + late) {
+					print "look " NR ": " cpu " lost " grown " of " passed " ticks"
+					bad = 1
+				}
+			}
+		}
+		END {
+			if (NR < least) { print "only " NR " looks"; bad = 1 }
+			exit bad
+		}' /tmp/watch.out
+}
+
+# The host does something; what it answers is in $answer. Needs the script's stdout at descriptor 3.
+ask_host() {
+	echo "host: $*" >&3
+	read -r answer <&9
+}
+
+# Not all that `undone` looks at: the kernel gives up on the TSC when it has been stopped.
+steal_undone() {
+	all_msrs | diff /tmp/msrs.before - && hooks | diff /tmp/hooks.before - &&
+		lacks "$(cat /proc/modules)" '^kvmpv '
+}

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Which task and which cgroup lost the time, to the nanosecond, and the trace events. MODE: shared or owned (nopv).
+. /tests/lib.sh
+. /tests/steal_lib.sh
+
+CGROUPS=/tmp/cgroups
+TRACING=/sys/kernel/tracing
+
+# The parts make what all clocks have grown by since the reset, in ten looks.
+parts_make_the_whole() {
+	for look in 1 2 3 4 5 6 7 8 9 10; do
+		for file in tasks cgroups; do
+			awk '
+				FNR == 2 { whole = $4 }
+				FNR == 3 { for (i = 1; i <= NF; i++) if ($i == "steal_ns") at = i }
+				FNR > 3 { parts += $at; if ($1 == "idle" || $1 == "other") ends++ }
+				END {
+					if (parts != whole || ends != 2 || whole < 1000000) { print FILENAME ": " parts " of " whole; exit 1 }
+				}' $STEAL/$file || return 1
+		done
+	done
+}
+
+sorted() {
+	awk '
+		FNR == 3 { for (i = 1; i <= NF; i++) if ($i == "steal_ns") at = i }
+		FNR > 3 && ($1 == "task" || $1 == "cgroup") {
+			if (FNR > 4 && $at > last) { print FILENAME ": " last " before " $at; exit 1 }
+			last = $at
+			rows++
+		}
+		END { exit !rows }' "$1"
+}
+
+# task_ns PID, cgroup_ns PATH: what it lost, nothing if it is not there.
+task_ns() {
+	awk -v pid="$1" '$1 == "task" && $2 == pid { print $4 }' $STEAL/tasks
+}
+cgroup_ns() {
+	awk -v path="$1" '$1 == "cgroup" && $4 == path { print $3 }' $STEAL/cgroups
+}
+
+off_at_first() {
+	equal on "$(field steal/attribution on)" no && equal rows "$(grep -c '^task' $STEAL/tasks)" 0
+}
+
+refuses_nonsense() {
+	for bad in 2 x 10 ''; do
+		fails_with 'nvalid' sh -c "echo '$bad' > $STEAL/attribution" || return 1
+	done
+	off_at_first
+}
+
+# A task in a cgroup of its own, beside the hogs.
+start_in_cgroup() {
+	mkdir -p $CGROUPS && mount -t cgroup2 none $CGROUPS || return 1
+	mkdir -p $CGROUPS/outer/inner || return 1
+	sh -c "echo \$\$ > $CGROUPS/outer/inner/cgroup.procs; while :; do :; done" &
+	inside=$!
+}
+
+charges_tasks() {
+	echo 1 > $STEAL/attribution || return 1
+	# shellcheck disable=SC2086 # several words
+	for task in $hogs $inside; do
+		grows task_ns $task || return 1
+	done
+	grows cgroup_ns /outer/inner && grows cgroup_ns /
+}
+
+# The task is charged what its cgroup is, which nobody else is in.
+task_and_cgroup_agree() {
+	kill -STOP $inside
+	sleep 0.2
+	equal "of the task and of the cgroup" "$(task_ns $inside)" "$(cgroup_ns /outer/inner)"
+}
+
+exited_tasks_are_kept() {
+	lost_ns=$(task_ns $inside)
+	kill -KILL $inside
+	wait $inside 2> /dev/null
+	equal "of the dead" "$(task_ns $inside)" "$lost_ns" || return 1
+	id=$(stat -c %i $CGROUPS/outer/inner)
+	rmdir $CGROUPS/outer/inner || return 1
+	contains "$(cat $STEAL/cgroups)" "^cgroup +$id +$lost_ns +-\$"
+}
+
+resets() {
+	echo 1 > $STEAL/reset || return 1
+	equal "of the dead" "$(task_ns $inside)" '' && parts_make_the_whole
+}
+
+# Nothing is charged any more; what was, stays to be read.
+switches_off() {
+	echo 0 > $STEAL/attribution || return 1
+	charged=$(grep -E '^(task|idle|other)' $STEAL/tasks)
+	sleep 1
+	equal "what was charged" "$(grep -E '^(task|idle|other)' $STEAL/tasks)" "$charged" || return 1
+	echo 1 > $STEAL/attribution && parts_make_the_whole
+}
+
+# A line for each burst, whose sum is what the clock has grown by between the first and the last.
+steal_is_traced() {
+	mount -t tracefs tracefs $TRACING 2> /dev/null
+	echo > $TRACING/trace && echo 1 > $TRACING/events/kvmpv/steal/enable || return 1
+	sleep 1
+	echo 0 > $TRACING/events/kvmpv/steal/enable
+	awk '
+		/ steal: / {
+			match($0, /cpu=[0-9]+/); cpu = substr($0, RSTART + 4, RLENGTH - 4)
+			match($0, /delta_ns=[0-9]+/); delta = substr($0, RSTART + 9, RLENGTH - 9)
+			match($0, /total_ns=[0-9]+/); total = substr($0, RSTART + 9, RLENGTH - 9)
+			if (cpu in last && total - last[cpu] != delta) { print "CPU " cpu ": " last[cpu] ", " $0; bad = 1 }
+			if ($0 !~ / pid=[0-9]+ comm=[^ ]/) { print $0; bad = 1 }
+			last[cpu] = total
+			lines[cpu]++
+		}
+		END { exit bad || lines[0] < 5 || lines[1] < 5 }' $TRACING/trace || { head -n 20 $TRACING/trace; return 1; }
+	contains "$(cat $TRACING/events/kvmpv/steal_step/format)" 'field:u64 step_ns'
+}
+
+remember
+start_hogs
+check loads load
+check off_at_first off_at_first
+check refuses_nonsense refuses_nonsense
+check starts_in_cgroup start_in_cgroup
+check charges_tasks charges_tasks
+check parts_make_the_whole parts_make_the_whole
+check tasks_are_sorted sorted $STEAL/tasks
+check cgroups_are_sorted sorted $STEAL/cgroups
+check task_and_cgroup_agree task_and_cgroup_agree
+check exited_tasks_are_kept exited_tasks_are_kept
+check resets resets
+check switches_off switches_off
+check steal_is_traced steal_is_traced
+check unloads_while_on unload
+check everything_is_undone undone
+stop_hogs
+umount $CGROUPS
+finish

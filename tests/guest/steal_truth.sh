@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What the guest says was stolen against what the host knows: the time for which each vCPU's thread could
+# have run and did not (tests/host/steal_host.py). Not by run.sh, which keeps the output to the end.
+. /tests/lib.sh
+. /tests/steal_lib.sh
+
+SECONDS_WATCHED=20
+exec 3>&1 4>&2
+
+# Of all CPUs, in their order.
+stolen() {
+	awk 'NR > 2 { printf "%s ", $2 }' $STEAL/cpus
+}
+carried() {
+	awk 'NR > 2 { printf "%s ", $5 }' $STEAL/cpus
+}
+stolen_by_stat() {
+	awk '/^cpu[0-9]/ { printf "%.0f ", $9 * 10000000 }' /proc/stat
+}
+
+# The host looks at its own figures and at the records while we stand still. What our clocks show then is the
+# record and what is carried, and lies between what they say before and after.
+mark() {
+	before=$(stolen)
+	stat_before=$(stolen_by_stat)
+	ask_host truth $records
+	echo "$before$answer $(carried)$(stolen)$stat_before$(stolen_by_stat)"
+}
+
+# compare WHAT LEAST_NS: between two markers, what we say was stolen is what the host says within 2 %, or LEAST_NS if that is
+# more; /proc/stat agrees.
+compare() {
+	cat /tmp/begin /tmp/end | awk -v what="$1" -v least="$2" '
+		# Columns: n before, n times delay and record, n carried, n after, n of /proc/stat before, n after.
+		{
+			n = NF / 7
+			for (cpu = 0; cpu < n; cpu++) {
+				at = cpu + 1
+				host[NR, cpu] = $(n + 2 * cpu + 1)
+				shown[NR, cpu] = $(n + 2 * cpu + 2) + $(3 * n + at)
+				if (shown[NR, cpu] < $at || shown[NR, cpu] > $(4 * n + at)) { print "CPU " cpu ": " $at ", " shown[NR, cpu] ", " $(4 * n + at); bad = 1 }
+				stat[NR, cpu] = NR == 1 ? $(5 * n + at) : $(6 * n + at)
+				stat_inner[NR, cpu] = NR == 1 ? $(6 * n + at) : $(5 * n + at)
+			}
+		}
+		END {
+			if (NR != 2 || !n) { print "no figures"; exit 1 }
+			for (cpu = 0; cpu < n; cpu++) {
+				h = host[2, cpu] - host[1, cpu]
+				g = shown[2, cpu] - shown[1, cpu]
+				high = stat[2, cpu] - stat[1, cpu]
+				low = stat_inner[2, cpu] - stat_inner[1, cpu]
+				tolerance = h * 0.02 > least ? h * 0.02 : least
+				printf "%s: CPU %d: host %.3f ms, guest %.3f ms, /proc/stat %.0f to %.0f ms\n", what, cpu, h / 1e6, g / 1e6, low / 1e6, high / 1e6
+				if (g < h - tolerance || g > h + tolerance) { print "not within", tolerance / 1e6, "ms"; bad = 1 }
+				# It counts in ticks of 10 ms, and what was stolen since the last tick of the scheduler comes later: one
+				# turn of the others, 60 ms.
+				if (g < low - 70e6 || g > high + 70e6) { print "/proc/stat is not"; bad = 1 }
+			}
+			exit bad
+		}'
+}
+
+# Shown also where all is well.
+agree() {
+	compare "$@" > /tmp/compared
+	agreed=$?
+	cat /tmp/compared >&4
+	cat /tmp/compared
+	return $agreed
+}
+
+busy() {
+	ask_host pin
+	start_hogs
+	sleep 2
+	mark > /tmp/begin
+	sleep $SECONDS_WATCHED
+	mark > /tmp/end
+	stop_hogs
+	ask_host unpin
+	agree busy 1000000 || return 1
+	# Three who want one CPU: each vCPU waits for two thirds of the time.
+	cat /tmp/begin /tmp/end |
+		awk '{ n = NF / 7 } NR == 1 { first = $(n + 1) } NR == 2 { exit !($(n + 1) - first > 10e9) }'
+}
+
+# Idle wake-ups do wait.
+idle() {
+	sleep 2
+	mark > /tmp/begin
+	sleep $SECONDS_WATCHED
+	mark > /tmp/end
+	agree idle 1000000
+}
+
+nothing_was_dropped() {
+	for cpu in 0 1; do
+		for count in backward_steps forward_steps torn_looks; do
+			equal "$count of CPU $cpu" "$(steal_field $cpu $count)" 0 || return 1
+		done
+	done
+}
+
+remember
+check loads load
+check mode equal mode "$(mode steal)" "$MODE"
+# Where the records are.
+records=$(awk 'NR == 2 { for (i = 1; i <= NF; i++) if ($i == "steal_pa") at = i } NR > 2 { print $at }' $DEBUG/cpus)
+check busy busy
+check idle idle
+check nothing_was_dropped nothing_was_dropped
+check unloads unload
+check everything_is_undone steal_undone
+finish

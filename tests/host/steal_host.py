@@ -1,0 +1,96 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""On the KVM host: makes vCPUs wait, knows how long they really waited, and lies about it.
+
+The guest prints `host: VERB ARGUMENT...` and waits for the answer, a line:
+  pin                 all vCPUs share one CPU of the host with a program that never sleeps
+  unpin               the program ends; the vCPUs stay where they are
+  truth PA...         for each vCPU, whose steal record is at guest-physical PA: nanoseconds that its thread could have run and
+                      did not, since it was made, and the record's steal, both taken while the guest is stopped
+  set PA FIELD VALUE  writes a field of the steal record at guest-physical PA by the gdb stub, which stops the guest for it
+  tear PA             leaves the record's version odd, while the guest runs, until KVM writes the record anew
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+from clock_chaos import GuestMemory, requests
+from lab.beside import Guest
+
+# Offset and format of the fields of struct kvm_steal_time.
+FIELDS = {"steal": (0, "Q"), "version": (8, "I")}
+
+
+class Host:
+    def __init__(self) -> None:
+        self._guest = Guest()
+        self._memory = GuestMemory(self._guest.pid)
+        self._hog: subprocess.Popen[bytes] | None = None
+
+    def pin(self) -> str:
+        cpu = min(os.sched_getaffinity(0))
+        for vcpu in range(len(self._guest.threads)):
+            self._guest.pin(vcpu, cpu)
+        self._hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        os.sched_setaffinity(self._hog.pid, {cpu})
+        return "done"
+
+    def unpin(self) -> str:
+        assert self._hog is not None
+        self._hog.kill()
+        self._hog.wait()
+        self._hog = None
+        return "done"
+
+    def truth(self, *records: str) -> str:
+        offset, code = FIELDS["steal"]
+        figures = []
+        self._guest.qmp.command("stop")
+        for vcpu, physical in enumerate(records):
+            raw = self._memory.read(int(physical, 0) + offset, struct.calcsize(code))
+            figures += [self._guest.run_delay(vcpu), int(struct.unpack(code, raw)[0])]
+        self._guest.qmp.command("cont")
+        return " ".join(map(str, figures))
+
+    def set(self, physical: str, field: str, value: str) -> str:
+        offset, code = FIELDS[field]
+        self._guest.write_physical(int(physical, 0) + offset, struct.pack(code, int(value, 0)))
+        return "done"
+
+    def tear(self, physical: str) -> str:
+        offset, code = FIELDS["version"]
+        place = int(physical, 0) + offset
+        version = int(struct.unpack(code, self._memory.read(place, struct.calcsize(code)))[0])
+        self._memory.write(place, struct.pack(code, version | 1))
+        return "done"
+
+    def answer(self, verb: str, arguments: list[str]) -> str:
+        if verb == "pin":
+            return self.pin(*arguments)
+        if verb == "unpin":
+            return self.unpin(*arguments)
+        if verb == "truth":
+            return self.truth(*arguments)
+        if verb == "set":
+            return self.set(*arguments)
+        if verb == "tear":
+            return self.tear(*arguments)
+        raise ValueError(f"the guest asks for {verb}")
+
+
+def main() -> None:
+    host = Host()
+    for verb, *arguments in requests(Path(os.environ["KVMPV_OUTPUT"])):
+        answer = host.answer(verb, arguments)
+        print(f"{verb} {' '.join(arguments)}: {answer}", flush=True)
+        with open(os.environ["KVMPV_SAY"], "w", encoding="ascii") as say:
+            say.write(f"{answer}\n")
+
+
+if __name__ == "__main__":
+    main()
