@@ -27,7 +27,9 @@ void bench_clock_put(struct clocksource *clock);
 /* As timekeeping does: the callback may be exchanged between two reads. */
 static __always_inline u64 bench_clock_read(struct clocksource *clock)
 {
-	return READ_ONCE(clock->read)(clock);
+	u64 (*read)(struct clocksource *clock) = READ_ONCE(clock->read);
+
+	return read(clock);
 }
 
 /* ---- What can be asked (module.c makes a file of each) ---- */

@@ -38,7 +38,7 @@ int bench_clocks_init(void)
 }
 
 /* Ticks: some milliseconds, which is more than a vCPU waits for its turn on a host with one CPU. */
-#define SKEW (1 << 24)
+#define SKEW 0x1000000
 
 /* Every second CPU is behind. */
 static u64 skewed_read(struct clocksource *clock)

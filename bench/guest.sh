@@ -71,7 +71,7 @@ user_shared() {
 	while [ $round -lt "$1" ]; do
 		for clock in kvm-clock kvmpv; do
 			select_clocksource $clock
-			user $clock 1000000
+			user $clock 200000
 		done
 		round=$((round + 1))
 	done

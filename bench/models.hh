@@ -65,8 +65,8 @@ template <TscRead kTscRead>
         version = record->version & ~u32{1};
         x86::barrier();
         const u64 tsc = ordered_tsc<kTscRead>();
-        now_ns = record->system_time + scaled(tsc - record->tsc_timestamp,
-                                              record->tsc_to_system_mul, record->tsc_shift);
+        now_ns = record->system_time +
+                 scaled(tsc - record->tsc_timestamp, record->tsc_to_system_mul, record->tsc_shift);
         flags = record->flags;
         x86::barrier();
     } while (record->version != version);

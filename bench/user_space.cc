@@ -21,8 +21,8 @@ namespace {
 
 // Half a nanosecond a tick, from now on.
 PvclockVcpuTimeInfo record_from_now() {
-    return {2, 0, kvmpv::x86::rdtscp(), 1'000'000'000, 0x8000'0000, 0, kvmpv::kPvclockTscStable,
-            {}};
+    return {2,           0, kvmpv::x86::rdtscp(),     1'000'000'000,
+            0x8000'0000, 0, kvmpv::kPvclockTscStable, {}};
 }
 
 alignas(64) PvclockVcpuTimeInfo record;
