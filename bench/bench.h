@@ -18,8 +18,8 @@ struct seq_file;
 int bench_clocks_init(void);
 
 /*
- * The registered clocksource of that name, or "skewed", "stutter" or "nothing". It
- * cannot be unloaded until it is put. -ENODEV if there is none.
+ * The registered clocksource of that name, or one of ours. It cannot be unloaded until it
+ * is put. -ENODEV if there is none.
  */
 struct clocksource *bench_clock_get(const char *name);
 void bench_clock_put(struct clocksource *clock);

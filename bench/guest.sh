@@ -24,9 +24,10 @@ timing() {
 	shift 2
 	clocks=
 	for clock; do
-		if available "${clock%:*}" || [ "${clock%:*}" = nothing ]; then
-			clocks="$clocks $clock"
-		fi
+		case $clock in
+		nothing:* | *-off:*) clocks="$clocks $clock" ;;
+		*) ! available "${clock%:*}" || clocks="$clocks $clock" ;;
+		esac
 	done
 	echo "$cpus $rounds$clocks" > $BENCH/timing
 	awk -v cpus="$cpus" 'NR > 2 { print "timing", cpus, $1, $2, $3, $4 }' $BENCH/timing
@@ -37,7 +38,8 @@ in_kernel() {
 	insmod /kvmpv/kvmpv.ko
 	insmod /kvmpv/kvmpv_bench.ko
 	for cpus in 1 4; do
-		timing $cpus "$1" kvmpv:50000 kvm-clock:50000 tsc:50000 hpet:50 nothing:50000
+		timing $cpus "$1" kvmpv:50000 kvm-clock:50000 tsc:50000 hpet:50 nothing:50000 \
+			irq-off:50000 preempt-off:50000
 	done
 	for clock in kvmpv kvm-clock tsc hpet; do
 		! available $clock || {
