@@ -18,8 +18,8 @@ struct seq_file;
 int bench_clocks_init(void);
 
 /*
- * The registered clocksource of that name, or "skewed", "stutter" or "nothing". It
- * cannot be unloaded until it is put. -ENODEV if there is none.
+ * The registered clocksource of that name, or one of ours. It cannot be unloaded until it
+ * is put. -ENODEV if there is none.
  */
 struct clocksource *bench_clock_get(const char *name);
 void bench_clock_put(struct clocksource *clock);
@@ -27,7 +27,9 @@ void bench_clock_put(struct clocksource *clock);
 /* As timekeeping does: the callback may be exchanged between two reads. */
 static __always_inline u64 bench_clock_read(struct clocksource *clock)
 {
-	return READ_ONCE(clock->read)(clock);
+	u64 (*read)(struct clocksource *clock) = READ_ONCE(clock->read);
+
+	return read(clock);
 }
 
 /* ---- What can be asked (module.c makes a file of each) ---- */

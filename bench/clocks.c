@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The clocksources by name, found in the kernel's own list of them; and three that are not
- * registered: two go wrong, by which the warp test shows that it can fail, one does nothing.
+ * The clocksources by name, found in the kernel's own list of them; and some that are not
+ * registered: two go wrong, by which the warp test shows that it can fail, three are parts of a read.
  */
 #include <linux/err.h>
 #include <linux/kprobes.h>
+#include <linux/irqflags.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/static_call.h>
 #include <linux/string.h>
 #include <asm/msr.h>
@@ -38,7 +40,7 @@ int bench_clocks_init(void)
 }
 
 /* Ticks: some milliseconds, which is more than a vCPU waits for its turn on a host with one CPU. */
-#define SKEW (1 << 24)
+#define SKEW 0x1000000
 
 /* Every second CPU is behind. */
 static u64 skewed_read(struct clocksource *clock)
@@ -60,11 +62,30 @@ static u64 nothing_read(struct clocksource *clock)
 	return 0;
 }
 
+/* What either way costs to keep the thread on its CPU: kvmpv's guarded path's, and native's. */
+static u64 irq_off_read(struct clocksource *clock)
+{
+	unsigned long flags;
+
+	raw_local_irq_save(flags);
+	raw_local_irq_restore(flags);
+	return 0;
+}
+
+static u64 preempt_off_read(struct clocksource *clock)
+{
+	preempt_disable_notrace();
+	preempt_enable_notrace();
+	return 0;
+}
+
 /* Never registered. */
 static struct clocksource own_clocks[] = {
 	{ .name = "skewed", .mask = CLOCKSOURCE_MASK(64), .read = skewed_read },
 	{ .name = "stutter", .mask = CLOCKSOURCE_MASK(64), .read = stutter_read },
 	{ .name = "nothing", .mask = CLOCKSOURCE_MASK(64), .read = nothing_read },
+	{ .name = "irq-off", .mask = CLOCKSOURCE_MASK(64), .read = irq_off_read },
+	{ .name = "preempt-off", .mask = CLOCKSOURCE_MASK(64), .read = preempt_off_read },
 };
 
 struct clocksource *bench_clock_get(const char *name)

@@ -10,7 +10,7 @@
 
 #include "bench.h"
 
-#define MAX_WRITE 128
+#define MAX_WRITE 256
 
 struct bench_file {
 	const char *name;

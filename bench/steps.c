@@ -33,7 +33,12 @@ static unsigned long ips[MAX_STEPS];
 static unsigned int num_steps;
 static unsigned long shortest[MAX_STEPS];
 static unsigned int num_shortest;
-static enum { BEFORE, INSIDE, DONE } state;
+
+static enum {
+	BEFORE,
+	INSIDE,
+	DONE,
+} state;
 
 static int on_trap(struct notifier_block *block, unsigned long value, void *data)
 {
@@ -53,6 +58,7 @@ static int on_trap(struct notifier_block *block, unsigned long value, void *data
 		ips[num_steps++] = regs->ip;
 	return NOTIFY_STOP;
 }
+
 NOKPROBE_SYMBOL(on_trap);
 
 static struct notifier_block block = { .notifier_call = on_trap, .priority = INT_MAX };

@@ -26,6 +26,9 @@ def scripts(*names: str, **environment: str) -> str:
 
 
 STEAL_HOST = ("--timeout", "600", "--host-script", "tests/host/steal_host.py")
+# Ten million reads and more; the debug kernel boots for a minute without paravirtual clocks.
+WARP = ("--smp", "4", "--timeout", "900")
+
 CHAOS = ("--host-script", "tests/host/clock_chaos.py")
 
 # The kernel's own KUnit has printed a plan at boot, for no tests; the results are what follows the mark.
@@ -56,12 +59,10 @@ SCENARIOS = (
         scripts("shared", "vdso", EXPECT_PATH="guarded", CLOCK="unstable"),
         ("--clock", "unstable"),
     ),
-    Scenario("warp", scripts("warp"), ("--smp", "4")),
-    Scenario("warp-owned", scripts("warp", MODE="owned"), ("--smp", "4", "--cmdline", "nopv")),
+    Scenario("warp", scripts("warp"), WARP),
+    Scenario("warp-owned", scripts("warp", MODE="owned"), (*WARP, "--cmdline", "nopv")),
     Scenario(
-        "warp-unstable",
-        scripts("warp", EXPECT_PATH="guarded"),
-        ("--smp", "4", "--clock", "unstable"),
+        "warp-unstable", scripts("warp", EXPECT_PATH="guarded"), (*WARP, "--clock", "unstable")
     ),
     Scenario("no-stable-bit", scripts("no_stable_bit"), ("--cpu=-kvmclock-stable-bit",)),
     Scenario("no-kvmclock", scripts("no_kvmclock"), ("--cpu=-kvmclock",)),

@@ -58,7 +58,13 @@ class Border(unittest.TestCase):
 
     def test_every_file_says_its_licence(self) -> None:
         for file in sources(
-            "src", "include", "kunit", "scripts", "tests", endings=[*CXX, ".c", ".h", ".py", ".sh"]
+            "src",
+            "include",
+            "kunit",
+            "bench",
+            "scripts",
+            "tests",
+            endings=[*CXX, ".c", ".h", ".py", ".sh"],
         ):
             head = "\n".join(file.read_text().splitlines()[:2])
             self.assertIn("SPDX-License-Identifier: GPL-2.0-only", head, str(file))

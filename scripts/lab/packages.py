@@ -56,6 +56,7 @@ NEEDED = (
     Package("dpkg", "unpacks kernels without installing them", ("dpkg-deb", "dpkg-query")),
     Package("findutils", "goes over the files of unpacked kernels", ("find",)),
     Package("util-linux", "ends what a killed script started; locks builds", ("setpriv", "flock")),
+    Package("libbenchmark-dev", "make bench: Google Benchmark, for the clock on the real CPU"),
     Package("msr-tools", "tests read MSRs with it, not with kvmpv", ("rdmsr",)),
     Package("coreutils", "the size of a cached kernel", ("du",)),
     Package("dkms", "make dkms-install, and the test of it", ("dkms",)),

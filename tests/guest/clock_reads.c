@@ -33,6 +33,7 @@ int main(int argc, char **argv)
 		backward += now < before;
 		before = now;
 	}
-	printf("reads %ld backward %ld ns_per_read %lld\n", count, backward, (before - first) / count);
+	printf("reads %ld backward %ld ns_per_read %.1f\n", count, backward,
+	       (double)(before - first) / count);
 	return 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * clock_warp COUNT: a process on each CPU reads CLOCK_MONOTONIC that often. Says how many reads were
- * below the process's own one before, and how many below the largest that any process had got
+ * clock_warp COUNT: a process on each CPU reads CLOCK_MONOTONIC that often. Says how many reads
+ * were below the process's own one before, and how many below the largest that any process had got
  * before this read began.
  */
 #define _GNU_SOURCE

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The guest's side of `make bench`: guest.sh GROUP [ARGUMENT...]. Each measurement is a line whose
+# first word says what it is; bench/run makes tables of them.
+set -eu
+
+BENCH=/sys/kernel/debug/kvmpv_bench
+CLOCKSOURCE=/sys/devices/system/clocksource/clocksource0
+CALLS=/sys/kernel/tracing/events/raw_syscalls/sys_enter
+NR_CLOCK_GETTIME=228
+
+available() {
+	grep -qw "$1" $CLOCKSOURCE/available_clocksource
+}
+
+select_clocksource() {
+	echo "$1" > $CLOCKSOURCE/current_clocksource
+	[ "$(cat $CLOCKSOURCE/current_clocksource)" = "$1" ]
+}
+
+# CPUS ROUNDS CLOCK:READS...; clocks that this guest does not have are left out.
+timing() {
+	cpus=$1 rounds=$2
+	shift 2
+	clocks=
+	for clock; do
+		case $clock in
+		nothing:* | *-off:*) clocks="$clocks $clock" ;;
+		*) ! available "${clock%:*}" || clocks="$clocks $clock" ;;
+		esac
+	done
+	echo "$cpus $rounds$clocks" > $BENCH/timing
+	awk -v cpus="$cpus" 'NR > 2 { print "timing", cpus, $1, $2, $3, $4 }' $BENCH/timing
+}
+
+# ROUNDS
+in_kernel() {
+	insmod /kvmpv/kvmpv.ko
+	insmod /kvmpv/kvmpv_bench.ko
+	for cpus in 1 4; do
+		timing $cpus "$1" kvmpv:50000 kvm-clock:50000 tsc:50000 hpet:50 nothing:50000 \
+			irq-off:50000 preempt-off:50000
+	done
+	for clock in kvmpv kvm-clock tsc hpet; do
+		! available $clock || {
+			echo $clock > $BENCH/steps
+			echo "steps $clock $(awk 'NR == 2 { print $2 }' $BENCH/steps)"
+		}
+	done
+}
+
+# NAME READS: the present clocksource, from user space.
+user() {
+	echo "user $1 $(/bench/clock_reads "$2")"
+}
+
+# NAME READS: how many system calls these reads are.
+calls() {
+	echo "hist:keys=id if id == $NR_CLOCK_GETTIME" > $CALLS/trigger
+	/bench/clock_reads "$2" > /dev/null
+	echo "calls $1 $2 $(awk '/Hits:/ { print $2 }' $CALLS/hist)"
+	echo "!hist:keys=id if id == $NR_CLOCK_GETTIME" > $CALLS/trigger
+}
+
+# ROUNDS
+user_shared() {
+	insmod /kvmpv/kvmpv.ko
+	for clock in kvm-clock kvmpv; do
+		select_clocksource $clock
+		calls $clock 1000000
+	done
+	round=0
+	while [ $round -lt "$1" ]; do
+		# Each goes first in every second round.
+		order='kvm-clock kvmpv'
+		[ $((round % 2)) = 0 ] || order='kvmpv kvm-clock'
+		for clock in $order; do
+			select_clocksource $clock
+			user $clock 200000
+		done
+		round=$((round + 1))
+	done
+}
+
+# ROUNDS: in a guest booted with nopv
+user_owned() {
+	round=0
+	while [ $round -lt "$1" ]; do
+		for vdso in 1 0; do
+			insmod /kvmpv/kvmpv.ko vdso=$vdso
+			select_clocksource kvmpv
+			user kvmpv-vdso$vdso 100000
+			[ $round -gt 0 ] || calls kvmpv-vdso$vdso 100000
+			select_clocksource hpet
+			rmmod kvmpv
+		done
+		user hpet 300
+		round=$((round + 1))
+	done
+	calls hpet 300
+}
+
+# CLOCK READS: nothing but reads, for the host to count what they cost
+exits() {
+	insmod /kvmpv/kvmpv.ko
+	insmod /kvmpv/kvmpv_bench.ko
+	timing 1 1 "$1:$2"
+}
+
+"$@"

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What include/kvmpv/pvclock.hh is measured against in user space: a plain reader of the record as
+// one would write it after the KVM document, and a model of what native's read executes, made from
+// the steps that bench/steps.c saw. Neither is a copy of the kernel's source.
+
+#pragma once
+
+#include "kvmpv/abi.hh"
+#include "kvmpv/x86.hh"
+
+namespace kvmpv::bench {
+
+enum class TscRead { kLfence, kRdtscp };
+
+template <TscRead kTscRead>
+[[gnu::always_inline]] inline u64 ordered_tsc() {
+    return kTscRead == TscRead::kLfence ? x86::lfence_rdtsc() : x86::rdtscp();
+}
+
+[[gnu::always_inline]] inline u64 scaled(u64 ticks, u32 multiplier, s8 shift) {
+    ticks = shift < 0 ? ticks >> -shift : ticks << shift;
+    return static_cast<u64>((static_cast<u128>(ticks) * multiplier) >> 32);
+}
+
+// ---- The plain reader -------------------------------------------------------------------------
+
+// Wait for an even version, copy the record, see whether the version is still the same.
+template <TscRead kTscRead>
+[[gnu::noinline]] u64 plain_read(const PvclockVcpuTimeInfo* shared) {
+    const volatile PvclockVcpuTimeInfo* record = shared;
+    u32 version;
+    u64 tsc, tsc_timestamp, system_time;
+    u32 tsc_to_system_mul;
+    s8 tsc_shift;
+    do {
+        do version = record->version;
+        while (version & 1);
+        x86::barrier();
+        tsc = ordered_tsc<kTscRead>();
+        tsc_timestamp = record->tsc_timestamp;
+        system_time = record->system_time;
+        tsc_to_system_mul = record->tsc_to_system_mul;
+        tsc_shift = record->tsc_shift;
+        x86::barrier();
+    } while (record->version != version);
+    return system_time + scaled(tsc - tsc_timestamp, tsc_to_system_mul, tsc_shift);
+}
+
+// ---- The model of native ----------------------------------------------------------------------
+
+// In the kernel both are per CPU, in user space per thread: the same segment-relative access.
+inline thread_local int preempt_count = 1;
+inline thread_local const PvclockVcpuTimeInfo* this_cpu_record;
+inline u8 valid_flags = kPvclockTscStable;
+alignas(64) inline u64 last_value;
+
+// The inner function of two: it gets the record, and knows nothing of CPUs.
+template <TscRead kTscRead>
+[[gnu::noinline]] u64 native_inner(const PvclockVcpuTimeInfo* record) {
+    u32 version;
+    u64 now_ns;
+    u8 flags;
+    do {
+        version = record->version & ~u32{1};
+        x86::barrier();
+        const u64 tsc = ordered_tsc<kTscRead>();
+        now_ns = record->system_time +
+                 scaled(tsc - record->tsc_timestamp, record->tsc_to_system_mul, record->tsc_shift);
+        flags = record->flags;
+        x86::barrier();
+    } while (record->version != version);
+    if (x86::load(valid_flags) & flags & kPvclockTscStable) return now_ns;
+
+    u64 last = __atomic_load_n(&last_value, __ATOMIC_RELAXED);
+    do {
+        if (now_ns <= last) return last;
+    } while (!__atomic_compare_exchange_n(&last_value, &last, now_ns, false, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    return now_ns;
+}
+
+// The outer one: nobody moves the thread from here on, which record is it, and back.
+template <TscRead kTscRead>
+[[gnu::noinline]] u64 native_read() {
+    preempt_count = preempt_count + 1;
+    x86::barrier();
+    const u64 now_ns = native_inner<kTscRead>(this_cpu_record);
+    x86::barrier();
+    preempt_count = preempt_count - 1;
+    if (preempt_count == 0) [[unlikely]]
+        __builtin_trap();
+    return now_ns;
+}
+
+}  // namespace kvmpv::bench
