@@ -27,6 +27,7 @@ def scripts(*names: str, **environment: str) -> str:
     return f"{settings}sh /tests/run.sh {' '.join(names)}"
 
 
+LIFE = ("--host-script", "tests/host/life.py")
 CHAOS = ("--host-script", "tests/host/clock_chaos.py")
 
 # The kernel's own KUnit has printed a plan at boot, for no tests; the results are what follows the mark.
@@ -59,7 +60,13 @@ SCENARIOS = (
         "sh /tests/sleep.sh",  # not by run.sh, which keeps the output until the end
         ("--host-script", "tests/host/sleep_by_host_clock.py"),
     ),
-    # Not by run.sh: its requests to the host go out on stdout.
+    # These are not started by run.sh: their requests to the host go out on stdout.
+    Scenario("moves-shared", "sh /tests/moves.sh", (*LIFE, "--mem", "256")),
+    Scenario(
+        "moves-owned",
+        "MODE=owned sh /tests/moves.sh",
+        (*LIFE, "--mem", "256", "--cmdline", "nopv"),
+    ),
     Scenario("events-shared", "sh /tests/events.sh", CHAOS, by_hand=True),
     Scenario(
         "events-owned",

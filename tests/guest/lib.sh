@@ -180,3 +180,11 @@ undone() {
 load() {
 	insmod $MODULE "$@"
 }
+
+# ask_host VERB ARGUMENT...: the host script does something; what it answers is in $answer. Only in a
+# script that run.sh has not started: that one keeps stdout until the end.
+exec 3>&1
+ask_host() {
+	echo "host: $*" >&3
+	read -r answer <&9
+}
