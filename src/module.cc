@@ -73,7 +73,7 @@ Result<void> start(const kvmpv_parameters& parameters) {
         return taken;
     }
     start_clock(parameters);
-    if (const Result<void> created = wall_clock.create(survey.kvm); !created.ok()) {
+    if (const Result<void> created = wall_clock.create(survey.kvm_for_clock); !created.ok()) {
         if (created.error().negative_errno() != -kEnodev)
             linux_log_err("no memory for the wall clock's answer; clock/wall_clock will not work");
     }
