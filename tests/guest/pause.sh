@@ -25,8 +25,6 @@ is_stopped() {
 	equal current "$(current_clocksource)" kvmpv
 }
 
-# The kernel measures the TSC for a while before it lists it by its name.
-while available tsc-early; do sleep 1; done
 remember
 check loads load
 check mode equal mode "$(mode clock)" owned
