@@ -126,8 +126,8 @@ void write_clocksource(Out& out) {
         (out << "The page that user space reads is never freed; the next load uses it again.")
             .end_line();
     if (clock.owned() && survey.clock.msr() == Msr::KVM_SYSTEM_TIME)
-        (out << "The clock is registered by the deprecated MSR 0x12, which switches the host's "
-                "masterclock off: no stable clock for this guest.")
+        (out << "The deprecated MSR 0x12 is in use, which switches the host's masterclock off: no "
+                "stable clock.")
             .end_line();
     if (!clock.current()) return;
     (out << "While kvmpv is the current clocksource, rmmod answers EBUSY. To release it:")

@@ -79,7 +79,13 @@ SCENARIOS = (
     Scenario(
         "pause",
         "sh /tests/pause.sh",
-        (*LIFE, "--cmdline", "nopv tsc=reliable tsc_early_khz=2500000", "--allow-splat", "soft lockup"),
+        (
+            *LIFE,
+            "--cmdline",
+            "nopv tsc=reliable tsc_early_khz=2500000",
+            "--allow-splat",
+            "soft lockup",
+        ),
     ),
     Scenario(
         "restarts",
