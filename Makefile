@@ -36,7 +36,7 @@ modules-locked:
 		cp -rsfT "$(CURDIR)/$$source" "$(BUILD)/$$source" || exit 1; \
 	done
 	@find '$(BUILD)' -xtype l -delete
-	@$(MAKE) -s -C '$(KDIR)' M='$(CURDIR)/$(BUILD)' KVMPV_WERROR=$(KVMPV_WERROR) \
+	@$(MAKE) -s -C '$(KDIR)' M='$(CURDIR)/$(BUILD)' KVMPV_WERROR=$(KVMPV_WERROR) KVMPV_TESTS=$(KVMPV_TESTS) \
 		$(if $(wildcard $(KDIR)/vmlinux),,CONFIG_DEBUG_INFO_BTF_MODULES=) modules
 	@echo 'built $(BUILD)/kvmpv.ko'
 

@@ -29,6 +29,9 @@ STEAL_HOST = ("--timeout", "600", "--host-script", "tests/host/steal_host.py")
 # Ten million reads and more; the debug kernel boots for a minute without paravirtual clocks.
 WARP = ("--smp", "4", "--timeout", "900")
 
+LIFE = ("--host-script", "tests/host/life.py")
+# Stays what the guest has made of it over a restart, not over its QEMU.
+DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,file.locking=off")
 CHAOS = ("--host-script", "tests/host/clock_chaos.py")
 
 # The kernel's own KUnit has printed a plan at boot, for no tests; the results are what follows the mark.
@@ -72,7 +75,49 @@ SCENARIOS = (
         "sh /tests/sleep.sh",  # not by run.sh, which keeps the output until the end
         ("--host-script", "tests/host/sleep_by_host_clock.py"),
     ),
-    # Not by run.sh: its requests to the host go out on stdout.
+    # legacy after the others: it takes the host's promise of a stable clock away.
+    Scenario(
+        "no-kvmclock-word",
+        scripts("no_kvmclock_word", "hotplug", "legacy", MODE="owned"),
+        ("--cmdline", "no-kvmclock"),
+    ),
+    # These are not started by run.sh: their requests to the host go out on stdout.
+    Scenario("moves-shared", "sh /tests/moves.sh", (*LIFE, "--mem", "256")),
+    Scenario(
+        "moves-owned",
+        "MODE=owned sh /tests/moves.sh",
+        (*LIFE, "--mem", "256", "--cmdline", "nopv"),
+    ),
+    # A stop of a minute, and one that the kernel has to complain of.
+    Scenario(
+        "pause",
+        "sh /tests/pause.sh",
+        (
+            *LIFE,
+            "--cmdline",
+            "nopv tsc=reliable tsc_early_khz=2500000",
+            "--allow-splat",
+            "soft lockup",
+        ),
+    ),
+    Scenario(
+        "restarts",
+        "sh /tests/restarts.sh",
+        # no_timer_check: on a slow host one kernel in some finds too few interrupts in its first 40 ms, and panics.
+        (*LIFE, "--cmdline", "nopv no_timer_check", "--add", "{image}:/tests/kernel"),
+    ),
+    Scenario(
+        "hibernates-shared",
+        "sh /tests/hibernates.sh",
+        (*LIFE, *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda"),
+        kernels=("kunit",),
+    ),
+    Scenario(
+        "hibernates-owned",
+        "MODE=owned sh /tests/hibernates.sh",
+        (*LIFE, *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda nopv"),
+        kernels=("kunit",),
+    ),
     Scenario("events-shared", "sh /tests/events.sh", CHAOS),
     Scenario(
         "events-owned",

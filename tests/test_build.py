@@ -12,7 +12,7 @@ from pathlib import Path
 from built import ROOT
 from lab.kernels import kernel
 
-SOURCES = ("Makefile", "Kbuild", "include", "src", "kunit", "scripts")
+SOURCES = ("Makefile", "Kbuild", "include", "src", "kunit", "bench", "scripts")
 
 
 class Build(unittest.TestCase):
