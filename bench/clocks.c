@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The clocksources by name, found in the kernel's own list of them; and some that are not
- * registered: two go wrong, by which the warp test shows that it can fail, three are parts of a read.
+ * registered: two go wrong, by which the warp test shows that it can fail, three are parts of a
+ * read.
  */
 #include <linux/err.h>
-#include <linux/kprobes.h>
 #include <linux/irqflags.h>
+#include <linux/kprobes.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
