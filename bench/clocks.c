@@ -5,8 +5,8 @@
  * read.
  */
 #include <linux/err.h>
-#include <linux/kprobes.h>
 #include <linux/irqflags.h>
+#include <linux/kprobes.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
