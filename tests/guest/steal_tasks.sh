@@ -78,12 +78,16 @@ task_and_cgroup_agree() {
 exited_tasks_are_kept() {
 	lost_ns=$(task_ns $inside)
 	kill -KILL $inside
+	# Dying takes time, too.
 	tries=0
 	while [ -d /proc/$inside ] && ! grep -q '^State:.Z' /proc/$inside/status; do
 		tries=$((tries + 1))
 		[ $tries -le 100 ] || { echo "still there"; return 1; }
 		sleep 0.1
 	done
+	within "of the dying" "$(task_ns $inside)" "$lost_ns" $((lost_ns + 10000000000)) || return 1
+	lost_ns=$(task_ns $inside)
+	sleep 1
 	equal "of the dead" "$(task_ns $inside)" "$lost_ns" || return 1
 	id=$(stat -c %i $CGROUPS/outer/inner)
 	rmdir $CGROUPS/outer/inner || return 1

@@ -19,7 +19,7 @@ stolen_by_stat() {
 	awk '/^cpu[0-9]/ { printf "%.0f ", $9 * 10000000 }' /proc/stat
 }
 
-# The host looks at its own figures and at the records while we stand still. What our clocks show then is the
+# The host looks at its own figures and at the records at one moment. What our clocks show then is the
 # record and what is carried, and lies between what they say before and after.
 mark() {
 	before=$(stolen)

@@ -6,7 +6,7 @@ The guest prints `host: VERB ARGUMENT...` and waits for the answer, a line:
   pin                 all vCPUs share one CPU of the host with a program that never sleeps
   unpin               the program ends; the vCPUs stay where they are
   truth PA...         for each vCPU, whose steal record is at guest-physical PA: nanoseconds that its thread could have run and
-                      did not, since it was made, and the record's steal, both taken while the guest is stopped
+                      did not, since it was made, and the record's steal, both of the same moment
   set PA FIELD VALUE  writes a field of the steal record at guest-physical PA by the gdb stub, which stops the guest for it
   tear PA             leaves the record's version odd, while the guest runs, until KVM writes the record anew
 """
@@ -48,14 +48,17 @@ class Host:
         return "done"
 
     def truth(self, *records: str) -> str:
+        return " ".join(self._truth(vcpu, int(record, 0)) for vcpu, record in enumerate(records))
+
+    def _truth(self, vcpu: int, physical: int) -> str:
+        """Not while the guest is stopped: a thread that is made to stop waits for that, and KVM does not write so until it goes on."""
         offset, code = FIELDS["steal"]
-        figures = []
-        self._guest.qmp.command("stop")
-        for vcpu, physical in enumerate(records):
-            raw = self._memory.read(int(physical, 0) + offset, struct.calcsize(code))
-            figures += [self._guest.run_delay(vcpu), int(struct.unpack(code, raw)[0])]
-        self._guest.qmp.command("cont")
-        return " ".join(map(str, figures))
+        for _ in range(1000):
+            delay = self._guest.run_delay(vcpu)
+            raw = self._memory.read(physical + offset, struct.calcsize(code))
+            if delay == self._guest.run_delay(vcpu):
+                return f"{delay} {struct.unpack(code, raw)[0]}"
+        raise RuntimeError(f"vCPU {vcpu} was never left alone for long enough")
 
     def set(self, physical: str, field: str, value: str) -> str:
         offset, code = FIELDS[field]
