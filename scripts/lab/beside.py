@@ -78,24 +78,42 @@ class Guest:
 
     # ---- Its place
 
-    def migrate(self) -> None:
-        """Move the guest to a second QEMU, through a file. It stands still meanwhile: seconds on a nested host."""
-        self._moves += 1
-        file = self.run_dir / f"state-{self._moves}"
+    def migrate(self, asleep: float = 0.0) -> None:
+        """Move the guest to a second QEMU, through a file that lies for some seconds. The guest stands still: seconds on a
+        nested host.
+        """
+        file = self.run_dir / "state"
         source, process, target = self.qmp, *self._second_qemu()
         source.command("stop")
-        _transfer(source, "migrate", f"exec:cat > {file}")
-        _transfer(target, "migrate-incoming", f"exec:cat {file}")
+        _start(source, "migrate", f"exec:cat > {file}")
+        _wait(source)
+        time.sleep(asleep)
+        _start(target, "migrate-incoming", f"exec:cat {file}")
+        _wait(target)
         file.unlink()
         target.command("cont")
+        self._is_now(process, target)
+
+    def migrate_live(self) -> None:
+        """Move the guest to a second QEMU while it runs; it stands still for the last part only."""
+        source, process, target = self.qmp, *self._second_qemu()
+        _start(target, "migrate-incoming", f"unix:{self.run_dir}/moving-{self._moves}")
+        _start(source, "migrate", f"unix:{self.run_dir}/moving-{self._moves}")
+        _wait(source)
+        _wait(target)
+        target.wait("RESUME")
+        self._is_now(process, target)
+
+    def _is_now(self, process: subprocess.Popen[bytes], target: Qmp) -> None:
         # The second one is connected by now: a guest without any connection counts as dead.
-        source.command("quit")
-        source.close()
+        self.qmp.command("quit")
+        self.qmp.close()
         self.qmp, self.pid, self.threads = target, process.pid, vcpu_threads(process.pid)
         self._process = process
 
     def _second_qemu(self) -> tuple[subprocess.Popen[bytes], Qmp]:
         """The same machine, with control sockets of its own, waiting for the guest."""
+        self._moves += 1
         renamed = {
             os.environ[name]: f"{os.environ[name]}-{self._moves}"
             for name in ("KVMPV_QMP", "KVMPV_GDB")
@@ -126,10 +144,13 @@ def _connect(path: str, process: subprocess.Popen[bytes]) -> Qmp:
     raise RuntimeError("the second QEMU did not start")
 
 
-def _transfer(qemu: Qmp, command: str, uri: str) -> None:
+def _start(qemu: Qmp, command: str, uri: str) -> None:
     on = [{"capability": "events", "state": True}]
     qemu.command("migrate-set-capabilities", capabilities=on)
     qemu.command(command, uri=uri)
+
+
+def _wait(qemu: Qmp) -> None:
     done = qemu.wait("MIGRATION", lambda e: e["data"]["status"] in ("completed", "failed"))
     if done["data"]["status"] == "failed":
-        raise RuntimeError(f"{command} failed: {qemu.command('query-migrate')}")
+        raise RuntimeError(f"the migration failed: {qemu.command('query-migrate')}")

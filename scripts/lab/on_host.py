@@ -58,6 +58,7 @@ class Run:
         self._files = {name: open(self._kept(name), "wb", buffering=0) for name in KEPT}
         self._control = b""
         self._verdict: dict[str, Any] = {}  # how the run ended, once that is known
+        self._begun = False
         self._script: HostScript | None = None
         self._counter: ExitCounter | None = None
         self._watch(link, self._from_machine)
@@ -161,9 +162,12 @@ class Run:
             self._link.send(FORWARDED[name], data)
 
     def _obey(self, words: list[str]) -> None:
-        """guest_init.sh says: ready, or how it ended and an exit status."""
+        """guest_init.sh says: ready, or how it ended and an exit status. A guest that restarts is ready once more."""
         if words == ["ready"]:
-            self._begin()
+            if not self._begun:
+                self._begin()
+            self._begun = True
+            self._guest.say("control", b"go\n")
         else:
             self._verdict = {"end": words[0], "status": int(words[1])}
 
@@ -185,7 +189,6 @@ class Run:
         if self._job["script"]:
             self._start_script()
         self._link.send(frames.NOTE, frames.BEGIN)
-        self._guest.say("control", b"go\n")
 
     def _start_script(self) -> None:
         word = f"{self._work}/say"

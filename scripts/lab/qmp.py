@@ -59,6 +59,13 @@ class Qmp:
             if "event" in answer:
                 self._events.append(answer)
 
+    def taken(self, name: str, fits: Callable[[Event], bool] = lambda event: True) -> list[Event]:
+        """The events of that name that came before the last answer and were not waited for; they count as waited for now."""
+        found = [event for event in self._events if event["event"] == name and fits(event)]
+        for event in found:
+            self._events.remove(event)
+        return found
+
     def _receive(self) -> dict[str, Any]:
         line = self._lines.readline()
         if not line:
