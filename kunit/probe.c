@@ -5,14 +5,19 @@
  *
  *	/sys/kernel/debug/kvmpv_probe
  */
+#include <linux/clocksource.h>
 #include <linux/debugfs.h>
 #include <linux/jump_label.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
+#include <linux/percpu.h>
 #include <linux/seq_file.h>
 #include <linux/static_call.h>
 #include <linux/version.h>
 #include <asm/apic.h>
+#include <asm/pgtable_types.h>
+#include <asm/pvclock.h>
+#include <asm/kvmclock.h> /* uses the types of pvclock.h without including it */
 
 static struct dentry *file;
 
@@ -52,6 +57,16 @@ static void print_static_key(struct seq_file *seq, const char *name)
 		seq_printf(seq, "static_key %s %d\n", name, static_key_count(key));
 }
 
+/* Where the kernel looks for each CPU's clock record; none without kvmclock. */
+static void print_clock_records(struct seq_file *seq)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		seq_printf(seq, "hv_clock_per_cpu %d %lx\n", cpu,
+			   (unsigned long)per_cpu(hv_clock_per_cpu, cpu));
+}
+
 static int probe_show(struct seq_file *seq, void *unused)
 {
 	print_static_call(seq, "pv_steal_clock");
@@ -59,6 +74,7 @@ static int probe_show(struct seq_file *seq, void *unused)
 	print_static_call(seq, "apic_call_native_eoi");
 	print_static_key(seq, "paravirt_steal_enabled");
 	print_static_key(seq, "paravirt_steal_rq_enabled");
+	print_clock_records(seq);
 #ifndef apic_update_callback
 	seq_printf(seq, "apic eoi_write %ps\n", apic->eoi_write);
 	seq_printf(seq, "apic native_eoi_write %ps\n", apic->native_eoi_write);
