@@ -115,7 +115,7 @@ Result<void> start(const kvmpv_parameters& parameters) {
     start_clock(parameters);
     start_steal(parameters);
     start_sampler();
-    if (const Result<void> created = wall_clock.create(survey.kvm); !created.ok()) {
+    if (const Result<void> created = wall_clock.create(survey.kvm_for_clock); !created.ok()) {
         if (created.error().negative_errno() != -kEnodev)
             linux_log_err("no memory for the wall clock's answer; clock/wall_clock will not work");
     }

@@ -49,12 +49,12 @@ Result<void> Survey::take(bool clock_wanted, bool legacy) {
     kvm = *found;
 
     linux_symbols_resolve();
-    KvmCpuid for_clock = kvm;
+    kvm_for_clock = kvm;
     if (legacy && kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE))
-        for_clock.features &= ~(u32{1} << static_cast<u32>(Feature::KVM_FEATURE_CLOCKSOURCE2));
+        kvm_for_clock.features &= ~(u32{1} << static_cast<u32>(Feature::KVM_FEATURE_CLOCKSOURCE2));
 
     linux_cpus_lock();
-    clock.find(for_clock, clock_wanted);
+    clock.find(kvm_for_clock, clock_wanted);
     steal.find(kvm, true);
     eoi.find(kvm, true);
     linux_cpus_unlock();

@@ -35,6 +35,8 @@ struct EoiLayout {
 
 struct Survey {
     KvmCpuid kvm;
+    // As if the host offered the clock's deprecated MSRs only, where these are asked for.
+    KvmCpuid kvm_for_clock;
     Registration<ClockLayout> clock;
     Registration<StealLayout> steal;
     Registration<EoiLayout> eoi;

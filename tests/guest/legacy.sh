@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The clock by the deprecated MSRs, as hosts know it that offer no other. The host keeps one address a
+# vCPU, by whichever MSR it came. For a guest whose kernel has no kvmclock.
+. /tests/lib.sh
+
+slots_hold_addresses() {
+	for cpu in 0 1; do
+		contains "$(msr $cpu 0x12)" '^0x[0-9a-f]*[13579bdf]$' || return 1
+		equal "CPU $cpu's clock_on" "$(column cpus $((cpu + 1)) clock_on)" yes || return 1
+	done
+	! equal "CPU 1's slot" "$(msr 1 0x12)" "$(msr 0 0x12)"
+}
+
+# The RTC is kept by QEMU, which knows nothing of kvmclock.
+agrees_with_the_rtc() {
+	rtc=$(date -u -d "$(cat /sys/class/rtc/rtc0/date) $(cat /sys/class/rtc/rtc0/time)" +%s)
+	wall=$(awk '$1 == "wall_now_ns" { print $2 }' $DEBUG/clock/wall_clock)
+	within "wall_now - RTC" $((wall / 1000000000 - rtc)) -1 2
+}
+
+remember
+check loads load legacy=1
+check mode equal mode "$(mode clock)" owned
+check slots_hold_addresses slots_hold_addresses
+check status_names_the_cost contains "$(cat $DEBUG/status)" 'MSR 0x12 is in use, .*masterclock off'
+check path_is_guarded equal path "$(field clock/state path)" guarded
+check no_vdso equal vdso "$(field clock/state vdso)" no
+check selects select_clocksource kvmpv
+check now_rises rises_by_a_second
+check agrees_with_the_rtc agrees_with_the_rtc
+select_clocksource "$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)"
+check unloads rmmod kvmpv
+check everything_is_undone undone
+# The way back, which the module's unloading does not go by itself.
+check loads_without load
+check masterclock_is_back equal path "$(field clock/state path)" stable
+check unloads_again rmmod kvmpv
+check everything_is_undone_again undone
+finish
