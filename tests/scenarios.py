@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ALL_KERNELS = ("6.1", "6.12", "kunit")
+STOCK_KERNELS = ("6.1", "6.12")
 # Five scripts in one guest take longer than the usual limit on a busy machine.
 WAKE = ("--timeout", "900", "--host-script", "tests/host/wake.py")
 
@@ -29,6 +30,10 @@ STEAL_HOST = ("--timeout", "600", "--host-script", "tests/host/steal_host.py")
 # Ten million reads and more; the debug kernel boots for a minute without paravirtual clocks.
 WARP = ("--smp", "4", "--timeout", "900")
 
+# Several boots, or moves, in one guest take longer than the usual limit on a busy machine.
+LIFE = ("--timeout", "900", "--host-script", "tests/host/life.py")
+# Stays what the guest has made of it over a restart, not over its QEMU.
+DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,file.locking=off")
 CHAOS = ("--host-script", "tests/host/clock_chaos.py")
 
 # The kernel's own KUnit has printed a plan at boot, for no tests; the results are what follows the mark.
@@ -72,7 +77,58 @@ SCENARIOS = (
         "sh /tests/sleep.sh",  # not by run.sh, which keeps the output until the end
         ("--host-script", "tests/host/sleep_by_host_clock.py"),
     ),
-    # Not by run.sh: its requests to the host go out on stdout.
+    # legacy after the others: it takes the host's promise of a stable clock away.
+    Scenario(
+        "no-kvmclock-word",
+        scripts("no_kvmclock_word", "hotplug", "legacy", MODE="owned"),
+        ("--cmdline", "no-kvmclock"),
+    ),
+    # These are not started by run.sh: their requests to the host go out on stdout.
+    Scenario("moves-shared", "sh /tests/moves.sh", (*LIFE, "--mem", "256")),
+    Scenario(
+        "moves-owned",
+        "MODE=owned sh /tests/moves.sh",
+        (*LIFE, "--mem", "256", "--cmdline", "nopv"),
+    ),
+    # A stop of a minute, and one that the kernel has to complain of.
+    Scenario(
+        "pause",
+        "sh /tests/pause.sh",
+        (
+            *LIFE,
+            "--cmdline",
+            "nopv tsc=reliable tsc_early_khz=2500000",
+            "--allow-splat",
+            "soft lockup",
+        ),
+        STOCK_KERNELS,
+    ),
+    Scenario(
+        "restarts",
+        "sh /tests/restarts.sh",
+        # no_timer_check: on a slow host one kernel in some finds too few interrupts in its first 40 ms, and panics.
+        # movablecore: the module gets no memory at the top, where kexec puts the second kernel.
+        (
+            *LIFE,
+            "--cmdline",
+            "nopv no_timer_check movablecore=192M",
+            "--add",
+            "{image}:/tests/kernel",
+        ),
+        STOCK_KERNELS,  # the debug kernel takes minutes for three boots on hpet
+    ),
+    Scenario(
+        "hibernates-shared",
+        "sh /tests/hibernates.sh",
+        (*LIFE, *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda"),
+        kernels=("kunit",),
+    ),
+    Scenario(
+        "hibernates-owned",
+        "MODE=owned sh /tests/hibernates.sh",
+        (*LIFE, *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda nopv"),
+        kernels=("kunit",),
+    ),
     Scenario("events-shared", "sh /tests/events.sh", CHAOS),
     Scenario(
         "events-owned",

@@ -7,13 +7,6 @@
 
 MODE=${MODE:-shared}
 STATE=clock/state
-exec 3>&1
-
-# The host does something; what it answers is in $answer.
-ask_host() {
-	echo "host: $*" >&3
-	read -r answer <&9
-}
 
 record_of() {
 	column cpus $(($1 + 1)) clock_pa

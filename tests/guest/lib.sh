@@ -156,6 +156,11 @@ cpus_equal_msrs() {
 	equal "number of MSRs" "$(wc -l < /tmp/msrs.read)" 11 && msrs_by_kvmpv | diff /tmp/msrs.read -
 }
 
+# But for the TSC: the kernel lists it, renames it and strikes it off whenever it likes.
+clocks() {
+	sed 's/\<tsc\(-early\)\? //' $CLOCKSOURCE/available_clocksource
+}
+
 # Remembers everything that kvmpv must leave as it was; `nothing_changed` compares. An instrument that
 # shows nothing would find no difference: such a guest ends here, without a plan line.
 remember() {
@@ -165,13 +170,13 @@ remember() {
 	all_msrs > /tmp/msrs.before
 	hooks > /tmp/hooks.before
 	grep -q '^static_call pv_steal_clock [a-z]' /tmp/hooks.before || exit 1
-	cat $CLOCKSOURCE/available_clocksource > /tmp/clocks.before
+	clocks > /tmp/clocks.before
 }
 
 nothing_changed() {
 	all_msrs > /tmp/msrs.after
 	hooks > /tmp/hooks.after
-	cat $CLOCKSOURCE/available_clocksource > /tmp/clocks.after
+	clocks > /tmp/clocks.after
 	diff /tmp/msrs.before /tmp/msrs.after && diff /tmp/hooks.before /tmp/hooks.after &&
 		diff /tmp/clocks.before /tmp/clocks.after
 }
@@ -200,4 +205,12 @@ no_leak() {
 	now=$(kernel_memory_kb)
 	echo "kernel memory: $settled kB after round $SETTLED, $now kB after round $ROUNDS" >&2
 	within growth_kb $((now - settled)) -1000000 $(((ROUNDS - SETTLED) * 2))
+}
+
+# ask_host VERB ARGUMENT...: the host script does something; what it answers is in $answer. Only in a
+# script that run.sh has not started: that one keeps stdout until the end.
+exec 3>&1
+ask_host() {
+	echo "host: $*" >&3
+	read -r answer <&9
 }

@@ -16,9 +16,9 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
+from asked import reply, requests
 from qmp import Qmp
 
 # Offset and format of each field of struct pvclock_vcpu_time_info.
@@ -103,23 +103,9 @@ def stop(seconds: float) -> str:
     return f"{shortest} {time.monotonic_ns() - longest}"
 
 
-def requests(output: Path) -> Iterator[list[str]]:
-    """The guest's lines as they come; scripts/guest ends this script with the guest."""
-    with output.open(encoding="utf-8", errors="replace") as file:
-        line = ""
-        while True:
-            line += file.readline()
-            if line.endswith("\n"):
-                if line.startswith("host: "):
-                    yield line.split()[1:]
-                line = ""
-            else:
-                time.sleep(0.01)
-
-
 def main() -> None:
     records = Records(GuestMemory(int(os.environ["KVMPV_QEMU_PID"])))
-    for verb, *arguments in requests(Path(os.environ["KVMPV_OUTPUT"])):
+    for verb, *arguments in requests():
         answer = "done"
         if verb == "stop":
             answer = stop(float(arguments[0]))
@@ -131,9 +117,7 @@ def main() -> None:
             records.mend(int(arguments[0], 0))
         else:
             raise ValueError(f"the guest asks for {verb}")
-        print(f"{verb} {' '.join(arguments)}: {answer}", flush=True)
-        with open(os.environ["KVMPV_SAY"], "w", encoding="ascii") as say:
-            say.write(f"{answer}\n")
+        reply(verb, arguments, answer)
 
 
 if __name__ == "__main__":

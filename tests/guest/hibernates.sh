@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Hibernation to a swap disk and back while the kernel's time is read from kvmpv: the image is
+# written, the machine resets itself, another kernel starts and gives way to the image.
+# tests/host/life.py lets it reset. MODE: shared or owned (nopv).
+. /tests/lib.sh
+
+MODE=${MODE:-shared}
+STATE=clock/state
+
+uptime_ms() {
+	awk '{ sub(/\./, "", $1); print $1 * 10 }' /proc/uptime
+}
+
+# /proc/uptime, too, counts the time that the machine was away, by its RTC: a start of the guest takes
+# a second at least.
+sleeps_and_wakes() {
+	all_msrs > /tmp/msrs.asleep
+	before_ms=$(uptime_ms)
+	echo disk > /sys/power/state || return 1
+	after_ms=$(uptime_ms)
+	all_msrs | diff /tmp/msrs.asleep - || return 1
+	equal current "$(current_clocksource)" kvmpv || return 1
+	within "ms away" $((after_ms - before_ms)) 1000 120000 || return 1
+	equal "rows with a record" "$(awk 'NR > 2 && $13 == "yes" && $15 > 0' $DEBUG/cpus | wc -l)" \
+		"$(online_cpus)" || return 1
+	rises_by_a_second
+}
+
+# How often: some machines are told several times before they obey.
+was_reset() {
+	ask_host let-reboot
+	within resets $((answer - resets)) 1 100
+}
+
+remember
+check has_a_disk sh -c 'mkswap /dev/vda && swapon /dev/vda'
+ask_host let-reboot
+resets=$answer
+check loads load
+check mode equal mode "$(mode clock)" "$MODE"
+check selects select_clocksource kvmpv
+echo reboot > /sys/power/disk
+check sleeps_and_wakes sleeps_and_wakes
+check was_reset was_reset
+check really_slept equal "hibernations in the log" "$(dmesg | grep -c 'PM: hibernation: hibernation exit')" 1
+check still_stable equal path "$(field $STATE path)" stable
+check promise_was_kept equal revoked "$(field $STATE stable_revoked)" no
+cat $DEBUG/events $DEBUG/$STATE >&2
+select_clocksource "$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)"
+check unloads rmmod kvmpv
+check everything_is_undone undone
+finish

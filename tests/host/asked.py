@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the guest asks the host script for: it prints `host: VERB ARGUMENT...` and waits for the answer, a line."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+
+
+def requests() -> Iterator[list[str]]:
+    """The guest's requests as they come; scripts/guest ends this script with the guest."""
+    with open(os.environ["KVMPV_OUTPUT"], encoding="utf-8", errors="replace") as file:
+        line = ""
+        while True:
+            line += file.readline()
+            if line.endswith("\n"):
+                if line.startswith("host: "):
+                    yield line.split()[1:]
+                line = ""
+            else:
+                time.sleep(0.01)
+
+
+def reply(verb: str, arguments: Sequence[str], answer: str) -> None:
+    print(f"{verb} {' '.join(arguments)}: {answer}", flush=True)
+    with open(os.environ["KVMPV_SAY"], "w", encoding="ascii") as say:
+        say.write(f"{answer}\n")

@@ -1,0 +1,54 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""On the KVM host: does to the guest what happens to guests, when the guest asks for it (asked.py). The answer to each but the last is how long it took, in ms.
+
+  live            moves it to a second QEMU while it runs
+  save SECONDS    saves it to a file, and restores it in another QEMU as much later
+  stop SECONDS    stops it for as long and continues it
+  let-reboot      from now on the guest may reset itself, where usually QEMU ends; the answer is how often it has
+"""
+
+from __future__ import annotations
+
+import time
+
+from asked import reply, requests
+from lab.beside import Guest
+
+
+class Host:
+    def __init__(self) -> None:
+        self._guest = Guest()
+        self._resets = 0
+
+    def do(self, verb: str, arguments: list[str]) -> str:
+        begin = time.monotonic()
+        if verb == "live":
+            self._guest.migrate_live()
+        elif verb == "save":
+            self._guest.migrate(float(arguments[0]))
+        elif verb == "stop":
+            self._guest.qmp.command("stop")
+            time.sleep(float(arguments[0]))
+            self._guest.qmp.command("cont")
+        elif verb == "let-reboot":
+            return self._let_reboot()
+        else:
+            raise ValueError(f"the guest asks for {verb}")
+        return f"{(time.monotonic() - begin) * 1000:.0f}"
+
+    def _let_reboot(self) -> str:
+        self._guest.qmp.command("set-action", reboot="reset")
+        resets = self._guest.qmp.taken("RESET", lambda event: event["data"]["guest"] is True)
+        self._resets += len(resets)
+        return str(self._resets)
+
+
+def main() -> None:
+    host = Host()
+    for verb, *arguments in requests():
+        reply(verb, arguments, host.do(verb, arguments))
+
+
+if __name__ == "__main__":
+    main()
