@@ -122,6 +122,10 @@ void write_clocksource(Out& out) {
     if (clock.owned() && clock.vdso() == Vdso::kOn)
         (out << "The page that user space reads is never freed; the next load uses it again.")
             .end_line();
+    if (clock.owned() && survey.clock.msr() == Msr::KVM_SYSTEM_TIME)
+        (out << "The deprecated MSR 0x12 is in use, which switches the host's masterclock off: no "
+                "stable clock.")
+            .end_line();
     write_watchdog(out);
     if (clock.owned() && survey.clock.msr() == Msr::KVM_SYSTEM_TIME)
         (out << "The deprecated MSR 0x12 is in use, which switches the host's masterclock off: no "

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ALL_KERNELS = ("6.1", "6.12", "kunit")
+STOCK_KERNELS = ("6.1", "6.12")
 # Five scripts in one guest take longer than the usual limit on a busy machine.
 WAKE = ("--timeout", "900", "--host-script", "tests/host/wake.py")
 
@@ -29,7 +30,8 @@ STEAL_HOST = ("--timeout", "600", "--host-script", "tests/host/steal_host.py")
 # Ten million reads and more; the debug kernel boots for a minute without paravirtual clocks.
 WARP = ("--smp", "4", "--timeout", "900")
 
-LIFE = ("--host-script", "tests/host/life.py")
+# Several boots, or moves, in one guest take longer than the usual limit on a busy machine.
+LIFE = ("--timeout", "900", "--host-script", "tests/host/life.py")
 # Stays what the guest has made of it over a restart, not over its QEMU.
 DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,file.locking=off")
 CHAOS = ("--host-script", "tests/host/clock_chaos.py")
@@ -99,12 +101,21 @@ SCENARIOS = (
             "--allow-splat",
             "soft lockup",
         ),
+        STOCK_KERNELS,
     ),
     Scenario(
         "restarts",
         "sh /tests/restarts.sh",
         # no_timer_check: on a slow host one kernel in some finds too few interrupts in its first 40 ms, and panics.
-        (*LIFE, "--cmdline", "nopv no_timer_check", "--add", "{image}:/tests/kernel"),
+        # movablecore: the module gets no memory at the top, where kexec puts the second kernel.
+        (
+            *LIFE,
+            "--cmdline",
+            "nopv no_timer_check movablecore=192M",
+            "--add",
+            "{image}:/tests/kernel",
+        ),
+        STOCK_KERNELS,  # the debug kernel takes minutes for three boots on hpet
     ),
     Scenario(
         "hibernates-shared",

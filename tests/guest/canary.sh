@@ -15,9 +15,11 @@ wall_clock_address() {
 	sed -n 's/.*write_msr: 4b564d00, value \([1-9a-f][0-9a-f]*\)$/0x\1/p' /sys/kernel/tracing/trace | head -n 1
 }
 
-# Where the host writes the CPUs' clock records.
-record_addresses() {
-	awk 'NR == 2 { for (i = 1; i <= NF; i++) if ($i == "clock_pa") at = i } NR > 2 { print $at }' $DEBUG/cpus
+# The pages in which the host writes the CPUs' clock and steal records.
+record_pages() {
+	awk 'NR == 2 { for (i = 1; i <= NF; i++) if ($i == "clock_pa" || $i == "steal_pa") at[i] }
+		NR > 2 { for (i in at) if ($i ~ /^0x/ && length($i) > 5) print substr($i, 1, length($i) - 3) "000" }' \
+		$DEBUG/cpus | sort -u
 }
 
 hold() {

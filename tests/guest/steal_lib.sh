@@ -116,12 +116,6 @@ watch_found_nothing() {
 		}' /tmp/watch.out
 }
 
-# The host does something; what it answers is in $answer. Needs the script's stdout at descriptor 3.
-ask_host() {
-	echo "host: $*" >&3
-	read -r answer <&9
-}
-
 # Not all that `undone` looks at: the kernel gives up on the TSC when it has been stopped.
 steal_undone() {
 	all_msrs | diff /tmp/msrs.before - && hooks | diff /tmp/hooks.before - &&

@@ -19,7 +19,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from clock_chaos import GuestMemory, requests
+from asked import requests
+from clock_chaos import GuestMemory
 from lab.beside import Guest
 
 # Offset and format of the fields of struct kvm_steal_time.
@@ -88,7 +89,7 @@ class Host:
 
 def main() -> None:
     host = Host()
-    for verb, *arguments in requests(Path(os.environ["KVMPV_OUTPUT"])):
+    for verb, *arguments in requests():
         answer = host.answer(verb, arguments)
         print(f"{verb} {' '.join(arguments)}: {answer}", flush=True)
         with open(os.environ["KVMPV_SAY"], "w", encoding="ascii") as say:
