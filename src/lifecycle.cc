@@ -4,6 +4,7 @@
 
 #include "clock.hh"
 #include "drift.hh"
+#include "eoi.hh"
 #include "kvmpv/boundary.h"
 #include "sampler.hh"
 
@@ -23,6 +24,7 @@ void disable() {
 }  // namespace kvmpv::lifecycle
 
 using kvmpv::clock;
+using kvmpv::eoi;
 namespace sampler = kvmpv::sampler;
 
 extern "C" int kvmpv_cpu_prepare(u32 follower, u32 cpu) {
@@ -33,6 +35,7 @@ extern "C" int kvmpv_cpu_prepare(u32 follower, u32 cpu) {
 extern "C" int kvmpv_cpu_online(u32 follower, u32 cpu) {
     switch (follower) {
         case KVMPV_CLOCK: return clock.online_cpu(cpu).zero_or_negative_errno();
+        case KVMPV_EOI: return eoi.online_cpu(cpu).zero_or_negative_errno();
         case KVMPV_SAMPLER: sampler::start(cpu); return 0;
         default: return 0;
     }
@@ -41,6 +44,7 @@ extern "C" int kvmpv_cpu_online(u32 follower, u32 cpu) {
 extern "C" void kvmpv_cpu_down(u32 follower, u32 cpu) {
     switch (follower) {
         case KVMPV_CLOCK: clock.down_cpu(cpu); return;
+        case KVMPV_EOI: eoi.down_cpu(cpu); return;
         case KVMPV_SAMPLER: sampler::stop(cpu); return;
         default: return;
     }
@@ -59,7 +63,11 @@ extern "C" void kvmpv_clock_resume(u32 cpu) {
     kvmpv::drifts.forget();
 }
 
-extern "C" void kvmpv_suspend(u32) {}
-extern "C" void kvmpv_resume(u32) {}
+extern "C" void kvmpv_suspend(u32 cpu) { eoi.suspend(cpu); }
+extern "C" void kvmpv_resume(u32 cpu) { eoi.resume(cpu); }
 
-extern "C" void kvmpv_restart() { clock.restart(); }
+// The clock last: the others may still read it.
+extern "C" void kvmpv_restart() {
+    eoi.restart();
+    clock.restart();
+}

@@ -25,6 +25,10 @@ module_param(legacy, int, 0444);
 MODULE_PARM_DESC(legacy,
 		 "1: use the deprecated clock MSRs 0x11 and 0x12 if offered; 0: if no others are (default)");
 
+static int eoi_hook = 1;
+module_param(eoi_hook, int, 0444);
+MODULE_PARM_DESC(eoi_hook, "1: end interrupts by PV EOI and count them (default); 0: observe only");
+
 static int __init kvmpv_init(void)
 {
 	const struct kvmpv_parameters parameters = {
@@ -32,6 +36,7 @@ static int __init kvmpv_init(void)
 		.clock_rating = clock_rating,
 		.vdso = vdso,
 		.legacy = legacy,
+		.eoi_hook = eoi_hook,
 	};
 
 	return kvmpv_start(&parameters);
