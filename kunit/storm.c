@@ -2,12 +2,13 @@
 /*
  * Interrupts at a known number, and what the local APICs say afterwards. Shares no code with kvmpv.
  *
- *	/sys/kernel/debug/kvmpv_storm/self	write N: each CPU interrupts itself N times, each time
- *						after the last one has been handled; returns when done
- *	/sys/kernel/debug/kvmpv_storm/remote	write N: each CPU interrupts the next one, likewise
- *	/sys/kernel/debug/kvmpv_storm/busy	write 1: each CPU goes on interrupting itself; 0: until now
- *	/sys/kernel/debug/kvmpv_storm/result	sent, handled and lost since loading
- *	/sys/kernel/debug/kvmpv_storm/in_service	the vectors in service by each CPU's local APIC
+ * Below /sys/kernel/debug/kvmpv_storm:
+ *	self		write N: each CPU interrupts itself N times, each time after the last one
+ *			has been handled; returns when done
+ *	remote		write N: each CPU interrupts the next one, likewise
+ *	busy		write 1: each CPU goes on interrupting itself, at a low priority; 0: no more
+ *	result		sent, handled and lost since loading
+ *	in_service	the vectors that each CPU's local APIC has in service
  */
 #include <linux/completion.h>
 #include <linux/cpu.h>
@@ -74,7 +75,7 @@ static bool send_to_self(struct sender *it)
 	return true;
 }
 
-/* Sleeps until it has been handled, so that CPUs that share one of the host's do not wait for it. */
+/* Sleeps meanwhile, so that CPUs that share one of the host's do not wait for each other. */
 static bool send_to_other(struct sender *it)
 {
 	return !smp_call_function_single_async(it->remote_cpu, &it->remote) &&
@@ -86,6 +87,9 @@ static int run(void *sender)
 	struct sender *it = sender;
 	u64 left;
 
+	/* Whoever looks on has to get something done, too. */
+	if (it->wanted == U64_MAX)
+		set_user_nice(current, 10);
 	for (left = it->wanted; left && !kthread_should_stop(); left--) {
 		it->sent++;
 		if (!it->send(it)) {
