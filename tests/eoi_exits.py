@@ -77,14 +77,19 @@ def count(variant: Variant, kernel: str) -> Counted:
                 f"{variant.name}: exit status {done.returncode}\n{done.stderr[-2000:]}"
             )
         host = json.loads(Path(exits.name).read_text(encoding="ascii"))
-    by_kind = []
-    for event in ("kvm_eoi_vectors", "kvm_pv_eoi_vectors"):
-        sums = dict.fromkeys(KINDS, 0)
-        for vector, times in host[event].items():
-            sums[kind(int(vector))] += times
-        by_kind.append(sums)
     rows = [line.split() for line in done.stdout.splitlines()]
-    return Counted(*by_kind, guest={row[0]: int(row[1]) for row in rows if len(row) == 2})
+    return Counted(
+        by_kind(host["kvm_eoi_vectors"]),
+        by_kind(host["kvm_pv_eoi_vectors"]),
+        guest={row[0]: int(row[1]) for row in rows if len(row) == 2},
+    )
+
+
+def by_kind(vectors: dict[str, int]) -> dict[str, int]:
+    sums = dict.fromkeys(KINDS, 0)
+    for vector, times in vectors.items():
+        sums[kind(int(vector))] += times
+    return sums
 
 
 def table(runs: dict[str, Counted]) -> str:

@@ -79,6 +79,7 @@ SCENARIOS = (
     ),
     Scenario("eoi-shared", scripts("eoi"), ("--timeout", "900")),
     Scenario("eoi-owned", scripts("eoi", MODE="owned"), ("--timeout", "900", "--cmdline", "nopv")),
+    Scenario("eoi-stack", scripts("eoi_stack")),
     Scenario("eoi-rounds", scripts("eoi_rounds"), ("--timeout", "2400")),
     Scenario("eoi-rounds-owned", scripts("eoi_rounds"), ("--timeout", "2400", "--cmdline", "nopv")),
     Scenario("eoi-cpus-and-sleep", scripts("eoi_hotplug", "eoi_suspend"), WAKE),

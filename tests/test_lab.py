@@ -236,7 +236,9 @@ class Exits(unittest.TestCase):
         self.assertEqual(found.reasons, {"msr": 3300, "io": 10, "4242": 1})
         self.assertEqual((found.total, found.eoi, found.pv_eoi), (3311, 2580, 2432))
         self.assertEqual(found.eoi_exits, 148)
-        self.assertEqual((found.eoi_vectors, found.pv_eoi_vectors), ({236: 2571, 33: 9}, {236: 2432}))
+        self.assertEqual(
+            (found.eoi_vectors, found.pv_eoi_vectors), ({236: 2571, 33: 9}, {236: 2432})
+        )
         self.assertIn("eoi_exits                       148\n", found.table())
 
     def test_lost_counts_are_an_error(self) -> None:

@@ -168,7 +168,10 @@ bool linux_tsc_is_unstable(void);
  */
 int linux_native_steal_in_force(void);
 
-/* 1 if the EOI callback in force is the kernel's own for KVM, 0 if not, -ENOENT if unknown. */
+/*
+ * 1 if the EOI callback in force is the kernel's own for KVM, 0 if it is the one that only writes
+ * the register, -ENOENT if it is somebody else's or cannot be found.
+ */
 int linux_native_eoi_in_force(void);
 
 /* Finds the kernel symbols that are not exported; what is missing is said by the calls above. */

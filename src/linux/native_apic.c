@@ -69,7 +69,10 @@ int linux_native_eoi_in_force(void)
 
 	if (!callback || !kvmpv_symbols.kvm_guest_apic_eoi_write)
 		return -ENOENT;
-	return callback == kvmpv_symbols.kvm_guest_apic_eoi_write;
+	if (callback == kvmpv_symbols.kvm_guest_apic_eoi_write)
+		return 1;
+	/* Of somebody else's it is not known whether it goes on to the kernel's own. */
+	return linux_eoi_callback_is_plain() ? 0 : -ENOENT;
 }
 
 /* The symbol of a per-CPU variable is what per_cpu_ptr() takes, offset from zero or not. */
