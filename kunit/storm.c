@@ -6,7 +6,7 @@
  *	self		write N: each CPU interrupts itself N times, each time after the last one
  *			has been handled; returns when done
  *	remote		write N: each CPU interrupts the next one, likewise
- *	busy		write 1: each CPU goes on interrupting itself, at a low priority; 0: no more
+ *	busy		write 1: each CPU goes on interrupting itself, with rests; 0: no more
  *	result		sent, handled and lost since loading
  *	in_service	the vectors that each CPU's local APIC has in service
  */
@@ -25,6 +25,9 @@
 
 /* A vCPU may have to wait for its host CPU, but not for as long as this. */
 #define PATIENCE (30 * HZ)
+
+/* So many between two rests of a tick, in a storm without end. */
+#define BURST 50
 
 struct sender {
 	struct irq_work self;
@@ -87,16 +90,17 @@ static int run(void *sender)
 	struct sender *it = sender;
 	u64 left;
 
-	/* Whoever looks on has to get something done, too. */
-	if (it->wanted == U64_MAX)
-		set_user_nice(current, 10);
 	for (left = it->wanted; left && !kthread_should_stop(); left--) {
 		it->sent++;
 		if (!it->send(it)) {
 			it->lost++;
 			break;
 		}
-		cond_resched();
+		/* Whoever looks on has to get something done, too. */
+		if (it->wanted == U64_MAX && it->sent % BURST == 0)
+			schedule_timeout_uninterruptible(1);
+		else
+			cond_resched();
 	}
 	complete(&it->finished);
 	for (;;) {
