@@ -27,7 +27,7 @@
 #define PATIENCE (30 * HZ)
 
 /* So many between two rests of a tick, in a storm without end. */
-#define BURST 50
+#define BURST 5
 
 struct sender {
 	struct irq_work self;
