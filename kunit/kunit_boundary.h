@@ -201,6 +201,21 @@
 	CASE(hook, waits_until_on_top) \
 	CASE(hook, again_and_again)
 
+#define KVMPV_PV_EOI_CASES(CASE) \
+	CASE(pv_eoi, elided_when_offered) \
+	CASE(pv_eoi, written_without_slot) \
+	CASE(pv_eoi, idle_is_told_apart) \
+	CASE(pv_eoi, written_while_another_is_pending) \
+	CASE(pv_eoi, nested) \
+	CASE(pv_eoi, exit_between_any_steps) \
+	CASE(pv_eoi, given_up_with_the_bit_set) \
+	CASE(pv_eoi, given_up_behind_an_elided_end) \
+	CASE(pv_eoi, given_up_by_a_host_that_leaves_it_set) \
+	CASE(pv_eoi, slot_that_cannot_be_given_up) \
+	CASE(pv_eoi, an_eoi_there_would_end_another) \
+	CASE(pv_eoi, at_random) \
+	CASE(pv_eoi, why_few)
+
 #define KVMPV_CLOCK_LIVE_CASES(CASE) \
 	CASE(clock_live, host) \
 	CASE(clock_live, agrees_stable_lfence) \
@@ -236,7 +251,8 @@
 	SUITE(drift, KVMPV_DRIFT_CASES); \
 	SUITE(hook, KVMPV_HOOK_CASES); \
 	SUITE(steal, KVMPV_STEAL_CASES); \
-	SUITE(steal_table, KVMPV_STEAL_TABLE_CASES)
+	SUITE(steal_table, KVMPV_STEAL_TABLE_CASES); \
+	SUITE(pv_eoi, KVMPV_PV_EOI_CASES)
 
 /* Suites that need a KVM guest; kvmpv_test_<suite>_enter() comes first, _leave() last. */
 #define KVMPV_LIVE_SUITES(SUITE) \

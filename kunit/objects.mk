@@ -7,3 +7,4 @@ kvmpv-kunit-objects := kunit/kunit_glue.o \
 	kunit/slot_test.o kunit/text_test.o kunit/event_ring_test.o kunit/disruption_test.o kunit/drift_test.o \
 	kunit/hook_test.o kunit/steal_test.o kunit/steal_table_test.o \
 	kunit/clock_live_test.o
+kvmpv-kunit-objects += kunit/pv_eoi_test.o

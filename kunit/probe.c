@@ -6,12 +6,14 @@
  *	/sys/kernel/debug/kvmpv_probe
  */
 #include <linux/clocksource.h>
+#include <linux/cpu.h>
 #include <linux/debugfs.h>
 #include <linux/jump_label.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/seq_file.h>
+#include <linux/smp.h>
 #include <linux/static_call.h>
 #include <linux/version.h>
 #include <asm/apic.h>
@@ -67,6 +69,31 @@ static void print_clock_records(struct seq_file *seq)
 			   (unsigned long)per_cpu(hv_clock_per_cpu, cpu));
 }
 
+static void read_here(void *word)
+{
+	unsigned long *value = word;
+
+	*value = *(unsigned long *)*value;
+}
+
+/* On the CPU itself, where no interrupt but the ended one of this call is in service. */
+static void print_eoi_words(struct seq_file *seq)
+{
+	void __percpu *words = (void __percpu *)static_call(probe_find)("kvm_apic_eoi");
+	int cpu;
+
+	if (!words)
+		return;
+	cpus_read_lock();
+	for_each_online_cpu(cpu) {
+		unsigned long value = (unsigned long)per_cpu_ptr(words, cpu);
+
+		if (!smp_call_function_single(cpu, read_here, &value, 1))
+			seq_printf(seq, "kvm_apic_eoi %d %#lx\n", cpu, value);
+	}
+	cpus_read_unlock();
+}
+
 static int probe_show(struct seq_file *seq, void *unused)
 {
 	print_static_call(seq, "pv_steal_clock");
@@ -75,6 +102,7 @@ static int probe_show(struct seq_file *seq, void *unused)
 	print_static_key(seq, "paravirt_steal_enabled");
 	print_static_key(seq, "paravirt_steal_rq_enabled");
 	print_clock_records(seq);
+	print_eoi_words(seq);
 #ifndef apic_update_callback
 	seq_printf(seq, "apic eoi_write %ps\n", apic->eoi_write);
 	seq_printf(seq, "apic native_eoi_write %ps\n", apic->native_eoi_write);

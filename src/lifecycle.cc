@@ -4,6 +4,7 @@
 
 #include "clock.hh"
 #include "drift.hh"
+#include "eoi.hh"
 #include "kvmpv/boundary.h"
 #include "sampler.hh"
 #include "steal.hh"
@@ -24,6 +25,7 @@ void disable() {
 }  // namespace kvmpv::lifecycle
 
 using kvmpv::clock;
+using kvmpv::eoi;
 using kvmpv::steal;
 namespace sampler = kvmpv::sampler;
 
@@ -36,6 +38,7 @@ extern "C" int kvmpv_cpu_online(u32 follower, u32 cpu) {
     switch (follower) {
         case KVMPV_CLOCK: return clock.online_cpu(cpu).zero_or_negative_errno();
         case KVMPV_STEAL: return steal.online_cpu(cpu).zero_or_negative_errno();
+        case KVMPV_EOI: return eoi.online_cpu(cpu).zero_or_negative_errno();
         case KVMPV_SAMPLER: sampler::start(cpu); return 0;
         default: return 0;
     }
@@ -45,6 +48,7 @@ extern "C" void kvmpv_cpu_down(u32 follower, u32 cpu) {
     switch (follower) {
         case KVMPV_CLOCK: clock.down_cpu(cpu); return;
         case KVMPV_STEAL: steal.down_cpu(cpu); return;
+        case KVMPV_EOI: eoi.down_cpu(cpu); return;
         case KVMPV_SAMPLER: sampler::stop(cpu); return;
         default: return;
     }
@@ -63,10 +67,19 @@ extern "C" void kvmpv_clock_resume(u32 cpu) {
     kvmpv::drifts.forget();
 }
 
-extern "C" void kvmpv_suspend(u32 cpu) { steal.suspend(cpu); }
-extern "C" void kvmpv_resume(u32 cpu) { steal.resume(cpu); }
+extern "C" void kvmpv_suspend(u32 cpu) {
+    eoi.suspend(cpu);
+    steal.suspend(cpu);
+}
 
+extern "C" void kvmpv_resume(u32 cpu) {
+    steal.resume(cpu);
+    eoi.resume(cpu);
+}
+
+// The clock last: the others may still read it.
 extern "C" void kvmpv_restart() {
+    eoi.restart();
     steal.restart();
     clock.restart();
 }

@@ -4,6 +4,7 @@
 
 #include "clock.hh"
 #include "drift.hh"
+#include "eoi.hh"
 #include "kvmpv/boundary.h"
 #include "kvmpv/text.hh"
 #include "lifecycle.hh"
@@ -34,6 +35,10 @@ Result<void> check(const kvmpv_parameters& parameters) {
     }
     if (parameters.steal_hook != 0 && parameters.steal_hook != 1) {
         linux_log_err("parameter steal_hook is out of range: 0 or 1");
+        return Error(-kEinval);
+    }
+    if (parameters.eoi_hook != 0 && parameters.eoi_hook != 1) {
+        linux_log_err("parameter eoi_hook is out of range: 0 or 1");
         return Error(-kEinval);
     }
     return {};
@@ -86,6 +91,20 @@ void start_steal(const kvmpv_parameters& parameters) {
     linux_log_err(line.text());
 }
 
+// Likewise. With eoi_hook=0 everything is ready for eoi/hook and nothing is hooked.
+void start_eoi(const kvmpv_parameters& parameters) {
+    if (survey.eoi.decision().mode == Mode::kOff) return;
+    Result<void> started = eoi.create(survey);
+    if (started.ok() && parameters.eoi_hook) started = eoi.enable();
+    if (started.ok()) return;
+    eoi.destroy();
+    survey.eoi.fail();
+    LineBuffer<100> line;
+    Writer<LineSink<100>> out(LineSink<100>{&line});
+    out << "PV EOI could not be hooked: error " << Signed{started.error().negative_errno()};
+    linux_log_err(line.text());
+}
+
 // Without it the features work, and only their disruptions go unseen.
 void start_sampler() {
     if (!sampler::enable().ok())
@@ -95,6 +114,8 @@ void start_sampler() {
 void stop_features() {
     sampler::disable();
     drifts.destroy();
+    eoi.leave();
+    eoi.destroy();
     steal.disable();
     steal.destroy();
     clock.disable();
@@ -114,6 +135,7 @@ Result<void> start(const kvmpv_parameters& parameters) {
     if (const Result<void> told = lifecycle::enable(); !told.ok()) return told;
     start_clock(parameters);
     start_steal(parameters);
+    start_eoi(parameters);
     start_sampler();
     if (const Result<void> created = wall_clock.create(survey.kvm_for_clock); !created.ok()) {
         if (created.error().negative_errno() != -kEnodev)

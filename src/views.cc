@@ -6,6 +6,7 @@
 #include "views.hh"
 
 #include "clock.hh"
+#include "eoi.hh"
 #include "kvmpv/boundary.h"
 #include "survey.hh"
 #include "view.hh"
@@ -57,18 +58,29 @@ void write_reason(Out& out, Reason reason, const SlotSurvey& slots, const char* 
 
 template <class Registration>
 void write_feature(Out& out, const char* name, const Registration& registration,
-                   const char* cpuid_name, bool built, void (*write_note)(Out&) = nullptr) {
+                   const char* cpuid_name, bool in_use, void (*write_note)(Out&) = nullptr) {
     const Decision& decision = registration.decision();
-    // What is not built yet takes no slot, whatever it could do.
-    const bool shown_only = !built && decision.mode != Mode::kOff;
+    // What is not hooked takes no slot, whatever it could do.
+    const bool shown_only = !in_use && decision.mode != Mode::kOff;
     const Mode mode = shown_only && decision.mode == Mode::kOwned ? Mode::kOff : decision.mode;
     out << name;
     out.pad_to(10) << mode_name(mode);
     out.pad_to(18);
     write_reason(out, decision.reason, registration.survey(), cpuid_name);
     if (shown_only) out << "; shown only, not hooked";
-    if (write_note) write_note(out);
+    if (write_note && !shown_only) write_note(out);
     out.end_line();
+}
+
+void write_eoi_headline(Out& out) {
+    if (!eoi.hooked()) return;
+    u64 elided = 0, total = 0;
+    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
+        const EoiCounts counts = eoi.counts(static_cast<u32>(cpu));
+        elided += counts.elided;
+        total += counts.total();
+    }
+    out << "; hooked, " << elided << " of " << total << " interrupts ended without an exit";
 }
 
 // The one that the kernel would most likely have without us.
@@ -151,7 +163,7 @@ void show_status(void* seq) {
     (out << "feature   mode    reason").end_line();
     write_feature(out, "clock", survey.clock, "KVM_FEATURE_CLOCKSOURCE", true);
     write_feature(out, "steal", survey.steal, "KVM_FEATURE_STEAL_TIME", true, write_steal_note);
-    write_feature(out, "eoi", survey.eoi, "KVM_FEATURE_PV_EOI", false);
+    write_feature(out, "eoi", survey.eoi, "KVM_FEATURE_PV_EOI", eoi.hooked(), write_eoi_headline);
     out << "async_pf  off     ";
     write_reason(out, Reason::kNeverTaken, {}, "");
     out.end_line();
@@ -204,5 +216,7 @@ extern "C" constinit const kvmpv_file kvmpv_files[] = {
     {"steal", "tasks", kvmpv::show_steal_tasks, nullptr},
     {"steal", "cgroups", kvmpv::show_steal_cgroups, nullptr},
     {"steal", "reset", kvmpv::show_steal_reset, kvmpv::store_steal_reset},
+    {"eoi", "cpus", kvmpv::show_eoi_cpus, nullptr},
+    {"eoi", "hook", kvmpv::show_eoi_hook, kvmpv::store_eoi_hook},
     {nullptr, nullptr, nullptr, nullptr},
 };

@@ -11,6 +11,10 @@ namespace kvmpv {
 void show_cpus(void* seq);
 void show_events(void* seq);
 
+void show_eoi_cpus(void* seq);
+void show_eoi_hook(void* seq);
+int store_eoi_hook(const char* text);
+
 void show_clock_state(void* seq);
 void show_wall_clock(void* seq);
 void show_clock_drift(void* seq);

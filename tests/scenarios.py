@@ -160,6 +160,25 @@ SCENARIOS = (
         "MODE=owned sh /tests/steal_chaos.sh",
         (*STEAL_HOST, "--cmdline", "nopv"),
     ),
+    Scenario("eoi-shared", scripts("eoi"), ("--timeout", "900")),
+    Scenario("eoi-owned", scripts("eoi", MODE="owned"), ("--timeout", "900", "--cmdline", "nopv")),
+    Scenario("eoi-stack", scripts("eoi_stack")),
+    Scenario("eoi-rounds", scripts("eoi_rounds"), ("--timeout", "2400")),
+    Scenario("eoi-rounds-owned", scripts("eoi_rounds"), ("--timeout", "2400", "--cmdline", "nopv")),
+    Scenario("eoi-cpus-and-sleep", scripts("eoi_hotplug", "eoi_suspend"), WAKE),
+    Scenario(
+        "eoi-cpus-and-sleep-owned",
+        scripts("eoi_hotplug", "eoi_suspend", MODE="owned"),
+        (*WAKE, "--cmdline", "nopv"),
+    ),
+    # Not by run.sh, which keeps the output until the end: it is the virtio traffic.
+    Scenario("eoi-million", "sh /tests/eoi_million.sh", ("--timeout", "1800")),
+    Scenario(
+        "eoi-million-owned",
+        "MODE=owned sh /tests/eoi_million.sh",
+        ("--timeout", "3000", "--cmdline", "nopv"),
+    ),
+    Scenario("eoi-not-offered", scripts("eoi_not_offered"), ("--cpu=-kvm-pv-eoi",)),
     Scenario("kunit-stable", KUNIT, kernels=("kunit",)),
     Scenario("kunit-unstable", KUNIT, ("--clock", "unstable", "--smp", "4"), kernels=("kunit",)),
 )

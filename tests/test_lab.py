@@ -220,12 +220,14 @@ class Exits(unittest.TestCase):
         "{ common_pid:        118, isa:          2, exit_reason:       4242 } hitcount:          1\n"
         "{ common_pid:        999, isa:          2, exit_reason:        120 } hitcount:         70\n"
         "\nTotals:\n    Hits: 3392\n    Entries: 4\n    Dropped: 0\n",
-        "kvm_eoi": "{ common_pid:        117 } hitcount:       2589\n",
-        "kvm_pv_eoi": "{ common_pid:        117 } hitcount:       2432\n",
+        "kvm_eoi": "{ common_pid:        117, vector:        236 } hitcount:       2580\n"
+        "{ common_pid:        118, vector:         33 } hitcount:          9\n"
+        "{ common_pid:        999, vector:         33 } hitcount:          7\n",
+        "kvm_pv_eoi": "{ common_pid:        117, vector:        236 } hitcount:       2432\n",
     }
     ENDED = {
         "kvm_exit": "{ common_pid: 117, isa: 2, exit_reason: 124 } hitcount: 10\n",
-        "kvm_eoi": "{ common_pid: 117 } hitcount: 9\n",
+        "kvm_eoi": "{ common_pid: 117, vector: 236 } hitcount: 9\n",
         "kvm_pv_eoi": "",
     }
 
@@ -234,6 +236,9 @@ class Exits(unittest.TestCase):
         self.assertEqual(found.reasons, {"msr": 3300, "io": 10, "4242": 1})
         self.assertEqual((found.total, found.eoi, found.pv_eoi), (3311, 2580, 2432))
         self.assertEqual(found.eoi_exits, 148)
+        self.assertEqual(
+            (found.eoi_vectors, found.pv_eoi_vectors), ({236: 2571, 33: 9}, {236: 2432})
+        )
         self.assertIn("eoi_exits                       148\n", found.table())
 
     def test_lost_counts_are_an_error(self) -> None:

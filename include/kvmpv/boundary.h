@@ -24,6 +24,7 @@ extern "C" {
 /* ---- Per-CPU state ---- */
 
 enum { KVMPV_NUM_CLOCK_COUNTERS = 5 };
+enum { KVMPV_NUM_EOI_COUNTERS = 3 };
 
 /* The registrations that can be taken: clock, steal time, PV EOI. */
 enum { KVMPV_NUM_REGISTRATIONS = 3 };
@@ -48,6 +49,12 @@ struct kvmpv_cpu {
 	/* This CPU's steal clock, and where that is; src/steal_clock.hh knows what it means. */
 	u64 steal[128];
 	void *steal_here;
+	/* This CPU's struct KvmPvEoi; set on every possible CPU before the callback is hooked. */
+	void *eoi_word;
+	/* Indexed by EoiCounter. Written by their own CPU only. */
+	u64 eoi_count[KVMPV_NUM_EOI_COUNTERS];
+	/* ioapic_interrupts() of this CPU when it began to count. */
+	u64 eoi_ioapic_base;
 };
 
 #ifdef __cplusplus
@@ -183,7 +190,10 @@ u64 linux_accounted_steal_ns(u32 cpu);
 /* The scheduler's tick, in ns. */
 u64 linux_tick_ns(void);
 
-/* 1 if the EOI callback in force is the kernel's own for KVM, 0 if not, -ENOENT if unknown. */
+/*
+ * 1 if the EOI callback in force is the kernel's own for KVM, 0 if it is the one that only writes
+ * the register, -ENOENT if it is somebody else's or cannot be found.
+ */
 int linux_native_eoi_in_force(void);
 
 /* Finds the kernel symbols that are not exported; what is missing is said by the calls above. */
@@ -219,6 +229,44 @@ void linux_symbol_name(const void *address, char *text, u32 size);
  */
 int linux_steal_accounting_start(void);
 void linux_steal_accounting_stop(void);
+/* ---- The end of an interrupt (src/linux/native_apic.c, native_eoi.c, irq_lines.c) ---- */
+
+/*
+ * The callback that the kernel ends every interrupt with, called with interrupts off. notrace. Its
+ * arguments are those of struct apic's eoi_write before 6.5, and nothing since.
+ */
+void kvmpv_eoi(u32 reg, u32 value);
+
+/* The callback in force, and another in its place. 0, or a negative errno and no change. */
+const void *linux_eoi_callback(void);
+int linux_eoi_callback_set(const void *callback);
+
+/*
+ * Finds the callback that writes the EOI register and nothing else, for linux_eoi_write(). Before
+ * kvmpv_eoi() is hooked. -ENOENT if it is unknown.
+ */
+int linux_eoi_write_prepare(void);
+
+/* The callback in force is that one. */
+bool linux_eoi_callback_is_plain(void);
+
+/* Writes the EOI register. notrace; interrupts off. */
+void linux_eoi_write(void);
+
+/* This CPU is in its idle task, or in an interrupt of it. notrace; interrupts off. */
+bool linux_in_idle(void);
+
+/* @cpu's word of the kernel's own PV EOI, or null if it cannot be found. */
+void *linux_native_eoi_word(u32 cpu, u64 *physical);
+
+/* Before the next one, once; without it the counts are 0. */
+void linux_ioapic_lines_prepare(void);
+
+/*
+ * What IOAPIC line @line raised on @cpu since boot, 0 if there is no such line or the kernel cannot
+ * be asked; and whether it is level-triggered.
+ */
+u64 linux_ioapic_line_interrupts(u32 line, u32 cpu, bool *is_level);
 
 /* ---- Steal time (src/steal_clock.cc) ---- */
 
@@ -464,6 +512,7 @@ struct kvmpv_parameters {
 	int vdso; /* -1: in shared mode only; 0: never; 1: in owned mode too */
 	int legacy; /* 1: use the deprecated clock MSRs where they are offered */
 	int steal_hook; /* 1: the kernel's accounting asks our steal clock */
+	int eoi_hook; /* 0: PV EOI is observed only */
 };
 
 /* 0, or a negative errno after which nothing is left changed. */

@@ -43,12 +43,14 @@ struct EventKindInfo {
 };
 
 inline constexpr EventKindInfo kEventKinds[kNumEventKinds] = {
-    {"rate_changed", "ppb", true},   {"jump_forward", "ns", true},   {"jump_backward", "ns", true},
-    {"pause", "ns", true},           {"stable_lost", "-", true},     {"stable_gained", "-", true},
-    {"page_torn", "reads", true},    {"bad_shift", "bits", true},    {"tsc_behind", "ticks", true},
-    {"tsc_backward", "ticks", true}, {"held_back", "ns", false},     {"stable_revoked", "ns", true},
-    {"guard_forced", "-", false},    {"guard_released", "-", false}, {"steal_backward", "ns", false},
-    {"steal_forward", "ns", false},
+    {"rate_changed", "ppb", true},   {"jump_forward", "ns", true},
+    {"jump_backward", "ns", true},   {"pause", "ns", true},
+    {"stable_lost", "-", true},      {"stable_gained", "-", true},
+    {"page_torn", "reads", true},    {"bad_shift", "bits", true},
+    {"tsc_behind", "ticks", true},   {"tsc_backward", "ticks", true},
+    {"held_back", "ns", false},      {"stable_revoked", "ns", true},
+    {"guard_forced", "-", false},    {"guard_released", "-", false},
+    {"steal_backward", "ns", false}, {"steal_forward", "ns", false},
 };
 
 constexpr const EventKindInfo& info(EventKind kind) { return kEventKinds[static_cast<u32>(kind)]; }

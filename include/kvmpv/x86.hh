@@ -70,6 +70,18 @@ template <auto* kMember>
     return (u64{high} << 32) | low;
 }
 
+// Clears bit 0 of the u32 that a pointer in this CPU's struct kvmpv_cpu names, and says whether it
+// was set. Only the btr touches the word; not locked, for the host looks at it only while this CPU
+// does not run. With interrupts off, or the thread might go on elsewhere behind the first
+// instruction.
+template <auto* kMember>
+[[gnu::always_inline]] inline bool this_cpu_test_and_clear_bit0() {
+    const void* const word = this_cpu_load<kMember>();
+    bool was_set;
+    asm volatile("btrl $0, (%1)" : "=@ccc"(was_set) : "r"(word) : "memory");
+    return was_set;
+}
+
 // lfence waits for the loads before it and rdtsc does not start before lfence is done. On AMD that
 // holds where lfence is dispatch-serialising, which X86_FEATURE_LFENCE_RDTSC says.
 [[gnu::always_inline]] inline u64 lfence_rdtsc() {

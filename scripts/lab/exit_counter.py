@@ -17,8 +17,8 @@ from lab.channels import BEGIN_MARK, END_MARK
 TRACING = "/sys/kernel/tracing"
 KEYS = {
     "kvm_exit": "common_pid,isa,exit_reason",
-    "kvm_eoi": "common_pid",
-    "kvm_pv_eoi": "common_pid",
+    "kvm_eoi": "common_pid,vector",
+    "kvm_pv_eoi": "common_pid,vector",
 }
 MARKS = {"begun": BEGIN_MARK, "ended": END_MARK}
 

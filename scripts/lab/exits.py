@@ -42,12 +42,22 @@ class Exits:
     """What happened between the two marks."""
 
     reasons: Mapping[str, int]  # most frequent first
-    eoi: int  # kvm_eoi: interrupts whose end the host learned of, either way
-    pv_eoi: int  # kvm_pv_eoi: of these, the ones that it found in the guest's memory, without an exit
+    eoi_vectors: Mapping[int, int]  # kvm_eoi: interrupts whose end the host learned of, either way
+    pv_eoi_vectors: Mapping[
+        int, int
+    ]  # kvm_pv_eoi: those of them that it found in guest memory, without an exit
 
     @property
     def total(self) -> int:
         return sum(self.reasons.values())
+
+    @property
+    def eoi(self) -> int:
+        return sum(self.eoi_vectors.values())
+
+    @property
+    def pv_eoi(self) -> int:
+        return sum(self.pv_eoi_vectors.values())
 
     @property
     def eoi_exits(self) -> int:
@@ -61,6 +71,8 @@ class Exits:
             "kvm_eoi": self.eoi,
             "kvm_pv_eoi": self.pv_eoi,
             "eoi_exits": self.eoi_exits,
+            "kvm_eoi_vectors": dict(self.eoi_vectors),
+            "kvm_pv_eoi_vectors": dict(self.pv_eoi_vectors),
         }
 
     def table(self) -> str:
@@ -81,20 +93,20 @@ def window(begun: Mapping[str, str], ended: Mapping[str, str], threads: Collecti
     ] -= 1  # the exit of the second mark itself: KVM counts it before it sees which port it is
     return Exits(
         reasons={name: count for name, count in reasons.most_common() if count},
-        eoi=_total(begun["kvm_eoi"], threads) - _total(ended["kvm_eoi"], threads),
-        pv_eoi=_total(begun["kvm_pv_eoi"], threads) - _total(ended["kvm_pv_eoi"], threads),
+        eoi_vectors=_between(begun["kvm_eoi"], ended["kvm_eoi"], threads),
+        pv_eoi_vectors=_between(begun["kvm_pv_eoi"], ended["kvm_pv_eoi"], threads),
     )
 
 
 def _rows(histogram: str, threads: Collection[int]) -> list[dict[str, int]]:
-    """The lines of a histogram: { common_pid: 117, isa: 2, exit_reason: 124 } hitcount: 3310."""
+    """The lines of a histogram: { common_pid: 117, isa: 2, exit_reason: 124 } hitcount: 3310; an EOI of nothing has vector -1."""
     lost = re.search(r"Dropped: ([1-9]\d*)", histogram)
     if lost:
         raise LabError(f"the KVM host lost {lost[1]} exits: its histogram is too small")
     rows = []
     for line in histogram.splitlines():
         if line.startswith("{"):
-            row = {name: int(value) for name, value in re.findall(r"(\w+): +(\d+)", line)}
+            row = {name: int(value) for name, value in re.findall(r"(\w+): +(-?\d+)", line)}
             if row["common_pid"] in threads:
                 rows.append(row)
     return rows
@@ -108,5 +120,14 @@ def _reasons(histogram: str, threads: Collection[int]) -> Counter[str]:
     return count
 
 
-def _total(histogram: str, threads: Collection[int]) -> int:
-    return sum(row["hitcount"] for row in _rows(histogram, threads))
+def _vectors(histogram: str, threads: Collection[int]) -> Counter[int]:
+    count: Counter[int] = Counter()
+    for row in _rows(histogram, threads):
+        count[row["vector"]] += row["hitcount"]
+    return count
+
+
+def _between(begun: str, ended: str, threads: Collection[int]) -> dict[int, int]:
+    count = _vectors(begun, threads)
+    count.subtract(_vectors(ended, threads))
+    return {vector: times for vector, times in sorted(count.items()) if times}

@@ -30,6 +30,10 @@ module_param(steal_hook, int, 0444);
 MODULE_PARM_DESC(steal_hook,
 		 "1: steal time is accounted by kvmpv's clock (default); 0: it is only observed");
 
+static int eoi_hook = 1;
+module_param(eoi_hook, int, 0444);
+MODULE_PARM_DESC(eoi_hook, "1: end interrupts by PV EOI and count them (default); 0: observe only");
+
 static int __init kvmpv_init(void)
 {
 	const struct kvmpv_parameters parameters = {
@@ -38,6 +42,7 @@ static int __init kvmpv_init(void)
 		.vdso = vdso,
 		.legacy = legacy,
 		.steal_hook = steal_hook,
+		.eoi_hook = eoi_hook,
 	};
 
 	return kvmpv_start(&parameters);

@@ -1,30 +1,89 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The local APIC driver's EOI callback.
+ * The local APIC driver's EOI callback, and the word of the kernel's own PV EOI.
  */
-#include <linux/static_call.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/vmalloc.h>
+#include <asm/pgtable.h>
 
 #include <kvmpv/boundary.h>
 
 #include "compat.h"
 #include "symbols.h"
 
-static const void *eoi_callback(void)
-{
 #ifdef KVMPV_APIC_STATIC_CALLS
-	const struct static_call_key *key = kvmpv_symbols.apic_call_eoi_key;
 
-	return key ? READ_ONCE(key->func) : NULL;
-#else
-	return (const void *)READ_ONCE(apic->eoi_write);
-#endif
+const void *linux_eoi_callback(void)
+{
+	return linux_static_call_target(KVMPV_CALL_APIC_EOI);
 }
+
+/* struct apic keeps its own callback: nothing reads it after boot, and it cannot be written. */
+int linux_eoi_callback_set(const void *callback)
+{
+	linux_static_call_set(KVMPV_CALL_APIC_EOI, callback);
+	return 0;
+}
+
+bool linux_eoi_callback_is_plain(void)
+{
+	return linux_eoi_callback() == apic->native_eoi;
+}
+
+#else
+
+const void *linux_eoi_callback(void)
+{
+	return (const void *)READ_ONCE(apic->eoi_write);
+}
+
+/*
+ * struct apic is read-only after boot, but every interrupt loads its callback from there. So it is
+ * written through a mapping of its page that exists for no longer than the write takes.
+ */
+int linux_eoi_callback_set(const void *callback)
+{
+	void *place = &apic->eoi_write;
+	struct page *page = pfn_to_page(slow_virt_to_phys(place) >> PAGE_SHIFT);
+	void *writable = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+
+	if (!writable)
+		return -ENOMEM;
+	WRITE_ONCE(*(const void **)(writable + offset_in_page(place)), callback);
+	vunmap(writable);
+	return 0;
+}
+
+/* apic_set_eoi_write(), the only one to replace it at boot, keeps what it found. */
+bool linux_eoi_callback_is_plain(void)
+{
+	return !apic->native_eoi_write;
+}
+
+#endif
 
 int linux_native_eoi_in_force(void)
 {
-	const void *callback = eoi_callback();
+	const void *callback = linux_eoi_callback();
 
 	if (!callback || !kvmpv_symbols.kvm_guest_apic_eoi_write)
 		return -ENOENT;
-	return callback == kvmpv_symbols.kvm_guest_apic_eoi_write;
+	if (callback == kvmpv_symbols.kvm_guest_apic_eoi_write)
+		return 1;
+	/* Of somebody else's it is not known whether it goes on to the kernel's own. */
+	return linux_eoi_callback_is_plain() ? 0 : -ENOENT;
+}
+
+/* The symbol of a per-CPU variable is what per_cpu_ptr() takes, offset from zero or not. */
+void *linux_native_eoi_word(u32 cpu, u64 *physical)
+{
+	void *word;
+
+	*physical = 0;
+	if (!kvmpv_symbols.kvm_apic_eoi)
+		return NULL;
+	word = per_cpu_ptr((void __percpu __force *)kvmpv_symbols.kvm_apic_eoi, cpu);
+	*physical = slow_virt_to_phys(word);
+	return word;
 }

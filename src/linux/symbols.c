@@ -81,6 +81,8 @@ void linux_symbols_resolve(void)
 	kvmpv_symbols.kvm_guest_apic_eoi_write = lookup("kvm_guest_apic_eoi_write");
 	kvmpv_symbols.apic_call_eoi_key = lookup("__SCK__apic_call_eoi");
 	kvmpv_symbols.apic_call_eoi_trampoline = lookup("__SCT__apic_call_eoi");
+	kvmpv_symbols.kvm_apic_eoi = lookup("kvm_apic_eoi");
+	kvmpv_symbols.kstat_irqs_cpu = lookup("kstat_irqs_cpu");
 	kvmpv_symbols.wall_clock = lookup("wall_clock");
 	kvmpv_symbols.vclocks_used = lookup("vclocks_used");
 	kvmpv_symbols.watchdog = lookup_beside("watchdog", "watchdog_reset_pending");

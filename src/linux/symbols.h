@@ -21,6 +21,8 @@ struct kvmpv_symbols {
 	void *kvm_guest_apic_eoi_write; /* native PV EOI callback */
 	void *apic_call_eoi_key; /* struct static_call_key, since 6.5 */
 	void *apic_call_eoi_trampoline;
+	void *kvm_apic_eoi; /* per-CPU word of native PV EOI */
+	void *kstat_irqs_cpu; /* counts the interrupts of a line on a CPU */
 	void *wall_clock; /* struct pvclock_wall_clock of native kvmclock */
 	unsigned int *vclocks_used; /* bits of the vDSO clock modes that were ever in use */
 	struct clocksource **watchdog; /* checks other clocksources */

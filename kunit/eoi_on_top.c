@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Another module that ends interrupts by a callback of its own: it sits on top of whatever it finds
+ * and calls that. Shares no code with kvmpv.
+ *
+ *	/sys/kernel/debug/kvmpv_eoi_on_top	how many interrupts it has seen end
+ *
+ * Unloading puts back what it found, whoever is on top by then.
+ */
+#include <linux/debugfs.h>
+#include <linux/kprobes.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <linux/rcupdate.h>
+#include <linux/seq_file.h>
+#include <linux/static_call.h>
+#include <linux/vmalloc.h>
+#include <asm/apic.h>
+#include <asm/pgtable.h>
+
+static DEFINE_PER_CPU(u64, ended);
+static struct dentry *file;
+static const void *below;
+
+#ifdef apic_update_callback
+static unsigned long (*find_symbol)(const char *name);
+DEFINE_STATIC_CALL_NULL(on_top_find, *find_symbol);
+DEFINE_STATIC_CALL_NULL(on_top_below, *apic->eoi);
+static struct static_call_key *key;
+static void *trampoline;
+
+static notrace void on_top_eoi(void)
+{
+	this_cpu_inc(ended);
+	static_call(on_top_below)();
+}
+
+static const void *found(void)
+{
+	struct kprobe kp = { .symbol_name = "kallsyms_lookup_name" };
+
+	if (register_kprobe(&kp))
+		return NULL;
+	unregister_kprobe(&kp);
+	__static_call_update(&STATIC_CALL_KEY(on_top_find), STATIC_CALL_TRAMP_ADDR(on_top_find),
+			     kp.addr);
+	key = (void *)static_call(on_top_find)("__SCK__apic_call_eoi");
+	trampoline = (void *)static_call(on_top_find)("__SCT__apic_call_eoi");
+	if (!key || !trampoline)
+		return NULL;
+	static_call_update(on_top_below, key->func);
+	return key->func;
+}
+
+static int put(const void *callback)
+{
+	__static_call_update(key, trampoline, (void *)callback);
+	return 0;
+}
+#else
+static notrace void on_top_eoi(u32 reg, u32 value)
+{
+	this_cpu_inc(ended);
+	((void (*)(u32 reg, u32 value))below)(reg, value);
+}
+
+static const void *found(void)
+{
+	return apic->eoi_write;
+}
+
+static int put(const void *callback)
+{
+	struct page *page = pfn_to_page(slow_virt_to_phys(&apic->eoi_write) >> PAGE_SHIFT);
+	void *alias = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+
+	if (!alias)
+		return -ENOMEM;
+	WRITE_ONCE(*(const void **)(alias + offset_in_page(&apic->eoi_write)), callback);
+	vunmap(alias);
+	return 0;
+}
+#endif
+
+static int on_top_show(struct seq_file *seq, void *unused)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += per_cpu(ended, cpu);
+	seq_printf(seq, "ended %llu\n", sum);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(on_top);
+
+static int __init on_top_init(void)
+{
+	int error;
+
+	below = found();
+	if (!below)
+		return -ENOENT;
+	error = put(on_top_eoi);
+	if (error)
+		return error;
+	file = debugfs_create_file("kvmpv_eoi_on_top", 0400, NULL, NULL, &on_top_fops);
+	return 0;
+}
+
+static void __exit on_top_exit(void)
+{
+	debugfs_remove(file);
+	/* There is no other way out of here than to try again. */
+	while (put(below))
+		cond_resched();
+	synchronize_rcu();
+}
+
+module_init(on_top_init);
+module_exit(on_top_exit);
+
+MODULE_DESCRIPTION("Sits on top of the local APIC's EOI callback");
+MODULE_LICENSE("GPL");

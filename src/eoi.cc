@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+#include "eoi.hh"
+
+#include "kvmpv/text.hh"
+#include "kvmpv/x86.hh"
+
+namespace kvmpv {
+
+constinit Eoi eoi;
+
+namespace {
+
+// A cache line each: a CPU that ends an interrupt does not wait for another one's.
+constexpr u32 kWordStride = 64;
+static_assert(sizeof(KvmPvEoi) <= kWordStride);
+
+u32 last_possible_cpu() {
+    int last_cpu = 0;
+    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
+        last_cpu = cpu;
+    return static_cast<u32>(last_cpu);
+}
+
+// The lines whose EOI KVM's IOAPIC waits for (arch/x86/kvm/ioapic.c): the level-triggered ones, the
+// real-time clock's, and the one of the timer that it may have to raise again.
+constexpr u32 kIoapicLines = 24;
+constexpr u32 kTimerLine = 0;
+constexpr u32 kRtcLine = 8;
+
+u64 ioapic_interrupts(u32 cpu) {
+    u64 sum = 0;
+    for (u32 line = 0; line < kIoapicLines; ++line) {
+        bool is_level = false;
+        const u64 count = linux_ioapic_line_interrupts(line, cpu, &is_level);
+        if (is_level || line == kTimerLine || line == kRtcLine) sum += count;
+    }
+    return sum;
+}
+
+void log_error(const char* what, u32 cpu, Error error) {
+    LineBuffer<120> line;
+    Writer<LineSink<120>> out(LineSink<120>{&line});
+    out << "eoi: " << what << " on CPU " << cpu << ": error " << Signed{error.negative_errno()};
+    linux_log_err(line.text());
+}
+
+// The word of one CPU, on that CPU.
+struct LiveWord {
+    Registration<EoiLayout>& slots;
+    u32 cpu;
+    bool for_good;
+
+    bool test_and_clear() { return x86::this_cpu_test_and_clear_bit0<&kvmpv_cpu.eoi_word>(); }
+    Result<void> give_up_slot() { return for_good ? slots.put_back(cpu) : slots.disarm(); }
+};
+
+}  // namespace
+
+u64 Eoi::physical_of(u32 cpu) const { return words_.physical + cpu * kWordStride; }
+
+Result<void> Eoi::create(Survey& found) {
+    slots_ = &found.eoi;
+    linux_ioapic_lines_prepare();
+    if (const Result<void> prepared = Result<void>::from_errno(linux_eoi_write_prepare());
+        !prepared.ok())
+        return prepared;
+    const Result<void> words = owned() ? create_words() : find_native_words();
+    created_ = words.ok();
+    return words;
+}
+
+Result<void> Eoi::create_words() {
+    // Whoever replaced the callback of a kernel that does not use KVM's has means of his own
+    // (Hyper-V's are the same host's), which ours would cut off.
+    if (!linux_eoi_callback_is_plain()) {
+        linux_log_err("eoi: the kernel ends interrupts by another hypervisor's means");
+        return Error(-kEbusy);
+    }
+    const u32 size = (last_possible_cpu() + 1) * kWordStride;
+    if (const int error = linux_area_create(size, &words_); error) return Error(error);
+    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
+        linux_cpu(static_cast<u32>(cpu))->eoi_word =
+            static_cast<u8*>(words_.address) + static_cast<u32>(cpu) * kWordStride;
+    return {};
+}
+
+// Every possible CPU's, so that one that comes has its word before its first interrupt. Those that
+// are online must have registered just these.
+Result<void> Eoi::find_native_words() {
+    Result<void> found = {};
+    linux_cpus_lock();
+    for (int at = linux_next_possible_cpu(-1); at >= 0 && found.ok();
+         at = linux_next_possible_cpu(at)) {
+        u64 physical = 0;
+        linux_cpu(static_cast<u32>(at))->eoi_word =
+            linux_native_eoi_word(static_cast<u32>(at), &physical);
+        if (!physical) found = Error(-kEnoent);
+    }
+    for (int at = linux_next_online_cpu(-1); at >= 0 && found.ok();
+         at = linux_next_online_cpu(at)) {
+        u64 physical = 0;
+        linux_native_eoi_word(static_cast<u32>(at), &physical);
+        const Result<u64> slot = LiveKernel::rdmsr(static_cast<u32>(at), slots_->msr());
+        if (!slot.ok())
+            found = slot.error();
+        else if (slot.value() != (physical | kMsrEnabled))
+            found = Error(-kEio);
+    }
+    linux_cpus_unlock();
+    if (!found.ok()) linux_log_err("eoi: the kernel's own words were not found where the MSRs say");
+    return found;
+}
+
+void Eoi::destroy() {
+    if (words_.address && !words_are_kept_) linux_area_destroy(&words_);
+    words_ = {};
+    created_ = false;
+}
+
+Result<void> Eoi::register_words() {
+    if (!owned()) return {};
+    enabling_ = true;
+    const Result<void> followed = Result<void>::from_errno(linux_hotplug_enable(KVMPV_EOI));
+    enabling_ = false;
+    registered_ = followed.ok();
+    return followed;
+}
+
+Result<void> Eoi::enable() {
+    if (!created_) return Error(-kEinval);
+    if (hooked()) return {};
+    for (int at = linux_next_possible_cpu(-1); at >= 0; at = linux_next_possible_cpu(at)) {
+        struct kvmpv_cpu& of_cpu = *linux_cpu(static_cast<u32>(at));
+        for (u64& count : of_cpu.eoi_count) count = 0;
+        of_cpu.eoi_ioapic_base = ioapic_interrupts(static_cast<u32>(at));
+    }
+    // The callback first: the words read 0 until they are registered, and so every EOI is written.
+    // The other way round the host would set bits that nobody clears, to no use.
+    if (const Result<void> hooked = hook_.hook(reinterpret_cast<const void*>(&kvmpv_eoi));
+        !hooked.ok())
+        return hooked;
+    const Result<void> registered = register_words();
+    if (!registered.ok()) leave();
+    return registered;
+}
+
+// Slots before callback: while a word is registered, somebody has to clear it. From the last slot
+// on the callback finds all words 0 and writes every EOI. It is called until all CPUs have seen
+// the change of the hook, and only then may the words and its code go.
+Result<void> Eoi::disable() {
+    if (!hooked()) return {};
+    if (!on_top()) return Error(-kEbusy);
+    if (registered_) linux_hotplug_disable(KVMPV_EOI);
+    registered_ = false;
+    const Result<void> unhooked = hook_.unhook();
+    if (unhooked.ok()) return unhooked;
+    // Somebody came in between: as before, then.
+    if (const Result<void> again = register_words(); !again.ok())
+        linux_log_err("eoi: the words could not be registered again; every EOI is written");
+    return unhooked;
+}
+
+void Eoi::leave() {
+    if (!hooked()) return;
+    if (registered_) linux_hotplug_disable(KVMPV_EOI);
+    registered_ = false;
+    hook_.wait_until_on_top("eoi");
+    while (!hook_.unhook().ok()) {
+        // No memory for the way to the callback, or another one came: nothing tells us when.
+        linux_msleep(20);
+        hook_.wait_until_on_top("eoi");
+    }
+}
+
+Result<void> Eoi::online_cpu(u32 cpu) {
+    const Result<void> taken = slots_->take(cpu, physical_of(cpu));
+    if (taken.ok()) return taken;
+    log_error("the slot could not be taken", cpu, taken.error());
+    give_up(cpu, true);
+    // Its word stays 0, so the CPU writes every EOI.
+    return enabling_ ? taken : Result<void>();
+}
+
+void Eoi::down_cpu(u32 cpu) { give_up(cpu, true); }
+
+// With interrupts off, so that none is injected and ended between the slot and the word.
+void Eoi::give_up(u32 cpu, bool for_good) {
+    LiveWord word{*slots_, cpu, for_good};
+    const u64 saved = x86::irq_save();
+    const Result<bool> was_set = give_up_word(word);
+    x86::irq_restore(saved);
+    if (!was_set.ok()) {
+        words_are_kept_ = true;
+        log_error("the slot could not be given up, the word stays", cpu, was_set.error());
+    } else if (was_set.value()) {
+        __atomic_fetch_add(&words_left_set_, 1, __ATOMIC_RELAXED);
+        log_error("the host left the word set", cpu, Error(-kEio));
+    }
+}
+
+void Eoi::suspend(u32 cpu) {
+    if (registered_) give_up(cpu, false);
+}
+
+void Eoi::resume(u32 cpu) {
+    if (!registered_) return;
+    if (const Result<void> on = slots_->arm(physical_of(cpu)); !on.ok())
+        log_error("the slot could not be taken again after suspend", cpu, on.error());
+}
+
+void Eoi::restart() {
+    if (registered_) linux_on_each_cpu([](u32 cpu) { eoi.give_up(cpu, false); });
+}
+
+EoiCounts Eoi::counts(u32 cpu) const {
+    const struct kvmpv_cpu& from = *linux_cpu(cpu);
+    const auto count = [&](EoiCounter counter) {
+        return x86::load(from.eoi_count[static_cast<unsigned>(counter)]);
+    };
+    return {count(EoiCounter::kElided), count(EoiCounter::kWrittenBusy),
+            count(EoiCounter::kWrittenIdle), ioapic_interrupts(cpu) - from.eoi_ioapic_base};
+}
+
+}  // namespace kvmpv

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// PV EOI: whose words the callback clears, when it is hooked, and what it has counted.
+
+#pragma once
+
+#include "hook.hh"
+#include "kvmpv/pv_eoi.hh"
+#include "survey.hh"
+
+namespace kvmpv {
+
+// Where the kernel finds its EOI callback.
+struct EoiPlace {
+    static const void* target() { return linux_eoi_callback(); }
+    static int set(const void* callback) { return linux_eoi_callback_set(callback); }
+};
+
+class Eoi {
+public:
+    // For mode kShared or kOwned. Gives every possible CPU its word; changes nothing in the kernel.
+    Result<void> create(Survey& found);
+    void destroy();
+
+    // Hooks the callback, then, in owned mode, registers the words. Counts from 0.
+    Result<void> enable();
+
+    // The reverse. -EBUSY, and nothing is changed, while somebody else sits on top.
+    Result<void> disable();
+
+    // For module exit, which cannot refuse: waits until nobody sits on top any more.
+    void leave();
+
+    // CPU hotplug, see linux_hotplug_enable(); owned mode only.
+    Result<void> online_cpu(u32 cpu);
+    void down_cpu(u32 cpu);
+
+    // The slot of the last CPU that is up around suspend, every CPU's before a restart.
+    void suspend(u32 cpu);
+    void resume(u32 cpu);
+    void restart();
+
+    bool created() const { return created_; }
+    bool owned() const { return slots_->decision().mode == Mode::kOwned; }
+    bool hooked() const { return hook_.hooked(); }
+    bool on_top() const { return hook_.on_top(); }
+    EoiCounts counts(u32 cpu) const;
+
+    // Words that the host had left set when they were taken away from it.
+    u32 words_left_set() const { return words_left_set_; }
+
+private:
+    Result<void> create_words();
+    Result<void> find_native_words();
+    Result<void> register_words();
+    u64 physical_of(u32 cpu) const;
+    void give_up(u32 cpu, bool for_good);
+
+    Registration<EoiLayout>* slots_ = nullptr;
+    Hook<EoiPlace> hook_;
+    linux_area words_{};  // of owned mode
+    // The host may still write there: never given back.
+    bool words_are_kept_ = false;
+    bool created_ = false;
+    // Owned mode: CPUs are followed, their words are registered.
+    bool registered_ = false;
+    // While enable() runs, a CPU whose slot cannot be taken is a reason to give up; later it is
+    // not.
+    bool enabling_ = false;
+    u32 words_left_set_ = 0;
+};
+
+extern constinit Eoi eoi;
+
+}  // namespace kvmpv

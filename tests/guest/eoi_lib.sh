@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What the tests of PV EOI share. Sourced after lib.sh.
+
+STORM=/sys/kernel/debug/kvmpv_storm
+
+# A row per CPU: cpu elided written taken LOC. One process reads both files, or the interrupts in
+# between would be counted once. Taken is what /proc/interrupts has without the rows that are no
+# interrupts of their own (TLB) or end without an EOI.
+eoi_snapshot() {
+	awk '
+		FILENAME ~ /eoi/ && FNR == 2 { for (i = 1; i <= NF; i++) at[$i] = i }
+		FILENAME ~ /eoi/ && FNR > 2 { elided[$1] = $at["elided"]; written[$1] = $at["written"] }
+		FILENAME ~ /proc/ && FNR == 1 { cpus = NF; for (i = 1; i <= NF; i++) name[i] = substr($i, 4) }
+		FILENAME ~ /proc/ && FNR > 1 && $1 !~ /^(TLB|NMI|PMI|MCE|MCP|ERR|MIS|RTR):$/ {
+			for (i = 1; i <= cpus; i++) taken[i] += $(i + 1) }
+		FILENAME ~ /proc/ && $1 == "LOC:" { for (i = 1; i <= cpus; i++) ticks[i] = $(i + 1) }
+		END { for (i = 1; i <= cpus; i++)
+			print name[i], elided[name[i]], written[name[i]], taken[i], ticks[i] }
+	' $DEBUG/eoi/cpus /proc/interrupts
+}
+
+# eoi_since FILE: the difference between now and the snapshot in FILE, in the same columns.
+eoi_since() {
+	eoi_snapshot | awk -v before="$1" '
+		{ getline line < before; split(line, was)
+		  print $1, $2 - was[2], $3 - was[3], $4 - was[4], $5 - was[5] }'
+}
+
+# Every EOI of the rows in FILE was counted, to 1 %, or to the few that come between the reading of
+# the two files.
+every_end_is_counted() {
+	awk '
+		{ counted = $2 + $3; off = counted - $4; if (off < 0) off = -off
+		  if (off * 100 > $4 && off > 3) { print "CPU " $1 ": " counted " ends, " $4 " interrupts"; bad = 1 } }
+		END { exit bad || NR == 0 }' "$1"
+}
+
+# nine_in_ten_elided FILE: on each CPU, of at least 1,000 ticks.
+nine_in_ten_elided() {
+	awk '
+		$5 < 1000 { print "CPU " $1 ": only " $5 " ticks"; bad = 1 }
+		$2 * 10 < ($2 + $3) * 9 { print "CPU " $1 ": " $2 " elided, " $3 " written"; bad = 1 }
+		END { exit bad || NR == 0 }' "$1"
+}
+
+# Two tasks that never sleep, until each CPU has had N ticks since FILE.
+busy_for_ticks() {
+	busy_tasks=""
+	for task in $(seq "$(online_cpus)"); do
+		while :; do :; done &
+		busy_tasks="$busy_tasks $!"
+	done
+	until eoi_since "$2" | awk -v ticks="$1" '$5 < ticks { few = 1 } END { exit few }'; do
+		sleep 1
+	done
+	kill $busy_tasks
+}
+
+total_elided() {
+	awk 'NR > 2 { sum += $2 } END { print sum + 0 }' $DEBUG/eoi/cpus
+}
+
+eoi_reason() {
+	awk -v cpu="$1" 'NR > 2 && $1 == cpu { for (i = 1; i < 8; i++) $i = ""; sub(/^ +/, ""); print }' \
+		$DEBUG/eoi/cpus
+}
+
+# The kernel's callback by symbol, from the probe.
+eoi_callback() {
+	hooks | awk '$1 == "apic" && $2 == "eoi_write" { print $3 }
+		$1 == "static_call" && $2 == "apic_call_eoi" { print $3 }'
+}
+
+# write_msr CPU NUMBER VALUE, through the kernel's msr driver.
+write_msr() {
+	bytes=""
+	left=$(($3))
+	for byte in 1 2 3 4 5 6 7 8; do
+		bytes="$bytes$(printf '\\%03o' $((left & 255)))"
+		left=$((left >> 8))
+	done
+	exec 9<> "/dev/cpu/$1/msr"
+	# Moves the position to the register and writes nothing; the kernel makes a warning of the rest.
+	dd bs=1 count=0 seek=$(($2)) >&9 2> /dev/null < /dev/null
+	printf "$bytes" >&9
+	exec 9>&-
+	equal "MSR $2 of CPU $1" "$(($(msr "$1" "$2")))" "$(($3))"
+}
+
+# The rows of FILE for whoever reads the results.
+report() {
+	echo "# $1: $(awk '{ printf "CPU %s elided %d written %d interrupts %d; ", $1, $2, $3, $4 }' "$2")"
+}

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# A host that does not offer PV EOI: off, with the reason, and nothing hooked.
+. /tests/lib.sh
+. /tests/eoi_lib.sh
+
+remember
+before=$(eoi_callback)
+check loads load
+check off equal mode "$(mode eoi)" off
+check reason contains "$(reason eoi)" 'CPUID does not offer KVM_FEATURE_PV_EOI$'
+check callback_is_the_kernels equal callback "$(eoi_callback)" "$before"
+check no_hook_changed sh -c '. /tests/lib.sh; hooks | diff /tmp/hooks.before -'
+check not_hooked equal hooked "$(field eoi/hook hooked)" no
+check no_rows equal rows "$(awk 'NR > 2' $DEBUG/eoi/cpus)" ''
+check cannot_be_hooked fails_with 'nvalid' sh -c "echo 1 > $DEBUG/eoi/hook"
+check msr_is_untouched sh -c '. /tests/lib.sh; all_msrs | diff /tmp/msrs.before -'
+check unloads rmmod kvmpv
+check everything_is_undone undone
+finish

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Suspend to RAM and back, three times, with PV EOI hooked; the host wakes the guest
+# (tests/host/wake.py). MODE: shared or owned (nopv).
+. /tests/lib.sh
+. /tests/eoi_lib.sh
+
+MODE=${MODE:-shared}
+
+sleeps_and_wakes() {
+	slots=$(rdmsr -a -c 0x4b564d04)
+	echo mem > /sys/power/state || return 1
+	equal slots "$(rdmsr -a -c 0x4b564d04)" "$slots" || return 1
+	first=$(total_elided)
+	echo 100 > $STORM/self
+	within elided $(($(total_elided) - first)) 100 100000
+}
+
+# All but the clock's MSRs, where sleep has cleared what firmware had left in CPU 0's.
+eoi_is_undone() {
+	hooks | diff /tmp/hooks.before - || return 1
+	grep '^eoi_en ' /tmp/msrs.before > /tmp/eoi.before
+	all_msrs | grep '^eoi_en ' | diff /tmp/eoi.before - || return 1
+	lacks "$(cat /proc/modules)" '^kvmpv '
+}
+
+remember
+insmod /kvmpv/kvmpv_storm.ko
+suspends=$(dmesg | grep -c 'PM: suspend exit')
+check loads load clock=0
+check mode equal mode "$(mode eoi)" "$MODE"
+for time in first second third; do
+	check "sleeps_and_wakes_$time" sleeps_and_wakes
+done
+check really_slept equal "suspends in the log" "$(dmesg | grep -c 'PM: suspend exit')" $((suspends + 3))
+check unloads rmmod kvmpv
+check eoi_is_undone eoi_is_undone
+check no_word_was_left_set lacks "$(dmesg)" 'kvmpv: eoi: '
+check nothing_in_service equal in_service "$(awk 'NF > 1' $STORM/in_service)" ''
+rmmod kvmpv_storm
+finish
