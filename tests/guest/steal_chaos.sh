@@ -76,6 +76,12 @@ left_odd() {
 	both_grow
 }
 
+# The new threads have a run delay of their own, which KVM adds to what is in the record.
+migrates() {
+	ask_host migrate
+	both_grow
+}
+
 # The step right before rmmod, on one CPU back, on the other ahead; native reads these records from then on.
 unloads_after_steps() {
 	first=$(record_of 0)
@@ -110,6 +116,7 @@ check back_to_zero back_to_zero
 check ahead_by_years ahead_by_years
 check and_back_again and_back_again
 check left_odd left_odd
+check migrates migrates
 check unloads_after_steps unloads_after_steps
 check loads_once_more loads_once_more
 check proc_stat_never_lied watch_found_nothing 100

@@ -8,6 +8,7 @@ The guest prints `host: VERB ARGUMENT...` and waits for the answer, a line:
   truth PA...         for each vCPU, whose steal record is at guest-physical PA: nanoseconds that its thread could have run and
                       did not, since it was made, and the record's steal, both of the same moment
   set PA FIELD VALUE  writes a field of the steal record at guest-physical PA by the gdb stub, which stops the guest for it
+  migrate             moves the guest to a second QEMU, whose threads have waited for other lengths of time
   tear PA             leaves the record's version odd, while the guest runs, until KVM writes the record anew
 """
 
@@ -73,6 +74,11 @@ class Host:
         self._memory.write(place, struct.pack(code, version | 1))
         return "done"
 
+    def migrate(self) -> str:
+        self._guest.migrate()
+        self._memory = GuestMemory(self._guest.pid)
+        return "done"
+
     def answer(self, verb: str, arguments: list[str]) -> str:
         if verb == "pin":
             return self.pin(*arguments)
@@ -82,6 +88,8 @@ class Host:
             return self.truth(*arguments)
         if verb == "set":
             return self.set(*arguments)
+        if verb == "migrate":
+            return self.migrate()
         if verb == "tear":
             return self.tear(*arguments)
         raise ValueError(f"the guest asks for {verb}")
