@@ -24,7 +24,7 @@ words_are_registered() {
 }
 
 observes_only() {
-	load clock=0 eoi_hook=0 || return 1
+	load clock=0 steal_hook=0 eoi_hook=0 || return 1
 	hooks | diff /tmp/hooks.before - || return 1
 	contains "$(reason eoi)" 'not hooked' || return 1
 	equal hooked "$(field eoi/hook hooked)" no || return 1
@@ -94,7 +94,8 @@ remember
 insmod /kvmpv/kvmpv_storm.ko
 check observes_only observes_only
 check refuses_bad_input refuses_bad_input
-check loads load
+# So that the probe shows no other hook than this one.
+check loads load steal_hook=0
 check mode equal mode "$(mode eoi)" "$MODE"
 check hooked contains "$(reason eoi)" 'hooked, [0-9]+ of [0-9]+ interrupts ended without an exit'
 check callback_is_ours equal callback "$(eoi_callback)" kvmpv_eoi

@@ -16,7 +16,7 @@ eoi_snapshot() {
 			for (i = 1; i <= cpus; i++) taken[i] += $(i + 1) }
 		FILENAME ~ /proc/ && $1 == "LOC:" { for (i = 1; i <= cpus; i++) ticks[i] = $(i + 1) }
 		END { for (i = 1; i <= cpus; i++)
-			print name[i], elided[name[i]], written[name[i]], taken[i], ticks[i] }
+			print name[i], elided[name[i]] + 0, written[name[i]] + 0, taken[i], ticks[i] }
 	' $DEBUG/eoi/cpus /proc/interrupts
 }
 

@@ -30,20 +30,6 @@ all_rounds() {
 	equal rounds $((round - 1)) "$ROUNDS"
 }
 
-# What a module can leak from: slab, vmalloc, per-CPU memory, page tables, stacks.
-kernel_memory_kb() {
-	echo 3 > /proc/sys/vm/drop_caches
-	awk '/^(Slab|VmallocUsed|Percpu|PageTables|KernelStack):/ { sum += $2 } END { print sum }' /proc/meminfo
-}
-
-# As in rounds.sh: half a page a round, which is half of what one page leaked in each would be.
-no_leak() {
-	settled=$(cat /tmp/memory.settled)
-	now=$(kernel_memory_kb)
-	echo "kernel memory: $settled kB after round $SETTLED, $now kB after round $ROUNDS" >&2
-	within growth_kb $((now - settled)) -1000000 $(((ROUNDS - SETTLED) * 2))
-}
-
 nothing_was_lost() {
 	equal lost "$(awk '$1 == "lost" { print $2 }' $STORM/result)" 0 &&
 		equal "sent and not handled" \

@@ -49,7 +49,7 @@ unloading_waits_for_it() {
 comes_after_another() {
 	insmod /kvmpv/kvmpv_eoi_on_top.ko || return 1
 	hooks > /tmp/hooks.other
-	load clock=0 || return 1
+	load clock=0 steal_hook=0 || return 1
 	equal mode "$(mode eoi)" off || return 1
 	equal hooked "$(field eoi/hook hooked)" no || return 1
 	hooks | diff /tmp/hooks.other - || return 1

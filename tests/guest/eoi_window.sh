@@ -9,10 +9,11 @@ IPIS=${IPIS:-4000}
 TICKS=${TICKS:-500}
 LINES=${LINES:-200}
 
-insmod /kvmpv/kvmpv_storm.ko
+# First and last, or the host counts what the guest does not.
 [ -e $DEBUG ] || { DEBUG=/tmp/none; mkdir -p $DEBUG/eoi; : > $DEBUG/eoi/cpus; }
-mkfifo /tmp/never
 eoi_snapshot > /tmp/before
+insmod /kvmpv/kvmpv_storm.ko
+mkfifo /tmp/never
 echo "$IPIS" > $STORM/self
 echo $((IPIS / 20)) > $STORM/remote
 line=0

@@ -77,8 +77,8 @@ check refuses_bad_parameters refuses_bad_parameters
 check loads_without_clock loads_without_clock
 check rating_selects_and_releases rating_selects_and_releases
 
-# Hooking is tests/guest/steal.sh's matter.
-check loads load steal_hook=0
+# Hooking is the matter of steal.sh and eoi.sh.
+check loads load steal_hook=0 eoi_hook=0
 check loading_changes_no_msr_and_no_hook sh -c '. /tests/lib.sh; all_msrs | diff /tmp/msrs.before - && hooks | diff /tmp/hooks.before -'
 check loading_changes_no_selection equal current "$(current_clocksource)" "$before"
 check is_available available kvmpv

@@ -13,7 +13,7 @@ refuses_bad_parameter() {
 
 # Only looking: no hook of the kernel is touched, and in shared mode no MSR.
 observes_only() {
-	load steal_hook=0 || return 1
+	load steal_hook=0 eoi_hook=0 || return 1
 	equal mode "$(mode steal)" "$MODE" || return 1
 	contains "$(reason steal)" 'observed only: disabled by the parameter steal_hook' || return 1
 	hooks | diff /tmp/hooks.before - || return 1
