@@ -19,7 +19,7 @@ BUILD = build/$(RELEASE)
 need-cxx = $(if $(shell command -v g++-12 || command -v g++),,$(error \
 	no C++ compiler: install the package g++-12))
 
-.PHONY: modules deps try check bench install uninstall dkms-install dkms-remove clean help
+.PHONY: modules deps try check check-all bench install uninstall dkms-install dkms-remove clean help
 
 # ---- Building -----------------------------------------------------------------------------------
 # Each kernel has a folder of its own below build/, with links to the sources: kbuild builds where
@@ -49,6 +49,9 @@ try: deps
 
 check: deps
 	@tests/check $(CHECK_ARGS)
+
+check-all: deps
+	@tests/check --all $(CHECK_ARGS)
 
 bench: deps
 	@bench/run $(BENCH_ARGS)
@@ -89,6 +92,7 @@ help:
 #help make try           boot a guest on real KVM and show the module at work in it
 #help make check         build for all supported kernels and run every test in guests
 #help make bench         measure the clock against the kernel's own, in guests and on this CPU
+#help make check-all     the same, and what takes hours: every scenario on the debug kernel, a million interrupts
 #help make deps          install the Debian packages that the above need
 #help make install       install kvmpv.ko for the kernel (KVER=, KDIR=); make uninstall removes it
 #help make dkms-install  have DKMS build and install it for every kernel; make dkms-remove undoes that

@@ -19,6 +19,11 @@ class Scenario:
     command: str
     options: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ALL_KERNELS
+    # Those of `make check`; `make check-all` takes all of the above.
+    check: tuple[str, ...] = STOCK_KERNELS
+
+    def kernels_of(self, everything: bool) -> tuple[str, ...]:
+        return self.kernels if everything else tuple(k for k in self.kernels if k in self.check)
 
 
 def scripts(*names: str, **environment: str) -> str:
@@ -44,12 +49,18 @@ KUNIT = (
 
 SCENARIOS = (
     # The longest first, so that no core waits for it at the end.
-    Scenario("rounds", scripts("rounds"), ("--timeout", "1200")),
+    Scenario("rounds-shared", scripts("rounds"), ("--timeout", "1800")),
+    Scenario(
+        "rounds-owned",
+        scripts("rounds", MODE="owned"),
+        ("--timeout", "1800", "--cmdline", "nopv"),
+    ),
     # `shared` before all others: it needs a guest in which nobody has named a clocksource yet.
     Scenario(
         "shared",
         scripts("shared", "hotplug", "vdso", "wall_clock", "drift", "watchdog", "suspend"),
         WAKE,
+        check=ALL_KERNELS,
     ),
     Scenario(
         "owned",
@@ -57,6 +68,7 @@ SCENARIOS = (
             "nopv", "hotplug", "vdso", "wall_clock", "drift", "watchdog", "suspend", MODE="owned"
         ),
         (*WAKE, "--cmdline", "nopv"),
+        check=ALL_KERNELS,
     ),
     Scenario("owned-1-cpu", scripts("nopv"), ("--cmdline", "nopv", "--smp", "1")),
     Scenario(
@@ -65,7 +77,7 @@ SCENARIOS = (
         ("--clock", "unstable"),
     ),
     Scenario("warp", scripts("warp"), WARP),
-    Scenario("warp-owned", scripts("warp", MODE="owned"), (*WARP, "--cmdline", "nopv")),
+    Scenario("warp-owned", scripts("warp", MODE="owned"), (*WARP, "--cmdline", "nopv"), check=()),
     Scenario(
         "warp-unstable", scripts("warp", EXPECT_PATH="guarded"), (*WARP, "--clock", "unstable")
     ),
@@ -122,12 +134,14 @@ SCENARIOS = (
         "sh /tests/hibernates.sh",
         (*LIFE, *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda"),
         kernels=("kunit",),
+        check=ALL_KERNELS,
     ),
     Scenario(
         "hibernates-owned",
         "MODE=owned sh /tests/hibernates.sh",
         (*LIFE, *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda nopv"),
         kernels=("kunit",),
+        check=ALL_KERNELS,
     ),
     Scenario("events-shared", "sh /tests/events.sh", CHAOS),
     Scenario(
@@ -135,17 +149,13 @@ SCENARIOS = (
         "MODE=owned sh /tests/events.sh",
         (*CHAOS, "--cmdline", "nopv"),
     ),
-    Scenario("steal-shared", scripts("steal", "steal_tasks", "steal_sleep"), WAKE),
+    Scenario(
+        "steal-shared", scripts("steal", "steal_tasks", "steal_sleep"), WAKE, check=ALL_KERNELS
+    ),
     Scenario(
         "steal-owned",
         scripts("steal", "steal_tasks", "steal_sleep", MODE="owned"),
         (*WAKE, "--cmdline", "nopv"),
-    ),
-    Scenario("steal-rounds-shared", scripts("steal_rounds"), ("--timeout", "1800")),
-    Scenario(
-        "steal-rounds-owned",
-        scripts("steal_rounds", MODE="owned"),
-        ("--timeout", "1800", "--cmdline", "nopv"),
     ),
     # Not by run.sh either.
     Scenario("steal-truth-shared", "sh /tests/steal_truth.sh", STEAL_HOST),
@@ -160,11 +170,9 @@ SCENARIOS = (
         "MODE=owned sh /tests/steal_chaos.sh",
         (*STEAL_HOST, "--cmdline", "nopv"),
     ),
-    Scenario("eoi-shared", scripts("eoi"), ("--timeout", "900")),
+    Scenario("eoi-shared", scripts("eoi"), ("--timeout", "900"), check=ALL_KERNELS),
     Scenario("eoi-owned", scripts("eoi", MODE="owned"), ("--timeout", "900", "--cmdline", "nopv")),
     Scenario("eoi-stack", scripts("eoi_stack")),
-    Scenario("eoi-rounds", scripts("eoi_rounds"), ("--timeout", "2400")),
-    Scenario("eoi-rounds-owned", scripts("eoi_rounds"), ("--timeout", "2400", "--cmdline", "nopv")),
     Scenario("eoi-cpus-and-sleep", scripts("eoi_hotplug", "eoi_suspend"), WAKE),
     Scenario(
         "eoi-cpus-and-sleep-owned",
@@ -172,13 +180,20 @@ SCENARIOS = (
         (*WAKE, "--cmdline", "nopv"),
     ),
     # Not by run.sh, which keeps the output until the end: it is the virtio traffic.
-    Scenario("eoi-million", "sh /tests/eoi_million.sh", ("--timeout", "1800")),
+    Scenario("eoi-million", "sh /tests/eoi_million.sh", ("--timeout", "1800"), check=()),
     Scenario(
         "eoi-million-owned",
         "MODE=owned sh /tests/eoi_million.sh",
         ("--timeout", "3000", "--cmdline", "nopv"),
+        check=(),
     ),
     Scenario("eoi-not-offered", scripts("eoi_not_offered"), ("--cpu=-kvm-pv-eoi",)),
-    Scenario("kunit-stable", KUNIT, kernels=("kunit",)),
-    Scenario("kunit-unstable", KUNIT, ("--clock", "unstable", "--smp", "4"), kernels=("kunit",)),
+    Scenario("kunit-stable", KUNIT, kernels=("kunit",), check=ALL_KERNELS),
+    Scenario(
+        "kunit-unstable",
+        KUNIT,
+        ("--clock", "unstable", "--smp", "4"),
+        kernels=("kunit",),
+        check=ALL_KERNELS,
+    ),
 )

@@ -1,22 +1,39 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# 200 times: load, select, read, give up, unload. A leak shows between round 50 and round 200.
+# 200 times, with both CPUs kept busy, stolen from and interrupted: load, use all that there is, give it up,
+# unload, and everything is as before. A leak shows between round 50 and round 200. MODE: shared or
+# owned (nopv).
 . /tests/lib.sh
+. /tests/steal_lib.sh
+. /tests/eoi_lib.sh
 
 ROUNDS=${ROUNDS:-200}
 SETTLED=50
 
-# One round; the clock must have been ours and must have moved.
-one_round() {
-	load || return 1
+# The clock must have been ours and must have moved.
+clock_moves() {
 	select_clocksource kvmpv || return 1
 	first=$(field clock/state now_ns)
 	equal current "$(field clock/state current)" yes || return 1
 	second=$(field clock/state now_ns)
 	[ "$second" -gt "$first" ] || { echo "the clock stood still at $first ns"; return 1; }
-	select_clocksource kvm-clock || return 1
+	select_clocksource "$native"
+}
+
+# The kernel must have asked us, and something must have been stolen, in its account and in ours.
+steal_is_asked_for() {
+	steal_clock_is 'kvmpv_steal_clock \[kvmpv\]' &&
+		grows steal_field $((round % 2)) bursts && grows stat_steal ""
+}
+
+one_round() {
+	account=$(stat_steal "")
+	load || return 1
+	clock_moves && steal_is_asked_for && grows total_elided || return 1
 	rmmod kvmpv || return 1
-	! available kvmpv
+	[ "$(stat_steal "")" -gt "$account" ] || { echo "steal went from $account to $(stat_steal "")"; return 1; }
+	! available kvmpv || return 1
+	hooks | diff /tmp/hooks.before - && all_msrs | diff /tmp/msrs.before -
 }
 
 all_rounds() {
@@ -29,8 +46,26 @@ all_rounds() {
 	equal rounds $((round - 1)) "$ROUNDS"
 }
 
+nothing_was_lost() {
+	equal lost "$(awk '$1 == "lost" { print $2 }' $STORM/result)" 0 &&
+		equal "sent and not handled" \
+			"$(awk '{ n[$1] = $2 } END { print n["sent"] - n["handled"] }' $STORM/result)" 0
+}
+
 remember
+native=$(current_clocksource)
+insmod /kvmpv/kvmpv_storm.ko
+echo 1 > $STORM/busy
+start_hogs
+start_watch
 check "rounds_$ROUNDS" all_rounds
 check no_leak no_leak
+check proc_stat_never_lied watch_found_nothing "$ROUNDS"
+stop_hogs
+echo 0 > $STORM/busy
+check no_interrupt_was_lost nothing_was_lost
+check nothing_in_service equal in_service "$(awk 'NF > 1' $STORM/in_service)" ''
+check no_word_was_left_set lacks "$(dmesg)" 'kvmpv: eoi: '
+rmmod kvmpv_storm
 check everything_is_undone undone
 finish
