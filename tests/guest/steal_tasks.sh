@@ -57,6 +57,8 @@ start_in_cgroup() {
 	mkdir -p $CGROUPS && mount -t cgroup2 none $CGROUPS && mkdir -p $CGROUPS/outer/inner || exit 1
 	sh -c "echo \$\$ > $CGROUPS/outer/inner/cgroup.procs; while :; do :; done" > /dev/null &
 	inside=$!
+	# What it loses before it is there is another cgroup's.
+	until grep -qx $inside $CGROUPS/outer/inner/cgroup.procs; do sleep 0.1; done
 }
 
 charges_tasks() {
