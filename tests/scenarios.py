@@ -49,11 +49,12 @@ KUNIT = (
 
 SCENARIOS = (
     # The longest first, so that no core waits for it at the end.
-    Scenario("rounds-shared", scripts("rounds"), ("--timeout", "1800")),
+    Scenario("rounds-shared", scripts("rounds"), ("--timeout", "1800"), check=("6.12",)),
     Scenario(
         "rounds-owned",
         scripts("rounds", MODE="owned"),
         ("--timeout", "1800", "--cmdline", "nopv"),
+        check=("6.1",),
     ),
     # `shared` before all others: it needs a guest in which nobody has named a clocksource yet.
     Scenario(
