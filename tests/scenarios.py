@@ -19,7 +19,8 @@ class Scenario:
     command: str
     options: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ALL_KERNELS
-    # Those of `make check`; `make check-all` takes all of the above.
+    # Those of `make check`; `make check-all` takes all of the above. What is long is on one kernel there, its
+    # counterpart in the other mode on the other.
     check: tuple[str, ...] = STOCK_KERNELS
 
     def kernels_of(self, everything: bool) -> tuple[str, ...]:
@@ -102,6 +103,11 @@ SCENARIOS = (
         "moves-owned",
         "MODE=owned sh /tests/moves.sh",
         (*LIFE, "--mem", "256", "--cmdline", "nopv"),
+    ),
+    Scenario(
+        "warp-moves",
+        "sh /tests/warp_moves.sh",
+        (*LIFE, "--smp", "4", "--mem", "256"),
     ),
     # A stop of a minute, and one that the kernel has to complain of.
     Scenario(

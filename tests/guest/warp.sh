@@ -4,33 +4,12 @@
 # while nothing else happens, while CPUs go and come, and while the guard is switched on and off.
 # MODE: shared or owned (nopv); EXPECT_PATH: stable or guarded.
 . /tests/lib.sh
+. /tests/warp_lib.sh
 
 MODE=${MODE:-shared}
 EXPECT_PATH=${EXPECT_PATH:-stable}
-BENCH=/sys/kernel/debug/kvmpv_bench
-READS=1000000
 STORMS=5
 SWITCHES=20
-CPUS=$(online_cpus)
-
-start_warp() {
-	echo "$1 $2" > $BENCH/warp
-}
-
-# When all threads are done: the sum of column COLUMN, after a look that the test has tested anything:
-# every thread read as often as it was to, and other threads' reads came in between.
-steps() {
-	cat $BENCH/warp_end > /tmp/warp
-	cat /tmp/warp >&2
-	awk -v cpus="$CPUS" -v reads="$2" -v column="$1" '
-		NR == 3 { for (i = 1; i <= NF; i++) at[$i] = i }
-		NR > 3 { rows++; few += $at["reads"] < reads; handovers += $at["handovers"]; sum += $at[column] }
-		END { print (rows == cpus && !few && handovers >= 4 * cpus ? sum : "unknown") }' /tmp/warp
-}
-
-no_steps() {
-	equal "own steps" "$(steps own_steps $READS)" 0 && equal "steps across CPUs" "$(steps across_steps $READS)" 0
-}
 
 # The test does find what it looks for.
 finds_own_steps() {

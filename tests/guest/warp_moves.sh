@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# A thread on each CPU reads kvmpv's callback while the guest moves to another QEMU, live and by way of a
+# file: never back, neither by itself nor against another CPU. tests/host/life.py plays the host. MODE:
+# shared or owned (nopv).
+. /tests/lib.sh
+. /tests/warp_lib.sh
+
+MODE=${MODE:-shared}
+
+# moves VERB ARGUMENT...: the guest has moved when the host answers, and the threads read on.
+moves() {
+	disruptions=$(field clock/state disruptions)
+	start_warp kvmpv 0 || return 1
+	ask_host "$@"
+	echo "goal $READS" > $BENCH/warp
+	no_steps || return 1
+	[ "$(field clock/state disruptions)" -gt "$disruptions" ] || { echo 'nothing was noticed'; return 1; }
+}
+
+remember
+native=$(current_clocksource)
+insmod /kvmpv/kvmpv_bench.ko
+check loads load
+check mode equal mode "$(mode clock)" "$MODE"
+check selects select_clocksource kvmpv
+# Each CPU's record has been looked at, or there is nothing to tell a move from.
+sleep 2
+check moves_live moves live
+check moves_by_a_file moves save 3
+check no_broken_promise equal stable_revoked "$(field clock/state stable_revoked)" no
+select_clocksource "$native"
+rmmod kvmpv_bench
+check unloads rmmod kvmpv
+check everything_is_undone undone
+finish
