@@ -78,14 +78,17 @@ SCENARIOS = (
         scripts("shared", "vdso", EXPECT_PATH="guarded", CLOCK="unstable"),
         ("--clock", "unstable"),
     ),
-    Scenario("warp", scripts("warp"), WARP),
+    Scenario("warp", scripts("warp"), WARP, check=("6.12",)),
     Scenario("warp-owned", scripts("warp", MODE="owned"), (*WARP, "--cmdline", "nopv"), check=()),
     Scenario(
-        "warp-unstable", scripts("warp", EXPECT_PATH="guarded"), (*WARP, "--clock", "unstable")
+        "warp-unstable",
+        scripts("warp", EXPECT_PATH="guarded"),
+        (*WARP, "--clock", "unstable"),
+        check=("6.1",),
     ),
     Scenario("no-stable-bit", scripts("no_stable_bit"), ("--cpu=-kvmclock-stable-bit",)),
-    Scenario("no-kvmclock", scripts("no_kvmclock"), ("--cpu=-kvmclock",)),
-    Scenario("off-kvm", scripts("off_kvm"), ("--cpu=kvm=off",)),
+    Scenario("no-kvmclock", scripts("no_kvmclock"), ("--cpu=-kvmclock",), check=("6.12",)),
+    Scenario("off-kvm", scripts("off_kvm"), ("--cpu=kvm=off",), check=("6.1",)),
     Scenario(
         "sleep-by-host-clock",
         "sh /tests/sleep.sh",  # not by run.sh, which keeps the output until the end
@@ -96,18 +99,21 @@ SCENARIOS = (
         "no-kvmclock-word",
         scripts("no_kvmclock_word", "hotplug", "legacy", MODE="owned"),
         ("--cmdline", "no-kvmclock"),
+        check=("6.12",),
     ),
     # These are not started by run.sh: their requests to the host go out on stdout.
-    Scenario("moves-shared", "sh /tests/moves.sh", (*LIFE, "--mem", "256")),
+    Scenario("moves-shared", "sh /tests/moves.sh", (*LIFE, "--mem", "256"), check=("6.1",)),
     Scenario(
         "moves-owned",
         "MODE=owned sh /tests/moves.sh",
         (*LIFE, "--mem", "256", "--cmdline", "nopv"),
+        check=("6.12",),
     ),
     Scenario(
         "warp-moves",
         "sh /tests/warp_moves.sh",
         (*LIFE, "--smp", "4", "--mem", "256"),
+        check=("6.12",),
     ),
     # A stop of a minute, and one that the kernel has to complain of.
     Scenario(
@@ -121,6 +127,7 @@ SCENARIOS = (
             "soft lockup",
         ),
         STOCK_KERNELS,
+        check=("6.12",),
     ),
     Scenario(
         "restarts",
@@ -135,6 +142,7 @@ SCENARIOS = (
             "{image}:/tests/kernel",
         ),
         STOCK_KERNELS,  # the debug kernel takes minutes for three boots on hpet
+        check=("6.1",),
     ),
     Scenario(
         "hibernates-shared",
@@ -150,11 +158,12 @@ SCENARIOS = (
         kernels=("kunit",),
         check=ALL_KERNELS,
     ),
-    Scenario("events-shared", "sh /tests/events.sh", CHAOS),
+    Scenario("events-shared", "sh /tests/events.sh", CHAOS, check=("6.12",)),
     Scenario(
         "events-owned",
         "MODE=owned sh /tests/events.sh",
         (*CHAOS, "--cmdline", "nopv"),
+        check=("6.1",),
     ),
     Scenario(
         "steal-shared", scripts("steal", "steal_tasks", "steal_sleep"), WAKE, check=ALL_KERNELS
@@ -163,28 +172,32 @@ SCENARIOS = (
         "steal-owned",
         scripts("steal", "steal_tasks", "steal_sleep", MODE="owned"),
         (*WAKE, "--cmdline", "nopv"),
+        check=("6.12",),
     ),
     # Not by run.sh either.
-    Scenario("steal-truth-shared", "sh /tests/steal_truth.sh", STEAL_HOST),
+    Scenario("steal-truth-shared", "sh /tests/steal_truth.sh", STEAL_HOST, check=("6.1",)),
     Scenario(
         "steal-truth-owned",
         "MODE=owned sh /tests/steal_truth.sh",
         (*STEAL_HOST, "--cmdline", "nopv"),
+        check=("6.12",),
     ),
-    Scenario("steal-chaos-shared", "sh /tests/steal_chaos.sh", STEAL_HOST),
+    Scenario("steal-chaos-shared", "sh /tests/steal_chaos.sh", STEAL_HOST, check=("6.12",)),
     Scenario(
         "steal-chaos-owned",
         "MODE=owned sh /tests/steal_chaos.sh",
         (*STEAL_HOST, "--cmdline", "nopv"),
+        check=("6.1",),
     ),
     Scenario("eoi-shared", scripts("eoi"), ("--timeout", "900"), check=ALL_KERNELS),
     Scenario("eoi-owned", scripts("eoi", MODE="owned"), ("--timeout", "900", "--cmdline", "nopv")),
     Scenario("eoi-stack", scripts("eoi_stack")),
-    Scenario("eoi-cpus-and-sleep", scripts("eoi_hotplug", "eoi_suspend"), WAKE),
+    Scenario("eoi-cpus-and-sleep", scripts("eoi_hotplug", "eoi_suspend"), WAKE, check=("6.12",)),
     Scenario(
         "eoi-cpus-and-sleep-owned",
         scripts("eoi_hotplug", "eoi_suspend", MODE="owned"),
         (*WAKE, "--cmdline", "nopv"),
+        check=("6.1",),
     ),
     # Not by run.sh, which keeps the output until the end: it is the virtio traffic.
     Scenario("eoi-million", "sh /tests/eoi_million.sh", ("--timeout", "1800"), check=()),
@@ -194,7 +207,7 @@ SCENARIOS = (
         ("--timeout", "3000", "--cmdline", "nopv"),
         check=(),
     ),
-    Scenario("eoi-not-offered", scripts("eoi_not_offered"), ("--cpu=-kvm-pv-eoi",)),
+    Scenario("eoi-not-offered", scripts("eoi_not_offered"), ("--cpu=-kvm-pv-eoi",), check=("6.1",)),
     Scenario("kunit-stable", KUNIT, kernels=("kunit",), check=ALL_KERNELS),
     Scenario(
         "kunit-unstable",
