@@ -13,11 +13,9 @@ watchdog() {
 # The kernel's own kvm-clock is rated higher, or there is none and the rest are devices.
 expected_of() {
 	if [ "$1" -gt "$other" ]; then
-		if [ -n "$judged" ]; then
-			echo 'kvmpv is the clock by which the kernel judges the TSC'
-		else
-			echo 'kvmpv, with nothing to judge'
-		fi
+		# A kernel that has a TSC may take it for reliable and judge nothing.
+		[ -z "$tsc" ] || echo 'kvmpv is the clock by which the kernel judges the TSC'
+		echo 'kvmpv, with nothing to judge'
 	else
 		echo 'another clocksource'
 	fi
@@ -27,15 +25,14 @@ rated() {
 	load clock_rating="$1" || return 1
 	said=$(watchdog)
 	select_clocksource "$before" && rmmod kvmpv || return 1
-	equal "watchdog at rating $1" "$said" "$(expected_of "$1")"
+	expected_of "$1" | grep -qxF "$said" || { echo "watchdog at rating $1 is '$said'"; return 1; }
 }
 
 remember
 before=$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)
 # The best of those that nobody has to verify: kvm-clock or hpet.
 [ "$MODE" = shared ] && other=400 || other=250
-# The kernel checks a TSC that it could measure and does not take for reliable.
-judged=$(grep -w tsc /tmp/clocks.before)
+tsc=$(grep -w tsc $CLOCKSOURCE/available_clocksource)
 check above rated 450
 check below rated 100
 check everything_is_undone undone
