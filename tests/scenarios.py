@@ -70,7 +70,6 @@ SCENARIOS = (
             "nopv", "hotplug", "vdso", "wall_clock", "drift", "watchdog", "suspend", MODE="owned"
         ),
         (*WAKE, "--cmdline", "nopv"),
-        check=ALL_KERNELS,
     ),
     Scenario("owned-1-cpu", scripts("nopv"), ("--cmdline", "nopv", "--smp", "1")),
     Scenario(
@@ -165,9 +164,7 @@ SCENARIOS = (
         (*CHAOS, "--cmdline", "nopv"),
         check=("6.1",),
     ),
-    Scenario(
-        "steal-shared", scripts("steal", "steal_tasks", "steal_sleep"), WAKE, check=ALL_KERNELS
-    ),
+    Scenario("steal-shared", scripts("steal", "steal_tasks", "steal_sleep"), WAKE),
     Scenario(
         "steal-owned",
         scripts("steal", "steal_tasks", "steal_sleep", MODE="owned"),

@@ -80,7 +80,7 @@ watch() {
 		stolen=$(awk '/^cpu[0-9]/ { printf " %s %s", $1, $9 }' /proc/stat)
 		read -r ended _ < /proc/uptime
 		echo "$began $ended$stolen"
-		sleep 0.05
+		sleep ${WATCH_PAUSE:-0.05}
 	done
 }
 
