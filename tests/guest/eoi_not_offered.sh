@@ -6,7 +6,7 @@
 
 remember
 before=$(eoi_callback)
-check loads load
+check loads load steal_hook=0
 check off equal mode "$(mode eoi)" off
 check reason contains "$(reason eoi)" 'CPUID does not offer KVM_FEATURE_PV_EOI$'
 check callback_is_the_kernels equal callback "$(eoi_callback)" "$before"
