@@ -72,6 +72,8 @@ unload() {
 remember
 check loads load
 check mode equal mode "$(mode clock)" "$MODE"
+# Or CLOCK_MONOTONIC_RAW costs what the current clocksource does: an earlier script may have named hpet.
+check selects select_clocksource kvmpv
 look
 check all_are_there all_are_there
 check costs_are_shown costs_are_shown
