@@ -3,9 +3,10 @@
 #include "clock.hh"
 
 #include "clock_read.hh"
+#include "cpus.hh"
 #include "events.hh"
-#include "kvmpv/text.hh"
 #include "kvmpv/x86.hh"
+#include "log.hh"
 
 namespace kvmpv {
 
@@ -42,26 +43,12 @@ static_assert(sizeof(PvclockVcpuTimeInfo) <= kRecordStride);
 
 constexpr u32 record_offset(u32 cpu) { return cpu == 0 ? 0 : (cpu - 1) * kRecordStride; }
 
-u32 last_possible_cpu() {
-    int last_cpu = 0;
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
-        last_cpu = cpu;
-    return static_cast<u32>(last_cpu);
-}
-
 const PvclockVcpuTimeInfo* no_page() {
     return reinterpret_cast<const PvclockVcpuTimeInfo*>(kvmpv_no_clock_page);
 }
 
 // Of stable_path_has_caught_up(), which is never called twice at once.
 constinit u32 cpus_behind_guard = 0;
-
-void log_slot_error(const char* what, u32 cpu, Error error) {
-    LineBuffer<120> line;
-    Writer<LineSink<120>> out(LineSink<120>{&line});
-    out << "clock: " << what << " on CPU " << cpu << ": error " << Signed{error.negative_errno()};
-    linux_log_err(line.text());
-}
 
 }  // namespace
 
@@ -247,7 +234,7 @@ void Clock::prepare_cpu(u32 cpu) {
 Result<void> Clock::online_cpu(u32 cpu) {
     if (owned()) {
         if (const Result<void> taken = slots_->take(cpu, physical_of(cpu)); !taken.ok()) {
-            log_slot_error("the slot could not be taken", cpu, taken.error());
+            log_cpu_error("clock", "the slot could not be taken", cpu, taken.error());
             put_back(cpu);
             // Without a record of its own the CPU reads another's, or the guard's last value.
             return enabling_ ? taken : Result<void>();
@@ -276,7 +263,7 @@ void Clock::put_back(u32 cpu) {
     const Result<void> gone = slots_->put_back(cpu);
     if (gone.ok()) return;
     all_areas_are_kept_ = true;
-    log_slot_error("the slot could not be given up, its memory stays", cpu, gone.error());
+    log_cpu_error("clock", "the slot could not be given up, its memory stays", cpu, gone.error());
 }
 
 void Clock::dead_cpu(u32 cpu) { set_page(cpu, no_page()); }
@@ -303,14 +290,14 @@ void Clock::add_fallback_page(const PvclockVcpuTimeInfo* page) {
 void Clock::suspend(u32 cpu) {
     if (!owned()) return;
     if (const Result<void> off = slots_->disarm(); !off.ok())
-        log_slot_error("the slot could not be cleared before suspend", cpu, off.error());
+        log_cpu_error("clock", "the slot could not be cleared before suspend", cpu, off.error());
 }
 
 void Clock::resume(u32 cpu) {
     if (!owned()) return;
     if (const Result<void> on = slots_->arm(physical_of(cpu)); !on.ok()) {
         set_page(cpu, no_page());
-        log_slot_error("the slot could not be taken again after suspend", cpu, on.error());
+        log_cpu_error("clock", "the slot could not be taken again after suspend", cpu, on.error());
     }
 }
 

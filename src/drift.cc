@@ -3,6 +3,7 @@
 #include "drift.hh"
 
 #include "clock.hh"
+#include "irqs.hh"
 #include "kvmpv/x86.hh"
 
 namespace kvmpv {
@@ -34,11 +35,8 @@ int find(OtherClock which, Counter& counter) {
         case OtherClock::kAcpiPm:
             counter = {kNsPerSecond, kAcpiPmHz, kAcpiPmModulus};
             return linux_acpi_pm_create();
-        case OtherClock::kRtc: {
-            counter = {kNsPerSecond, 1, 0};
-            u64 seconds;
-            return linux_rtc_read(&seconds);
-        }
+        // Whether there is one, the first look tells: asking twice costs twice.
+        case OtherClock::kRtc: counter = {kNsPerSecond, 1, 0}; return 0;
         case OtherClock::kMonotonicRaw: counter = {1, 1, 0}; return 0;
     }
     return -kEnodev;
@@ -55,33 +53,37 @@ int read(OtherClock which, u64& count) {
     return -kEnodev;
 }
 
-// With interrupts off where it can be: what comes in between widens the bound of the error. Not the
-// RTC, whose driver sleeps.
-int look_at(OtherClock which, ClockLook& look) {
-    const bool sleeps = which == OtherClock::kRtc;
-    const u64 irq_state = sleeps ? 0 : x86::irq_save();
+// What our clock shows before and after `action`.
+template <class Action>
+void time_around(ClockLook& look, Action&& action) {
     look.before_ns = clock.now_ns();
-    const int error = read(which, look.count);
+    action();
     look.after_ns = clock.now_ns();
-    if (!sleeps) x86::irq_restore(irq_state);
+}
+
+// With interrupts off: what comes in between widens the bound of the error.
+template <class Action>
+void time_around_undisturbed(ClockLook& look, Action&& action) {
+    const IrqsOff irqs_off;
+    time_around(look, action);
+}
+
+int look_at(OtherClock which, ClockLook& look) {
+    int error = 0;
+    const auto read_it = [&] { error = read(which, look.count); };
+    // The RTC's driver sleeps.
+    if (which == OtherClock::kRtc)
+        time_around(look, read_it);
+    else
+        time_around_undisturbed(look, read_it);
     return error;
 }
 
-u64 cpuid_ns() {
-    const u64 irq_state = x86::irq_save();
-    const u64 before_ns = clock.now_ns();
-    x86::cpuid(0);
-    const u64 after_ns = clock.now_ns();
-    x86::irq_restore(irq_state);
-    return after_ns - before_ns;
-}
-
-u64 own_read_ns() {
-    const u64 irq_state = x86::irq_save();
-    const u64 before_ns = clock.now_ns();
-    const u64 after_ns = clock.now_ns();
-    x86::irq_restore(irq_state);
-    return after_ns - before_ns;
+template <class Action>
+u64 ns_of(Action&& action) {
+    ClockLook look{};
+    time_around_undisturbed(look, action);
+    return look.after_ns - look.before_ns;
 }
 
 }  // namespace
@@ -110,8 +112,8 @@ void Drifts::destroy() {
 void Drifts::enable() {
     for (u32 i = 0; i < kNumOtherClocks; ++i) {
         Known& known = known_[i];
-        if (known.present == 0)
-            known.has_first = look_at(static_cast<OtherClock>(i), known.first) == 0;
+        if (known.present == 0) known.present = look_at(static_cast<OtherClock>(i), known.first);
+        known.has_first = known.present == 0;
     }
 }
 
@@ -119,8 +121,8 @@ void Drifts::look(Answers& answers) {
     linux_ask_lock();
     if (__atomic_exchange_n(&forgotten_, false, __ATOMIC_RELAXED))
         for (Known& known : known_) known.has_first = false;
-    answers.own_read_ns = own_read_ns();
-    answers.cpuid_ns = cpuid_ns();
+    answers.own_read_ns = ns_of([] {});
+    answers.cpuid_ns = ns_of([] { x86::cpuid(0); });
     for (u32 i = 0; i < kNumOtherClocks; ++i) {
         Known& known = known_[i];
         ClockLook last{};

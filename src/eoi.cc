@@ -2,8 +2,10 @@
 
 #include "eoi.hh"
 
-#include "kvmpv/text.hh"
+#include "cpus.hh"
+#include "irqs.hh"
 #include "kvmpv/x86.hh"
+#include "log.hh"
 
 namespace kvmpv {
 
@@ -14,13 +16,6 @@ namespace {
 // A cache line each: a CPU that ends an interrupt does not wait for another one's.
 constexpr u32 kWordStride = 64;
 static_assert(sizeof(KvmPvEoi) <= kWordStride);
-
-u32 last_possible_cpu() {
-    int last_cpu = 0;
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
-        last_cpu = cpu;
-    return static_cast<u32>(last_cpu);
-}
 
 // The lines whose EOI KVM's IOAPIC waits for (arch/x86/kvm/ioapic.c): the level-triggered ones, the
 // real-time clock's, and the one of the timer that it may have to raise again.
@@ -36,13 +31,6 @@ u64 ioapic_interrupts(u32 cpu) {
         if (is_level || line == kTimerLine || line == kRtcLine) sum += count;
     }
     return sum;
-}
-
-void log_error(const char* what, u32 cpu, Error error) {
-    LineBuffer<120> line;
-    Writer<LineSink<120>> out(LineSink<120>{&line});
-    out << "eoi: " << what << " on CPU " << cpu << ": error " << Signed{error.negative_errno()};
-    linux_log_err(line.text());
 }
 
 // The word of one CPU, on that CPU.
@@ -89,7 +77,7 @@ Result<void> Eoi::create_words() {
 // are online must have registered just these.
 Result<void> Eoi::find_native_words() {
     Result<void> found = {};
-    linux_cpus_lock();
+    const CpusLock lock;
     for (int at = linux_next_possible_cpu(-1); at >= 0 && found.ok();
          at = linux_next_possible_cpu(at)) {
         u64 physical = 0;
@@ -107,7 +95,6 @@ Result<void> Eoi::find_native_words() {
         else if (slot.value() != (physical | kMsrEnabled))
             found = Error(-kEio);
     }
-    linux_cpus_unlock();
     if (!found.ok()) linux_log_err("eoi: the kernel's own words were not found where the MSRs say");
     return found;
 }
@@ -176,7 +163,7 @@ void Eoi::leave() {
 Result<void> Eoi::online_cpu(u32 cpu) {
     const Result<void> taken = slots_->take(cpu, physical_of(cpu));
     if (taken.ok()) return taken;
-    log_error("the slot could not be taken", cpu, taken.error());
+    log_cpu_error("eoi", "the slot could not be taken", cpu, taken.error());
     give_up(cpu, true);
     // Its word stays 0, so the CPU writes every EOI.
     return enabling_ ? taken : Result<void>();
@@ -187,15 +174,17 @@ void Eoi::down_cpu(u32 cpu) { give_up(cpu, true); }
 // With interrupts off, so that none is injected and ended between the slot and the word.
 void Eoi::give_up(u32 cpu, bool for_good) {
     LiveWord word{*slots_, cpu, for_good};
-    const u64 saved = x86::irq_save();
-    const Result<bool> was_set = give_up_word(word);
-    x86::irq_restore(saved);
+    const Result<bool> was_set = [&] {
+        const IrqsOff irqs_off;
+        return give_up_word(word);
+    }();
     if (!was_set.ok()) {
         words_are_kept_ = true;
-        log_error("the slot could not be given up, the word stays", cpu, was_set.error());
+        log_cpu_error("eoi", "the slot could not be given up, the word stays", cpu,
+                      was_set.error());
     } else if (was_set.value()) {
         __atomic_fetch_add(&words_left_set_, 1, __ATOMIC_RELAXED);
-        log_error("the host left the word set", cpu, Error(-kEio));
+        log_cpu_error("eoi", "the host left the word set", cpu, Error(-kEio));
     }
 }
 
@@ -206,7 +195,7 @@ void Eoi::suspend(u32 cpu) {
 void Eoi::resume(u32 cpu) {
     if (!registered_) return;
     if (const Result<void> on = slots_->arm(physical_of(cpu)); !on.ok())
-        log_error("the slot could not be taken again after suspend", cpu, on.error());
+        log_cpu_error("eoi", "the slot could not be taken again after suspend", cpu, on.error());
 }
 
 void Eoi::restart() {

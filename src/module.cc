@@ -8,6 +8,7 @@
 #include "kvmpv/boundary.h"
 #include "kvmpv/text.hh"
 #include "lifecycle.hh"
+#include "log.hh"
 #include "sampler.hh"
 #include "steal.hh"
 #include "survey.hh"
@@ -16,29 +17,29 @@
 namespace kvmpv {
 namespace {
 
-Result<void> check(const kvmpv_parameters& parameters) {
-    if (parameters.clock_rating < 0 || parameters.clock_rating > kMaxClockRating) {
-        linux_log_err("parameter clock_rating is out of range: 1 to 499, or 0 for automatic");
-        return Error(-kEinval);
-    }
-    if (parameters.clock != 0 && parameters.clock != 1) {
-        linux_log_err("parameter clock is out of range: 0 or 1");
-        return Error(-kEinval);
-    }
-    if (parameters.vdso < -1 || parameters.vdso > 1) {
-        linux_log_err("parameter vdso is out of range: -1, 0 or 1");
-        return Error(-kEinval);
-    }
-    if (parameters.legacy != 0 && parameters.legacy != 1) {
-        linux_log_err("parameter legacy is out of range: 0 or 1");
-        return Error(-kEinval);
-    }
-    if (parameters.steal_hook != 0 && parameters.steal_hook != 1) {
-        linux_log_err("parameter steal_hook is out of range: 0 or 1");
-        return Error(-kEinval);
-    }
-    if (parameters.eoi_hook != 0 && parameters.eoi_hook != 1) {
-        linux_log_err("parameter eoi_hook is out of range: 0 or 1");
+struct Range {
+    const char* name;
+    int value;
+    int lowest;
+    int highest;
+    const char* in_words;
+};
+
+Result<void> check(const kvmpv_parameters& given) {
+    const Range ranges[] = {
+        {"clock_rating", given.clock_rating, 0, kMaxClockRating, "1 to 499, or 0 for automatic"},
+        {"clock", given.clock, 0, 1, "0 or 1"},
+        {"vdso", given.vdso, -1, 1, "-1, 0 or 1"},
+        {"legacy", given.legacy, 0, 1, "0 or 1"},
+        {"steal_hook", given.steal_hook, 0, 1, "0 or 1"},
+        {"eoi_hook", given.eoi_hook, 0, 1, "0 or 1"},
+    };
+    for (const Range& range : ranges) {
+        if (range.value >= range.lowest && range.value <= range.highest) continue;
+        LineBuffer<100> line;
+        Writer<LineSink<100>> out(LineSink<100>{&line});
+        out << "parameter " << range.name << " is out of range: " << range.in_words;
+        linux_log_err(line.text());
         return Error(-kEinval);
     }
     return {};
@@ -68,11 +69,7 @@ void start_clock(const kvmpv_parameters& parameters) {
     }
     clock.destroy();
     survey.clock.fail();
-    LineBuffer<100> line;
-    Writer<LineSink<100>> out(LineSink<100>{&line});
-    out << "the clocksource could not be registered: error "
-        << Signed{started.error().negative_errno()};
-    linux_log_err(line.text());
+    log_error("the clocksource could not be registered", started.error());
 }
 
 // Likewise. Where the kernel's accounting cannot be made to ask us, there is nothing to own.
@@ -85,10 +82,7 @@ void start_steal(const kvmpv_parameters& parameters) {
     steal.disable();
     steal.destroy();
     survey.steal.fail();
-    LineBuffer<110> line;
-    Writer<LineSink<110>> out(LineSink<110>{&line});
-    out << "steal time could not be taken up: error " << Signed{started.error().negative_errno()};
-    linux_log_err(line.text());
+    log_error("steal time could not be taken up", started.error());
 }
 
 // Likewise. With eoi_hook=0 everything is ready for eoi/hook and nothing is hooked.
@@ -99,10 +93,7 @@ void start_eoi(const kvmpv_parameters& parameters) {
     if (started.ok()) return;
     eoi.destroy();
     survey.eoi.fail();
-    LineBuffer<100> line;
-    Writer<LineSink<100>> out(LineSink<100>{&line});
-    out << "PV EOI could not be hooked: error " << Signed{started.error().negative_errno()};
-    linux_log_err(line.text());
+    log_error("PV EOI could not be hooked", started.error());
 }
 
 // Without it the features work, and only their disruptions go unseen.

@@ -5,8 +5,8 @@
 #include "cpus.hh"
 #include "events.hh"
 #include "irqs.hh"
-#include "kvmpv/text.hh"
 #include "kvmpv/x86.hh"
+#include "log.hh"
 
 namespace kvmpv {
 
@@ -23,13 +23,6 @@ constexpr u32 kRecordStride = sizeof(KvmStealTime);
 static_assert((kStealTimeAddressMask | (kRecordStride - 1)) == ~u64{0});
 
 constinit u32 cpus_not_healed = 0;
-
-void log_cpu_error(const char* what, u32 cpu, Error error) {
-    LineBuffer<170> line;
-    Writer<LineSink<170>> out(LineSink<170>{&line});
-    out << "steal: " << what << " on CPU " << cpu << ": error " << Signed{error.negative_errno()};
-    linux_log_err(line.text());
-}
 
 // The TSC's rate where the kernel has none: one booted with nopv cannot find it out. The TSC is
 // read between the two readings of the clock, so that each try finds too little if the vCPU is
@@ -222,7 +215,7 @@ Result<void> Steal::register_cpu(u32 cpu) {
 Result<void> Steal::online_cpu(u32 cpu) {
     const Result<void> registered = register_cpu(cpu);
     if (registered.ok()) return {};
-    log_cpu_error("there is no record", cpu, registered.error());
+    log_cpu_error("steal", "there is no record", cpu, registered.error());
     if (owned()) put_back(cpu);
     // Without a record its clock stands still.
     return enabling_ ? registered : Result<void>();
@@ -240,7 +233,7 @@ void Steal::put_back(u32 cpu) {
     const Result<void> gone = slots_->put_back(cpu);
     if (gone.ok()) return;
     area_is_kept_ = true;
-    log_cpu_error("the slot could not be given up, its memory stays", cpu, gone.error());
+    log_cpu_error("steal", "the slot could not be given up, its memory stays", cpu, gone.error());
 }
 
 void Steal::suspend(u32 cpu) {
@@ -248,7 +241,7 @@ void Steal::suspend(u32 cpu) {
     state_of(cpu).clock.page = nullptr;
     if (!owned()) return;
     if (const Result<void> off = slots_->disarm(); !off.ok())
-        log_cpu_error("the slot could not be cleared before suspend", cpu, off.error());
+        log_cpu_error("steal", "the slot could not be cleared before suspend", cpu, off.error());
 }
 
 // The kernel's own have been registered again by now: they were told of sleep before us and are
@@ -257,7 +250,8 @@ void Steal::resume(u32 cpu) {
     if (!enabled_) return;
     if (owned()) {
         if (const Result<void> on = slots_->arm(physical_of(cpu)); !on.ok()) {
-            log_cpu_error("the slot could not be taken again after suspend", cpu, on.error());
+            log_cpu_error("steal", "the slot could not be taken again after suspend", cpu,
+                          on.error());
             return;
         }
     }
