@@ -42,6 +42,9 @@ struct Shared {
 constinit Shared shared{};
 constinit bool enabled = false;
 
+// Of CPU 0; since load.
+constinit u64 wakes = 0;
+
 struct SamplerMachine : ColdMachine {
     static u64 ordered_tsc() { return clock.uses_lfence() ? x86::lfence_rdtsc() : x86::rdtscp(); }
 };
@@ -158,7 +161,6 @@ private:
 };
 
 void log_revoked(u32 cpu, u64 by_ns) {
-    // Of a size that no other file uses: the linker cannot drop a second copy of a traced function.
     LineBuffer<180> line;
     Writer<LineSink<180>> out(LineSink<180>{&line});
     out << "clock: CPU " << cpu << " is " << by_ns
@@ -186,6 +188,8 @@ void resumed() {
     // A machine that comes back from a disk may have a clock that began anew; nobody reads it yet.
     clock_read::guard.restart();
 }
+
+u64 cpu0_wakes() { return x86::load(wakes); }
 
 Result<void> enable() {
     const Result<void> done = Result<void>::from_errno(linux_hotplug_enable(KVMPV_SAMPLER));
@@ -216,7 +220,10 @@ extern "C" void kvmpv_sample(u32 cpu) {
         revokes = look.revokes();
     }
     // User space reads CPU 0's record, which the host brings up to date when vCPU 0 runs next.
-    if (updated && cpu != 0) linux_wake_cpu(0);
+    if (updated && cpu != 0) {
+        linux_wake_cpu(0);
+        __atomic_fetch_add(&sampler::wakes, 1, __ATOMIC_RELAXED);
+    }
     if (revokes) linux_sampler_defer();
 }
 

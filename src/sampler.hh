@@ -20,6 +20,9 @@ void disable();
 void start(u32 cpu);
 void stop(u32 cpu);
 
+// How often CPU 0 was made to run, because another CPU's record had changed. Any context.
+u64 cpu0_wakes();
+
 // After suspend or hibernation: what was seen before says nothing any more. On the only CPU up,
 // interrupts off.
 void resumed();

@@ -7,6 +7,7 @@
 #include "drift.hh"
 #include "events.hh"
 #include "kvmpv/x86.hh"
+#include "sampler.hh"
 #include "survey.hh"
 #include "view.hh"
 #include "views.hh"
@@ -73,6 +74,7 @@ void show_clock_state(void* seq) {
     table.cell("stable_revoked").cell(yes_no(clock.revoked()));
     table.cell("tsc_read").cell(clock.uses_lfence() ? "lfence" : "rdtscp");
     table.cell("vdso").cell(yes_no(clock.vdso() == Vdso::kOn));
+    table.cell("cpu0_wakes").cell(sampler::cpu0_wakes());
     table.cell("now_ns").cell(clock.now_ns());
     table.cell("guard_last_ns").cell(clock_read::guard.last_ns());
     table.cell("torn_reads").cell(clock_count(ClockCounter::kTorn));

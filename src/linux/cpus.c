@@ -89,12 +89,13 @@ void linux_call_on_cpu(u32 cpu, void (*function)(u32 cpu, void *argument), void 
 	smp_call_function_single(cpu, call_with_argument, &it, 1);
 }
 
-static void nothing(void *unused)
+/* Traceable: what shows that the CPU did run. */
+static void woken(void *unused)
 {
 }
 
 /* Waits, or the call could come after the module has gone. */
 void linux_wake_cpu(u32 cpu)
 {
-	smp_call_function_single(cpu, nothing, NULL, 1);
+	smp_call_function_single(cpu, woken, NULL, 1);
 }

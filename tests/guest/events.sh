@@ -7,6 +7,7 @@
 
 MODE=${MODE:-shared}
 STATE=clock/state
+TRACING=/sys/kernel/tracing
 
 record_of() {
 	column cpus $(($1 + 1)) clock_pa
@@ -145,6 +146,35 @@ rate_changes() {
 	appears events_rate_changed 1 && path_is stable $vdso
 }
 
+# What runs on CPU 0 when another CPU has seen a change, by a probe of the kernel's.
+watch_wakes() {
+	echo 'p:kvmpv_woken kvmpv:woken' > $TRACING/kprobe_events
+	echo 1 > $TRACING/events/kprobes/kvmpv_woken/enable
+}
+
+wakes() {
+	grep -c "$1.* kvmpv_woken: " $TRACING/trace
+}
+
+# Every change of CPU 1's record that a look has seen, and nothing else, makes CPU 0 run.
+change_wakes_cpu_0() {
+	watch_wakes
+	before=$(field $STATE cpu0_wakes)
+	sleep 2
+	equal wakes_without_a_change "$(wakes '')" 0 || return 1
+	changes=$(field $STATE events_rate_changed)
+	ask_host set "$(record_of 1)" tsc_to_system_mul +10
+	appears events_rate_changed "$changes" || return 1
+	ask_host mend "$(record_of 1)"
+	appears events_rate_changed $((changes + 1)) || return 1
+	# The wake comes after the look that has counted the event.
+	appears cpu0_wakes $((before + 1)) || return 1
+	equal cpu0_wakes "$(field $STATE cpu0_wakes)" $((before + 2)) || return 1
+	equal wakes_on_cpu_0 "$(wakes '\[000\]')" 2 && equal wakes "$(wakes '')" 2 || return 1
+	echo 0 > $TRACING/events/kprobes/kvmpv_woken/enable
+	echo > $TRACING/kprobe_events
+}
+
 # A record without the promise is read under the guard, whatever the others say.
 flag_comes_and_goes() {
 	ask_host set "$(record_of 1)" flags 0
@@ -209,6 +239,7 @@ check forces forces
 [ "$MODE" = shared ] || check guard_holds guard_holds
 check goes_back goes_back
 check rate_changes rate_changes
+check change_wakes_cpu_0 change_wakes_cpu_0
 check flag_comes_and_goes flag_comes_and_goes
 if [ "$MODE" = owned ]; then
 	check torn_for_ever torn_for_ever
