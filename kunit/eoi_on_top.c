@@ -8,7 +8,6 @@
  * Unloading puts back what it found, whoever is on top by then.
  */
 #include <linux/debugfs.h>
-#include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
@@ -24,8 +23,8 @@ static struct dentry *file;
 static const void *below;
 
 #ifdef apic_update_callback
-static unsigned long (*find_symbol)(const char *name);
-DEFINE_STATIC_CALL_NULL(on_top_find, *find_symbol);
+#include "find_symbol.h"
+
 DEFINE_STATIC_CALL_NULL(on_top_below, *apic->eoi);
 static struct static_call_key *key;
 static void *trampoline;
@@ -38,15 +37,10 @@ static notrace void on_top_eoi(void)
 
 static const void *found(void)
 {
-	struct kprobe kp = { .symbol_name = "kallsyms_lookup_name" };
-
-	if (register_kprobe(&kp))
+	if (learn_symbols())
 		return NULL;
-	unregister_kprobe(&kp);
-	__static_call_update(&STATIC_CALL_KEY(on_top_find), STATIC_CALL_TRAMP_ADDR(on_top_find),
-			     kp.addr);
-	key = (void *)static_call(on_top_find)("__SCK__apic_call_eoi");
-	trampoline = (void *)static_call(on_top_find)("__SCT__apic_call_eoi");
+	key = find_symbol("__SCK__apic_call_eoi");
+	trampoline = find_symbol("__SCT__apic_call_eoi");
 	if (!key || !trampoline)
 		return NULL;
 	static_call_update(on_top_below, key->func);

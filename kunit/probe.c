@@ -9,7 +9,6 @@
 #include <linux/cpu.h>
 #include <linux/debugfs.h>
 #include <linux/jump_label.h>
-#include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/seq_file.h>
@@ -21,24 +20,9 @@
 #include <asm/pvclock.h>
 #include <asm/kvmclock.h> /* uses the types of pvclock.h without including it */
 
+#include "find_symbol.h"
+
 static struct dentry *file;
-
-/* A kprobe for a function of the kernel's, only to learn where it is. */
-static unsigned long (*find_symbol)(const char *name);
-DEFINE_STATIC_CALL_NULL(probe_find, *find_symbol);
-
-static int learn_kallsyms(void)
-{
-	struct kprobe kp = { .symbol_name = "kallsyms_lookup_name" };
-	int err = register_kprobe(&kp);
-
-	if (err)
-		return err;
-	unregister_kprobe(&kp);
-	__static_call_update(&STATIC_CALL_KEY(probe_find), STATIC_CALL_TRAMP_ADDR(probe_find),
-			     kp.addr);
-	return 0;
-}
 
 static void print_static_call(struct seq_file *seq, const char *name)
 {
@@ -46,14 +30,14 @@ static void print_static_call(struct seq_file *seq, const char *name)
 	struct static_call_key *key;
 
 	snprintf(symbol, sizeof(symbol), "__SCK__%s", name);
-	key = (void *)static_call(probe_find)(symbol);
+	key = find_symbol(symbol);
 	if (key)
 		seq_printf(seq, "static_call %s %ps\n", name, key->func);
 }
 
 static void print_static_key(struct seq_file *seq, const char *name)
 {
-	struct static_key *key = (void *)static_call(probe_find)(name);
+	struct static_key *key = find_symbol(name);
 
 	if (key)
 		seq_printf(seq, "static_key %s %d\n", name, static_key_count(key));
@@ -79,7 +63,7 @@ static void read_here(void *word)
 /* On the CPU itself, where no interrupt but the ended one of this call is in service. */
 static void print_eoi_words(struct seq_file *seq)
 {
-	void __percpu *words = (void __percpu *)static_call(probe_find)("kvm_apic_eoi");
+	void __percpu *words = (void __percpu *)find_symbol("kvm_apic_eoi");
 	int cpu;
 
 	if (!words)
@@ -113,7 +97,7 @@ DEFINE_SHOW_ATTRIBUTE(probe);
 
 static int __init probe_init(void)
 {
-	int err = learn_kallsyms();
+	int err = learn_symbols();
 
 	if (err)
 		return err;

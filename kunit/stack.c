@@ -7,20 +7,18 @@
  */
 #include <linux/debugfs.h>
 #include <linux/delay.h>
-#include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/seq_file.h>
 #include <linux/static_call.h>
+
+#include "find_symbol.h"
 
 static struct dentry *file;
 static struct static_call_key *key;
 static void *trampoline;
 static u64 (*below)(int cpu);
 static atomic64_t calls;
-
-static unsigned long (*find_symbol)(const char *name);
-DEFINE_STATIC_CALL_NULL(stack_find, *find_symbol);
 
 static u64 (*steal_clock)(int cpu);
 DEFINE_STATIC_CALL_NULL(stack_below, *steal_clock);
@@ -40,16 +38,12 @@ DEFINE_SHOW_ATTRIBUTE(stack);
 
 static int find_call(void)
 {
-	struct kprobe kp = { .symbol_name = "kallsyms_lookup_name" };
-	int err = register_kprobe(&kp);
+	int err = learn_symbols();
 
 	if (err)
 		return err;
-	unregister_kprobe(&kp);
-	__static_call_update(&STATIC_CALL_KEY(stack_find), STATIC_CALL_TRAMP_ADDR(stack_find),
-			     kp.addr);
-	key = (void *)static_call(stack_find)("__SCK__pv_steal_clock");
-	trampoline = (void *)static_call(stack_find)("__SCT__pv_steal_clock");
+	key = find_symbol("__SCK__pv_steal_clock");
+	trampoline = find_symbol("__SCT__pv_steal_clock");
 	return key && trampoline ? 0 : -ENOENT;
 }
 

@@ -90,6 +90,23 @@ SCENARIOS = (
         (*WARP, "--clock", "unstable"),
         check=(),
     ),
+    # The emulated host's CPU does not say that its TSC is invariant, and QEMU would drop the flag.
+    Scenario(
+        "good-tsc-shared",
+        scripts("good_tsc"),
+        ("--cpu=+invtsc,x-force-features=on",),
+        check=("6.1",),
+    ),
+    Scenario(
+        "good-tsc-owned",
+        scripts("good_tsc", MODE="owned"),
+        (
+            "--cpu=+invtsc,x-force-features=on",
+            "--cmdline",
+            "nopv tsc=reliable tsc_early_khz=2500000",
+        ),
+        check=("6.12",),
+    ),
     Scenario(
         "no-stable-bit", scripts("no_stable_bit"), ("--cpu=-kvmclock-stable-bit",), check=("6.12",)
     ),

@@ -14,10 +14,9 @@ look() {
 	cat $DEBUG/clock/drift > /tmp/drift
 }
 
+# drift_of CLOCK NAME, of the look in /tmp/drift.
 drift_of() {
-	awk -v clock="$1" -v name="$2" '
-		NR == 2 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
-		$1 == clock { print $at }' /tmp/drift
+	cell /tmp/drift "$@"
 }
 
 all_are_there() {
@@ -66,7 +65,7 @@ costs_are_shown() {
 
 # Whoever is current has been named by then, by this script or an earlier one.
 unload() {
-	select_clocksource "$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)" && rmmod kvmpv
+	select_first_clocksource && rmmod kvmpv
 }
 
 remember

@@ -114,7 +114,7 @@ if [ "$MODE" = shared ]; then
 else
 	check idle_on_hpet_is_told idle_on_hpet_is_told
 fi
-select_clocksource "$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)"
+select_first_clocksource
 check unloads rmmod kvmpv
 check everything_is_undone undone
 check no_word_was_left_set lacks "$(dmesg)" 'kvmpv: eoi: '

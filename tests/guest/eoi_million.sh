@@ -62,7 +62,7 @@ sleep 5
 eoi_since /tmp/before > /tmp/behind
 check every_cpu_ticks_still every_cpu_has_ticked 5 /tmp/behind
 rmmod kvmpv_storm
-select_clocksource "$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)"
+select_first_clocksource
 check unloads rmmod kvmpv
 check everything_is_undone undone
 check no_word_was_left_set lacks "$(dmesg)" 'kvmpv: eoi: '

@@ -23,11 +23,6 @@ appears() {
 	done
 }
 
-# last EVENT: the value of the last entry of that name.
-last() {
-	awk -v name="$1" '$4 == name { value = $5 } END { print value }' $DEBUG/events
-}
-
 now_on() {
 	taskset -c "$1" awk '$1 == "now_ns" { print $2 }' $DEBUG/$STATE
 }
@@ -91,8 +86,8 @@ guard_holds() {
 	fails_with 'busy' force_0 || return 1
 	ask_host mend "$(record_of 1)"
 	appears events_jump_forward 0 || return 1
-	equal jump_backward "$(last jump_backward)" 1000000000 &&
-		equal jump_forward "$(last jump_forward)" 1000000000
+	equal jump_backward "$(last_value jump_backward)" 1000000000 &&
+		equal jump_forward "$(last_value jump_forward)" 1000000000
 }
 
 goes_back() {
@@ -108,14 +103,12 @@ pause_is_one_event() {
 	appears disruptions "$before" || return 1
 	sleep 2
 	equal disruptions "$(field $STATE disruptions)" $((before + 1)) &&
-		within pause_ns "$(last pause)" "${answer% *}" "${answer#* }"
+		within pause_ns "$(last_value pause)" "${answer% *}" "${answer#* }"
 }
 
 # drift_of CLOCK NAME, of the look in /tmp/drift.
 drift_of() {
-	awk -v clock="$1" -v name="$2" '
-		NR == 2 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
-		$1 == clock { print $at }' /tmp/drift
+	cell /tmp/drift "$@"
 }
 
 # offset_is CLOCK LEAST MOST: give or take the error that is stated and 500 ppm, NTP's largest slew.
@@ -140,7 +133,7 @@ rate_changes() {
 	multiplier=$(column cpus 2 tsc_to_system_mul)
 	ask_host set "$(record_of 1)" tsc_to_system_mul +10
 	appears events_rate_changed 0 || return 1
-	equal rate_changed_ppb "$(last rate_changed)" \
+	equal rate_changed_ppb "$(last_value rate_changed)" \
 		$(((multiplier + 10) * 1000000000 / multiplier - 1000000000)) || return 1
 	ask_host mend "$(record_of 1)"
 	appears events_rate_changed 1 && path_is stable $vdso
@@ -200,7 +193,7 @@ torn_for_ever() {
 timestamp_ahead() {
 	ask_host set "$(record_of 1)" tsc_timestamp +1000000000000000
 	never_goes_back 60 && appears events_tsc_behind 0 || return 1
-	within ticks_ahead "$(last tsc_behind)" 900000000000000 1000000000000000 || return 1
+	within ticks_ahead "$(last_value tsc_behind)" 900000000000000 1000000000000000 || return 1
 	within tsc_behind_reads "$(field $STATE tsc_behind_reads)" 30 1000000 || return 1
 	ask_host mend "$(record_of 1)"
 	never_goes_back 40 && path_is stable $vdso
@@ -212,8 +205,8 @@ promise_is_revoked() {
 	sleep 2
 	ask_host set "$(record_of 1)" system_time +100000
 	appears events_stable_revoked 0 || return 1
-	within disagreement_ns "$(last stable_revoked)" 99990 100010 || return 1
-	within jump_ns "$(last jump_forward)" 99998 100002 || return 1
+	within disagreement_ns "$(last_value stable_revoked)" 99990 100010 || return 1
+	within jump_ns "$(last_value jump_forward)" 99998 100002 || return 1
 	equal stable_revoked "$(field $STATE stable_revoked)" yes || return 1
 	path_is guarded no && never_goes_back 40 || return 1
 	fails_with 'busy' force_0 || return 1
@@ -248,7 +241,7 @@ fi
 check promise_is_revoked promise_is_revoked
 check sequence_has_no_hole sequence_has_no_hole
 cat $DEBUG/events >&2
-select_clocksource "$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)"
+select_first_clocksource
 check unloads rmmod kvmpv
 check everything_is_undone undone
 finish

@@ -47,7 +47,7 @@ check really_slept equal "hibernations in the log" "$(dmesg | grep -c 'PM: hiber
 check still_stable equal path "$(field $STATE path)" stable
 check promise_was_kept equal revoked "$(field $STATE stable_revoked)" no
 cat $DEBUG/events $DEBUG/$STATE >&2
-select_clocksource "$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)"
+select_first_clocksource
 check unloads rmmod kvmpv
 check everything_is_undone undone
 finish

@@ -55,11 +55,11 @@ check selects select_clocksource kvmpv
 start_readers
 check "storm_of_$ROUNDS" storm
 kill %1 %2
-select_clocksource "$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)"
+select_first_clocksource
 check unloads rmmod kvmpv
 check everything_is_undone undone
 check late_cpu late_cpu
-select_clocksource "$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)"
+select_first_clocksource
 check unloads_again rmmod kvmpv
 check everything_is_undone_again undone
 finish

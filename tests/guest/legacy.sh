@@ -29,7 +29,7 @@ check no_vdso equal vdso "$(field clock/state vdso)" no
 check selects select_clocksource kvmpv
 check now_rises rises_by_a_second
 check agrees_with_the_rtc agrees_with_the_rtc
-select_clocksource "$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)"
+select_first_clocksource
 check unloads rmmod kvmpv
 check everything_is_undone undone
 # The way back, which the module's unloading does not go by itself.

@@ -115,6 +115,18 @@ column() {
 		NR == 2 + row { print $at }' "$DEBUG/$1"
 }
 
+# cell FILE ROW NAME: the same, of the row that begins with ROW, and of any file of that form.
+cell() {
+	awk -v row="$2" -v name="$3" '
+		NR == 2 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
+		NR > 2 && $1 == row { print $at }' "$1"
+}
+
+# last_value EVENT: of the last entry of that name.
+last_value() {
+	awk -v name="$1" '$4 == name { value = $5 } END { print value }' $DEBUG/events
+}
+
 # mode FEATURE: its mode in `status`; reason FEATURE: why.
 mode() {
 	awk -v name="$1" '$1 == name { print $2; exit }' "$DEBUG/status"
@@ -137,12 +149,17 @@ current_clocksource() {
 }
 
 available() {
-	grep -qw "$1" $CLOCKSOURCE/available_clocksource
+	tr ' ' '\n' < $CLOCKSOURCE/available_clocksource | grep -qxF "$1"
 }
 
 select_clocksource() {
 	echo "$1" > $CLOCKSOURCE/current_clocksource
 	equal current_clocksource "$(current_clocksource)" "$1"
+}
+
+# The one that the kernel liked best when `remember` looked.
+select_first_clocksource() {
+	select_clocksource "$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)"
 }
 
 # The hooks of the running kernel by symbol, from an instrument of its own (kunit/probe.c).

@@ -93,7 +93,7 @@ hold $wall $records
 held=$(wc -l < $CANARY)
 # Owned: CPU 0's clock record is alone on its page, and steal time has at least one.
 check pages_are_held within held "$held" $([ "$MODE" = shared ] && echo 1 1 || echo 4 5)
-select_clocksource "$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)"
+select_first_clocksource
 check unloads rmmod kvmpv
 check everything_is_undone undone
 echo fill > $CANARY

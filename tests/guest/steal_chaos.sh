@@ -6,8 +6,6 @@
 . /tests/lib.sh
 . /tests/steal_lib.sh
 
-exec 3>&1
-
 record_of() {
 	column cpus $(($1 + 1)) steal_pa
 }
@@ -24,10 +22,6 @@ appears() {
 		[ $tries -le 50 ] || { cat $DEBUG/events; echo "no $1"; return 1; }
 		sleep 0.1
 	done
-}
-
-last_value() {
-	awk -v name="$1" '$4 == name { value = $5 } END { print value }' $DEBUG/events
 }
 
 both_grow() {

@@ -21,9 +21,7 @@ stop_hogs() {
 
 # steal_field CPU NAME: a value of steal/cpus.
 steal_field() {
-	awk -v cpu="$1" -v name="$2" '
-		NR == 2 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
-		NR > 2 && $1 == cpu { print $at }' $STEAL/cpus
+	cell $STEAL/cpus "$@"
 }
 
 # What the kernel says of a CPU's steal, in ticks of 10 ms; of all CPUs for "".

@@ -24,12 +24,11 @@ expected_of() {
 rated() {
 	load clock_rating="$1" || return 1
 	said=$(watchdog)
-	select_clocksource "$before" && rmmod kvmpv || return 1
+	select_first_clocksource && rmmod kvmpv || return 1
 	expected_of "$1" | grep -qxF "$said" || { echo "watchdog at rating $1 is '$said'"; return 1; }
 }
 
 remember
-before=$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)
 # The best of those that nobody has to verify: kvm-clock or hpet.
 [ "$MODE" = shared ] && other=400 || other=250
 tsc=$(grep -w tsc $CLOCKSOURCE/available_clocksource)

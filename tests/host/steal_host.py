@@ -20,7 +20,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from asked import requests
+from asked import reply, requests
 from clock_chaos import GuestMemory
 from lab.beside import Guest
 
@@ -98,10 +98,7 @@ class Host:
 def main() -> None:
     host = Host()
     for verb, *arguments in requests():
-        answer = host.answer(verb, arguments)
-        print(f"{verb} {' '.join(arguments)}: {answer}", flush=True)
-        with open(os.environ["KVMPV_SAY"], "w", encoding="ascii") as say:
-            say.write(f"{answer}\n")
+        reply(verb, arguments, host.answer(verb, arguments))
 
 
 if __name__ == "__main__":
