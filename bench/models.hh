@@ -52,6 +52,7 @@ template <TscRead kTscRead>
 // In the kernel both are per CPU, in user space per thread: the same segment-relative access.
 inline thread_local int preempt_count = 1;
 inline thread_local const PvclockVcpuTimeInfo* this_cpu_record;
+inline thread_local const PvclockVcpuTimeInfo* this_cpu_record_without_promise;
 inline u8 valid_flags = kPvclockTscStable;
 alignas(64) inline u64 last_value;
 
@@ -81,11 +82,12 @@ template <TscRead kTscRead>
 }
 
 // The outer one: nobody moves the thread from here on, which record is it, and back.
-template <TscRead kTscRead>
+template <TscRead kTscRead, bool kPromised = true>
 [[gnu::noinline]] u64 native_read() {
     preempt_count = preempt_count + 1;
     x86::barrier();
-    const u64 now_ns = native_inner<kTscRead>(this_cpu_record);
+    const u64 now_ns =
+        native_inner<kTscRead>(kPromised ? this_cpu_record : this_cpu_record_without_promise);
     x86::barrier();
     preempt_count = preempt_count - 1;
     if (preempt_count == 0) [[unlikely]]

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The stable read on the real CPU, against the models of models.hh, by Google Benchmark. Ours is
-// src/clock_read.cc as it stands: linked without -pie, %gs:kvmpv_cpu is the variable below, because
-// the base of %gs is 0 in user space.
+// One read on the real CPU, on the stable path and on the guarded one, against the models of
+// models.hh, by Google Benchmark. Ours is src/clock_read.cc as it stands: linked without -pie,
+// %gs:kvmpv_cpu is the variable below, because the base of %gs is 0 in user space.
 
 #include <benchmark/benchmark.h>
+#include <sched.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -26,6 +27,7 @@ PvclockVcpuTimeInfo record_from_now() {
 }
 
 alignas(64) PvclockVcpuTimeInfo record;
+alignas(64) PvclockVcpuTimeInfo record_without_promise;
 
 using Read = u64 (*)(clocksource*);
 
@@ -38,6 +40,8 @@ template <TscRead kTscRead>
 u64 native(clocksource*) {
     return kvmpv::bench::native_read<kTscRead>();
 }
+
+u64 native_guarded(clocksource*) { return kvmpv::bench::native_read<TscRead::kRdtscp, false>(); }
 
 // What no reader can go below.
 template <TscRead kTscRead>
@@ -57,6 +61,8 @@ const Row kRows[] = {
     {"kvmpv/rdtscp", kvmpv_clock_read_stable_rdtscp},
     {"plain/rdtscp", plain<TscRead::kRdtscp>},
     {"native/rdtscp", native<TscRead::kRdtscp>},
+    {"kvmpv/guarded", kvmpv_clock_read_guarded_rdtscp},
+    {"native/guarded", native_guarded},
 };
 
 // All read the same clock, or what is measured means nothing.
@@ -82,12 +88,29 @@ void measure(benchmark::State& state, Read read) {
     for (auto _ : state) benchmark::DoNotOptimize(read(nullptr));
 }
 
+// There is one record, so there is one CPU.
+void stay_on_this_cpu() {
+    const int cpu = sched_getcpu();
+    cpu_set_t only;
+    CPU_ZERO(&only);
+    CPU_SET(static_cast<unsigned>(cpu), &only);
+    if (cpu >= 0 && sched_setaffinity(0, sizeof(only), &only) == 0) return;
+    std::perror("this CPU");
+    std::exit(1);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+    stay_on_this_cpu();
     record = record_from_now();
+    record_without_promise = record;
+    record_without_promise.flags = 0;
     kvmpv_cpu.clock_page = &record;
+    kvmpv_cpu.self = &kvmpv_cpu;
+    kvmpv_cpu.tsc_aux = kvmpv::x86::rdtscp_aux().tsc_aux;
     kvmpv::bench::this_cpu_record = &record;
+    kvmpv::bench::this_cpu_record_without_promise = &record_without_promise;
     all_agree();
     for (const Row& row : kRows) benchmark::RegisterBenchmark(row.name, measure, row.read);
     benchmark::RegisterBenchmark("tsc/lfence", measure, tsc_alone<TscRead::kLfence>);

@@ -76,6 +76,18 @@
 	CASE(guard, cpus_that_disagree) \
 	CASE(guard, random_pages)
 
+#define KVMPV_GUARD_ANYWHERE_CASES(CASE) \
+	CASE(guard_anywhere, exact_time) \
+	CASE(guard_anywhere, switches_nothing_off) \
+	CASE(guard_anywhere, unknown_tsc_aux) \
+	CASE(guard_anywhere, moves_and_stays) \
+	CASE(guard_anywhere, moves_and_comes_back) \
+	CASE(guard_anywhere, clock_changes_while_away) \
+	CASE(guard_anywhere, half_written_system_time) \
+	CASE(guard_anywhere, overtaken_by_a_little) \
+	CASE(guard_anywhere, overtaken_by_far) \
+	CASE(guard_anywhere, cpus_that_disagree)
+
 #define KVMPV_CPUID_CASES(CASE) \
 	CASE(cpuid, first_leaf) \
 	CASE(cpuid, behind_another_hypervisor) \
@@ -243,6 +255,7 @@
 	SUITE(pvclock, KVMPV_PVCLOCK_CASES); \
 	SUITE(version_read, KVMPV_VERSION_READ_CASES); \
 	SUITE(guard, KVMPV_GUARD_CASES); \
+	SUITE(guard_anywhere, KVMPV_GUARD_ANYWHERE_CASES); \
 	SUITE(cpuid, KVMPV_CPUID_CASES); \
 	SUITE(slot, KVMPV_SLOT_CASES); \
 	SUITE(text, KVMPV_TEXT_CASES); \

@@ -42,7 +42,7 @@ public:
     // ---- What the guest sees ------------------------------------------------------------------
 
     u32 cpu() const { return cpu_; }
-    u64 tsc() const { return tsc_; }
+    u64 tsc() const { return tsc_ + tsc_ahead_[cpu_]; }
     PvclockVcpuTimeInfo& record(u32 cpu) { return records_[cpu]; }
     const PvclockVcpuTimeInfo& record(u32 cpu) const { return records_[cpu]; }
 
@@ -56,6 +56,12 @@ public:
 
     void pass(u64 ticks) { tsc_ += ticks; }
     void set_tsc(u64 tsc) { tsc_ = tsc; }
+
+    // A CPU whose TSC shows so much more than the others', which its record takes into account.
+    void set_tsc_ahead(u32 cpu, u64 ticks) {
+        tsc_ahead_[cpu] = ticks;
+        rewrite(cpu);
+    }
 
     // The thread goes on there. A vCPU's record is brought up to date before the vCPU runs.
     void run_on(u32 cpu) {
@@ -88,8 +94,14 @@ public:
         end_rewrite();
         half_written_ = true;
         half_written_cpu_ = cpu;
-        next_ = {0,      0, tsc_, true_ns(), line_.rate.tsc_to_system_mul, line_.rate.tsc_shift,
-                 flags_, {}};
+        next_ = {0,
+                 0,
+                 tsc_ + tsc_ahead_[cpu],
+                 true_ns(),
+                 line_.rate.tsc_to_system_mul,
+                 line_.rate.tsc_shift,
+                 flags_,
+                 {}};
         known_[cpu] = changes_;
         PvclockVcpuTimeInfo& record = records_[cpu];
         ++record.version;
@@ -140,6 +152,7 @@ private:
     u32 known_[kNumCpus]{};  // the last change of the clock that a record took part in
     u32 changes_ = 0;
     u64 tsc_ = kStartTsc;
+    u64 tsc_ahead_[kNumCpus]{};
     u32 cpu_ = 0;
     u8 flags_ = kPvclockTscStable;
     bool half_written_ = false;
@@ -166,6 +179,8 @@ public:
     ScriptedMachine(ScriptedHost& host, Script script) : host_(host), script_(script) {}
 
     // ---- Machine (pvclock.hh) -------------------------------------------------------------------
+
+    static constexpr bool kTscTellsCpu = false;
 
     template <class T>
     T load(const T& shared) {
@@ -265,6 +280,33 @@ private:
     u64 counts_[kNumClockCounters]{};
     u64 largest_held_back_ns_ = 0;
     char trace_[kTraceLength + 1]{};
+};
+
+// A machine with RDTSCP. The numbers are Linux's for CPUs of node 1.
+template <class Script>
+class TellingMachine : public ScriptedMachine<Script> {
+public:
+    static constexpr u32 kTscAux[ScriptedHost::kNumCpus] = {0x1000, 0x1001};
+
+    TellingMachine(ScriptedHost& host, Script script)
+        : ScriptedMachine<Script>(host, script), host_(host) {}
+
+    static constexpr bool kTscTellsCpu = true;
+
+    RecordHere record_here() {
+        const PvclockVcpuTimeInfo* page = this->this_cpu_page();
+        return {page, knows_tsc_aux_ ? kTscAux[host_.cpu()] : kNoTscAux};
+    }
+    TscHere tsc_here() {
+        const u64 tsc = this->ordered_tsc();
+        return {tsc, kTscAux[host_.cpu()]};
+    }
+
+    void set_knows_tsc_aux(bool knows) { knows_tsc_aux_ = knows; }
+
+private:
+    ScriptedHost& host_;
+    bool knows_tsc_aux_ = true;
 };
 
 // Numbers that look random and are the same in every run.

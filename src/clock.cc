@@ -67,6 +67,15 @@ u64 Clock::physical_of(u32 cpu) const {
     return (cpu == 0 ? cpu0_area_ : other_area_).physical + record_offset(cpu);
 }
 
+// On the CPU itself. A CPU of which it is not known reads with interrupts off.
+void Clock::learn_tsc_aux(u32 cpu) {
+    constexpr u32 kCpuBits = 0xfff;  // VDSO_CPUNODE_MASK of asm/segment.h
+    if (!tsc_tells_cpu_) return;
+    const u32 tsc_aux = x86::rdtscp_aux().tsc_aux;
+    if ((tsc_aux & kCpuBits) == cpu)
+        __atomic_store_n(&linux_cpu(cpu)->tsc_aux, tsc_aux, __ATOMIC_RELAXED);
+}
+
 void Clock::set_page(u32 cpu, const PvclockVcpuTimeInfo* page) {
     __atomic_store_n(&linux_cpu(cpu)->clock_page, static_cast<const void*>(page), __ATOMIC_RELEASE);
 }
@@ -74,15 +83,20 @@ void Clock::set_page(u32 cpu, const PvclockVcpuTimeInfo* page) {
 Result<void> Clock::create(Survey& found, const kvmpv_parameters& parameters) {
     slots_ = &found.clock;
     stable_offered_ = found.kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
-    uses_lfence_ = linux_lfence_orders_rdtsc();
+    tsc_tells_cpu_ = linux_rdtscp_tells_cpu();
+    uses_lfence_ = linux_lfence_orders_rdtsc() || !tsc_tells_cpu_;
     const int automatic = owned() ? rating_instead_of_native() : rating_beside_native();
     rating_ = parameters.clock_rating ? parameters.clock_rating : automatic;
     vdso_parameter_ = parameters.vdso;
     clock_read::setup.stable_offered = stable_offered_;
     clock_read::setup.fallback_page = no_page();
     clock_read::setup.second_page = no_page();
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
+    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
+        struct kvmpv_cpu& own = *linux_cpu(static_cast<u32>(cpu));
+        own.self = &own;
+        own.tsc_aux = kNoTscAux;
         set_page(static_cast<u32>(cpu), no_page());
+    }
     return owned() ? create_records() : Result<void>();
 }
 
@@ -109,7 +123,7 @@ void Clock::destroy() {
 
 kvmpv_clock_read_fn Clock::callback(bool guarded) const {
     if (guarded)
-        return uses_lfence_ ? kvmpv_clock_read_guarded_lfence : kvmpv_clock_read_guarded_rdtscp;
+        return tsc_tells_cpu_ ? kvmpv_clock_read_guarded_rdtscp : kvmpv_clock_read_guarded_lfence;
     return uses_lfence_ ? kvmpv_clock_read_stable_lfence : kvmpv_clock_read_stable_rdtscp;
 }
 
@@ -232,6 +246,7 @@ void Clock::prepare_cpu(u32 cpu) {
 }
 
 Result<void> Clock::online_cpu(u32 cpu) {
+    learn_tsc_aux(cpu);
     if (owned()) {
         if (const Result<void> taken = slots_->take(cpu, physical_of(cpu)); !taken.ok()) {
             log_cpu_error("clock", "the slot could not be taken", cpu, taken.error());

@@ -68,7 +68,12 @@ public:
     bool guarded() const { return host_is_unstable_ || forced_ || revoked_; }
     bool forced() const { return forced_; }
     bool revoked() const { return revoked_; }
+    // How the TSC is read where the CPU is known, and by the stable path; the guarded one takes
+    // RDTSCP wherever there is one.
     bool uses_lfence() const { return uses_lfence_; }
+    const char* tsc_read() const {
+        return (guarded() ? tsc_tells_cpu_ : !uses_lfence_) ? "rdtscp" : "lfence";
+    }
     Vdso vdso() const { return vdso_ == Vdso::kOn && guarded() ? Vdso::kGuardOn : vdso_; }
 
     // The time that the clocksource would return now, in nanoseconds. Only while enabled.
@@ -81,6 +86,7 @@ private:
     const PvclockVcpuTimeInfo* page_of(u32 cpu) const;
     u64 physical_of(u32 cpu) const;
     void set_page(u32 cpu, const PvclockVcpuTimeInfo* page);
+    void learn_tsc_aux(u32 cpu);
     void put_back(u32 cpu);
     void choose_fallback_pages(s32 except_cpu);
     void add_fallback_page(const PvclockVcpuTimeInfo* page);
@@ -106,6 +112,7 @@ private:
     bool host_is_unstable_ = false;
     bool forced_ = false;
     bool revoked_ = false;
+    bool tsc_tells_cpu_ = false;
     bool uses_lfence_ = false;
     bool enabled_ = false;
     bool released_ = false;

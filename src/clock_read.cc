@@ -24,6 +24,8 @@ enum class TscRead { kLfence, kRdtscp };
 // The guest that we run in. Stateless; every member is an instruction or two.
 template <TscRead kTscRead>
 struct LiveMachine {
+    static constexpr bool kTscTellsCpu = kTscRead == TscRead::kRdtscp;
+
     // Every record is read between two looks at its version (pvclock.hh).
     template <class T>
     [[gnu::always_inline]] static T load(const T& shared) {
@@ -36,6 +38,16 @@ struct LiveMachine {
     }
     [[gnu::always_inline]] static bool is_this_cpu_page(const PvclockVcpuTimeInfo* page) {
         return x86::this_cpu_equals<&kvmpv_cpu.clock_page>(reinterpret_cast<u64>(page));
+    }
+    // A CPU whose own pointer leads to both, so that it does not matter where they are loaded.
+    [[gnu::always_inline]] static RecordHere record_here() {
+        const struct kvmpv_cpu& own = *x86::this_cpu_load<&kvmpv_cpu.self>();
+        return {static_cast<const PvclockVcpuTimeInfo*>(x86::load(own.clock_page)),
+                x86::load(own.tsc_aux)};
+    }
+    [[gnu::always_inline]] static TscHere tsc_here() {
+        const x86::TscAndAux now = x86::rdtscp_aux();
+        return {now.tsc, now.tsc_aux};
     }
     static const PvclockVcpuTimeInfo* fallback_page() { return setup.fallback_page; }
     static bool stable_offered() { return setup.stable_offered; }
@@ -61,10 +73,13 @@ struct LiveMachine {
         }
     }
 
-    // Called with interrupts off. An NMI in between can lose its own maximum, not ours.
+    // The thread may move on; then it is the maximum of the CPU that it was on.
     static void held_back(u64 ns) {
-        if (ns > x86::this_cpu_load<&kvmpv_cpu.clock_held_back_max_ns>())
-            x86::this_cpu_store<&kvmpv_cpu.clock_held_back_max_ns>(ns);
+        u64& max_ns = x86::this_cpu_load<&kvmpv_cpu.self>()->clock_held_back_max_ns;
+        u64 old_ns = x86::load(max_ns);
+        while (ns > old_ns && !__atomic_compare_exchange_n(&max_ns, &old_ns, ns, false,
+                                                           __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        }
     }
 
 private:

@@ -129,7 +129,7 @@ void write_clocksource(Out& out) {
         .cell(yes_no(clock.current()))
         .cell(yes_no(clock.released()))
         .cell(clock.guarded() ? "guarded" : "stable")
-        .cell(clock.uses_lfence() ? "lfence" : "rdtscp");
+        .cell(clock.tsc_read());
     (out << "vdso: " << vdso_text(clock.vdso())).end_line();
     if (clock.owned() && clock.vdso() == Vdso::kOn)
         (out << "The page that user space reads is never freed; the next load uses it again.")

@@ -72,7 +72,7 @@ void show_clock_state(void* seq) {
     table.cell("path").cell(clock.guarded() ? "guarded" : "stable");
     table.cell("forced_unstable").cell(yes_no(clock.forced()));
     table.cell("stable_revoked").cell(yes_no(clock.revoked()));
-    table.cell("tsc_read").cell(clock.uses_lfence() ? "lfence" : "rdtscp");
+    table.cell("tsc_read").cell(clock.tsc_read());
     table.cell("vdso").cell(yes_no(clock.vdso() == Vdso::kOn));
     table.cell("cpu0_wakes").cell(sampler::cpu0_wakes());
     table.cell("now_ns").cell(clock.now_ns());

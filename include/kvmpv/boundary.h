@@ -39,6 +39,10 @@ struct kvmpv_cpu {
 	 * reader can come, to kvmpv_no_clock_page if to nothing better.
 	 */
 	const void *clock_page;
+	/* Where this is. Set on every possible CPU before the first reader can come. */
+	struct kvmpv_cpu *self;
+	/* What this CPU's MSR TSC_AUX holds, and no other's; kNoTscAux as long as that is not known. */
+	u32 tsc_aux;
 	/* Indexed by ClockCounter. Written by their own CPU only, lost updates by NMI accepted. */
 	u64 clock_count[KVMPV_NUM_CLOCK_COUNTERS];
 	u64 clock_held_back_max_ns;
@@ -331,6 +335,12 @@ typedef u64 (*kvmpv_clock_read_fn)(struct clocksource *cs);
 
 /* X86_FEATURE_LFENCE_RDTSC: lfence orders rdtsc on this CPU; where it does not, rdtscp is used. */
 bool linux_lfence_orders_rdtsc(void);
+
+/*
+ * There is RDTSCP, and TSC_AUX holds the CPU's number in its lower 12 bits and the node's above
+ * (setup_getcpu() in arch/x86/kernel/cpu/common.c).
+ */
+bool linux_rdtscp_tells_cpu(void);
 
 /*
  * Registers "kvmpv", in nanoseconds. Once until unregistered. @vdso: user space may read CPU 0's

@@ -10,7 +10,10 @@
 //     const PvclockVcpuTimeInfo* fallback_page()  a ready CPU's record, for a CPU that has none yet
 //     bool is_this_cpu_page(page)                 this_cpu_page() is `page`, here and now
 //     u64 ordered_tsc()                           the TSC, not read before earlier loads are done
-//     irq_save() / irq_restore(saved)             no interrupt, hence no migration, in between
+//     static constexpr bool kTscTellsCpu          RDTSCP: it has the two below
+//     RecordHere record_here()                    this CPU's record, and the CPU's TSC_AUX
+//     TscHere tsc_here()                          ordered_tsc(), and the TSC_AUX of the CPU it is
+//     of irq_save() / irq_restore(saved)             no interrupt, hence no migration, in between
 //     void count(ClockCounter)                    this CPU's counter, plus one
 //     void held_back(u64 ns)                      a step back of that size was not let through
 //     bool stable_offered() const                 CPUID offers KVM_FEATURE_CLOCKSOURCE_STABLE_BIT
@@ -53,6 +56,19 @@ constexpr bool tsc_shift_is_sane(s8 tsc_shift) {
     return tsc_shift >= -static_cast<int>(kMaxTscShift) &&
            tsc_shift <= static_cast<int>(kMaxTscShift);
 }
+
+// What Linux writes there is a node and a CPU number, which is never this.
+inline constexpr u32 kNoTscAux = 0xffff'ffff;
+
+// Both of one CPU, whichever it was.
+struct RecordHere {
+    const PvclockVcpuTimeInfo* page;
+    u32 tsc_aux;
+};
+struct TscHere {
+    u64 tsc;
+    u32 tsc_aux;
+};
 
 // ---- One attempt, without a judgement --------------------------------------------------------
 
@@ -155,21 +171,32 @@ template <class Machine>
 // every CPU touches it.
 class alignas(64) MonotonicGuard {
 public:
-    // The given time, or the largest one handed out where that is later. NMI-safe, lock-free.
+    // The given time becomes the largest one handed out, where that is later. False, with nothing
+    // done or counted, if that is later by more than `late_ns`. NMI-safe, lock-free.
     template <class Machine>
-    u64 advance(Machine& machine, u64 now_ns) {
+    [[nodiscard, gnu::always_inline]] bool advance_unless_late(Machine& machine, u64& now_ns,
+                                                               u64 late_ns) {
         u64 last_ns = __atomic_load_n(&last_ns_, __ATOMIC_RELAXED);
         while (now_ns > last_ns) {
             // On failure last_ns becomes what another CPU has just handed out.
             if (__atomic_compare_exchange_n(&last_ns_, &last_ns, now_ns, false, __ATOMIC_RELAXED,
                                             __ATOMIC_RELAXED))
-                return now_ns;
+                return true;
         }
         if (now_ns < last_ns) {
+            if (last_ns - now_ns > late_ns) return false;
             machine.count(ClockCounter::kHeldBack);
             machine.held_back(last_ns - now_ns);
         }
-        return last_ns;
+        now_ns = last_ns;
+        return true;
+    }
+
+    // However late that is.
+    template <class Machine>
+    u64 advance(Machine& machine, u64 now_ns) {
+        static_cast<void>(advance_unless_late(machine, now_ns, std::numeric_limits<u64>::max()));
+        return now_ns;
     }
 
     u64 last_ns() const { return __atomic_load_n(&last_ns_, __ATOMIC_RELAXED); }
@@ -246,25 +273,64 @@ std::optional<u64> read_this_cpu(Machine& machine) {
 // Never goes back, on any CPU, whatever the host writes; never loops beyond a bound. Where there is
 // nothing to believe, time stands still at the largest value handed out. Any context, NMI included.
 //
-// Interrupts off rather than preemption off: it costs two instructions, needs no symbol of the
-// kernel, and keeps an interrupt from ageing the value between the TSC and the guard.
+// One attempt comes first, on this CPU's own record. False decides nothing: read_guarded_again()
+// has to. Version 0 was probably never written; after 2^31 updates it is not, and the careful path
+// knows.
 
-// One attempt on this CPU's own record. False decides nothing: read_guarded_again() has to.
+// Behind by more: probably interrupted between the TSC and the guard. CPUs that read at the same
+// time differ by less.
+inline constexpr u64 kInterruptedNs = 1'000;
+
+// Where the TSC tells the CPU that it is of, nothing has to be switched off. The thread may move at
+// any point, and the order of the four steps is the proof:
+//   - at (3) the TSC's CPU is the one of (1): it ran at that moment, so the host had brought its
+//     record up to date;
+//   - an unchanged even version at (4) says that what was read in between was there since (2), that
+//     moment included.
 template <class Machine>
-[[nodiscard, gnu::always_inline]] inline bool read_guarded_once(Machine& machine,
+[[nodiscard, gnu::always_inline]] inline bool read_guarded_anywhere(Machine& machine,
+                                                                    MonotonicGuard& guard,
+                                                                    u64& now_ns) {
+    const RecordHere here = machine.record_here();                   // (1)
+    const u32 version = version_begin(machine, here.page->version);  // (2)
+    if (version == 0) [[unlikely]]
+        return false;
+    const TscHere now = machine.tsc_here();  // (3)
+    if (now.tsc_aux != here.tsc_aux) [[unlikely]]
+        return false;
+    if (!time_at(machine, *here.page, now.tsc, now_ns)) [[unlikely]]
+        return false;
+    if (!version_unchanged(machine, here.page->version, version)) [[unlikely]]  // (4)
+        return false;
+    return guard.advance_unless_late(machine, now_ns, kInterruptedNs);
+}
+
+// Elsewhere interrupts are off rather than preemption: it needs no symbol of the kernel, and keeps
+// an interrupt from ageing the value between the TSC and the guard.
+template <class Machine>
+[[nodiscard, gnu::always_inline]] inline bool read_guarded_here(Machine& machine,
                                                                 MonotonicGuard& guard,
                                                                 u64& now_ns) {
     const auto irq_state = machine.irq_save();
     const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();
     const u32 version = version_begin(machine, page.version);
     u64 own_ns;
-    // 0: probably never written; after 2^31 updates it is not, and the careful path knows.
-    bool done = version != 0 && time_at(machine, page, machine.ordered_tsc(), own_ns) &&
-                version_unchanged(machine, page.version, version);
+    const bool done = version != 0 && time_at(machine, page, machine.ordered_tsc(), own_ns) &&
+                      version_unchanged(machine, page.version, version);
     if (done) [[likely]]
         now_ns = guard.advance(machine, own_ns);
     machine.irq_restore(irq_state);
     return done;
+}
+
+template <class Machine>
+[[nodiscard, gnu::always_inline]] inline bool read_guarded_once(Machine& machine,
+                                                                MonotonicGuard& guard,
+                                                                u64& now_ns) {
+    if constexpr (Machine::kTscTellsCpu)
+        return read_guarded_anywhere(machine, guard, now_ns);
+    else
+        return read_guarded_here(machine, guard, now_ns);
 }
 
 template <class Machine>

@@ -47,12 +47,6 @@ template <auto* kMember>
 }
 
 template <auto* kMember>
-[[gnu::always_inline]] inline void this_cpu_store(u64 value) {
-    static_assert(sizeof(*kMember) == 8);
-    asm volatile("movq %0, %%gs:%c1" : : "r"(value), "i"(kMember));
-}
-
-template <auto* kMember>
 [[gnu::always_inline]] inline void this_cpu_increment() {
     static_assert(sizeof(*kMember) == 8);
     asm volatile("incq %%gs:%c0" : : "i"(kMember));
@@ -95,6 +89,19 @@ template <auto* kMember>
     u64 low, high;
     asm volatile("rdtscp" : "=a"(low), "=d"(high) : : "rcx", "memory");
     return (high << 32) | low;
+}
+
+struct TscAndAux {
+    u64 tsc;
+    u32 tsc_aux;
+};
+
+// The same, and MSR TSC_AUX as it is where and when the TSC is read.
+[[gnu::always_inline]] inline TscAndAux rdtscp_aux() {
+    u64 low, high;
+    u32 tsc_aux;
+    asm volatile("rdtscp" : "=a"(low), "=d"(high), "=c"(tsc_aux) : : "memory");
+    return {(high << 32) | low, tsc_aux};
 }
 
 inline constexpr u64 kRflagsInterruptsOn = 1 << 9;

@@ -64,3 +64,8 @@ bool linux_lfence_orders_rdtsc(void)
 {
 	return boot_cpu_has(X86_FEATURE_LFENCE_RDTSC);
 }
+
+bool linux_rdtscp_tells_cpu(void)
+{
+	return boot_cpu_has(X86_FEATURE_RDTSCP);
+}

@@ -8,22 +8,19 @@ MODE=${MODE:-shared}
 # One below native, or what native would have had.
 [ "$MODE" = owned ] && rating=299 || rating=298
 
-# The kernel takes some seconds to find its rate, and calls it tsc-early until then.
-tsc_is_good() {
-	grep -qw constant_tsc /proc/cpuinfo && grep -qw nonstop_tsc /proc/cpuinfo || return 1
-	tries=0
-	until available tsc; do
-		tries=$((tries + 1))
-		[ $tries -le 300 ] || { dmesg | grep -i tsc; return 1; }
-		sleep 0.1
-	done
-	equal current_clocksource "$(current_clocksource)" tsc
+# Or tsc-early, as it is called until the kernel has measured its rate: on an emulated host without
+# kvm-clock it may never get two readings of the HPET that are close enough.
+tsc_is_preferred() {
+	contains "$(current_clocksource)" '^tsc(-early)?$'
 }
 
-# The 300 of the TSC is above it.
+tsc_is_good() {
+	grep -qw constant_tsc /proc/cpuinfo && grep -qw nonstop_tsc /proc/cpuinfo && tsc_is_preferred
+}
+
+# The TSC's 300, or 299 while it is early, is not below ours.
 loading_moves_nothing() {
-	load && equal current_clocksource "$(current_clocksource)" tsc &&
-		equal mode "$(mode clock)" "$MODE"
+	load && tsc_is_preferred && equal mode "$(mode clock)" "$MODE"
 }
 
 remember
@@ -31,10 +28,11 @@ check tsc_is_good tsc_is_good
 check loading_moves_nothing loading_moves_nothing
 check rating equal rating "$(field clock/state rating)" $rating
 check path_is_stable equal path "$(field clock/state path)" stable
+before=$(current_clocksource)
 check selects select_clocksource kvmpv
 check now_rises rises_by_a_second
 check cpus_equal_msrs cpus_equal_msrs
-check selects_the_tsc_again select_clocksource tsc
+check selects_the_tsc_again select_clocksource "$before"
 check unloads rmmod kvmpv
 check everything_is_undone undone
 finish

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// pvclock.hh's guarded path where the TSC tells the CPU that it is of: nothing is switched off, the
+// thread may move at any point, and no CPU's record is ever used with another CPU's TSC.
+
+#include "clock_vectors.hh"
+#include "scripted_host.hh"
+#include "test.hh"
+
+using namespace kvmpv;
+using namespace kvmpv::testing;
+
+namespace {
+
+// More accesses than an attempt makes and the first of the next one.
+constexpr u32 kLastAccess = 14;
+
+// What a record of one CPU and the TSC of the other are wrong by: a second and more.
+constexpr u64 kTscAhead = 1'000'000'000 * kTickUnit;
+
+template <class Script>
+bool expect_true_time(Test& test, ScriptedHost& host, Script script) {
+    TellingMachine machine(host, script);
+    machine.set_stable_offered(false);
+    MonotonicGuard guard;
+    const u64 ns = read_guarded(machine, guard);
+    return test.equal("time when the TSC was read", ns, machine.true_ns_at_tsc()) &
+           test.equal("counted", machine.counted(), 0) &
+           test.is_false("interrupts off afterwards", host.interrupts_off());
+}
+
+}  // namespace
+
+KVMPV_TEST(guard_anywhere, exact_time) {
+    Test test(handle);
+    for (const ClockVector& row : kClockVectors) {
+        ScriptedHost host;
+        host.record(0) = row.record();
+        host.record(0).flags = 0;
+        host.set_tsc(row.tsc);
+        TellingMachine machine(host, kUndisturbed);
+        machine.set_ticks_per_access(0);
+        MonotonicGuard guard;
+        test.equal(row.name, read_guarded(machine, guard), row.expected_ns);
+        test.equal(row.name, guard.last_ns(), row.expected_ns);
+        test.equal(row.name, machine.counted(), 0);
+    }
+}
+
+KVMPV_TEST(guard_anywhere, switches_nothing_off) {
+    Test test(handle);
+    ScriptedHost host;
+    TellingMachine machine(host, kUndisturbed);
+    MonotonicGuard guard;
+    const u64 ns = read_guarded(machine, guard);
+    test.equal("time when the TSC was read", ns, machine.true_ns_at_tsc());
+    test.equal("accesses with interrupts on", machine.accesses_with_interrupts_on(),
+               machine.accesses());
+    test.equal("pointer, version, TSC, record, version", machine.trace(), "PVTFFFFV");
+}
+
+KVMPV_TEST(guard_anywhere, unknown_tsc_aux) {
+    Test test(handle);
+    ScriptedHost host;
+    TellingMachine machine(host, [&](u32) { host.run_on(1); });
+    machine.set_knows_tsc_aux(false);
+    MonotonicGuard guard;
+    const u64 ns = read_guarded(machine, guard);
+    test.equal("time when the TSC was read", ns, machine.true_ns_at_tsc());
+    test.at_least("accesses with interrupts off",
+                  machine.accesses() - machine.accesses_with_interrupts_on(), 1);
+    test.is_false("interrupts off afterwards", host.interrupts_off());
+}
+
+// ---- The thread moves -------------------------------------------------------------------------
+
+KVMPV_TEST(guard_anywhere, moves_and_stays) {
+    Test test(handle);
+    for (u32 at = 0; at <= kLastAccess; ++at) {
+        ScriptedHost host;
+        host.set_tsc_ahead(1, kTscAhead);
+        const bool right = expect_true_time(test, host, [&](u32 access) {
+            if (access == at) host.run_on(1);
+        });
+        if (!right) return test.note([&](LineWriter& out) { out << "before access " << at; });
+    }
+}
+
+KVMPV_TEST(guard_anywhere, moves_and_comes_back) {
+    Test test(handle);
+    for (u32 away = 0; away <= kLastAccess; ++away) {
+        for (u32 back = away; back <= kLastAccess; ++back) {
+            ScriptedHost host;
+            host.set_tsc_ahead(1, kTscAhead);
+            const bool right = expect_true_time(test, host, [&](u32 access) {
+                if (access == away) host.run_on(1);
+                if (access == back) host.run_on(0);
+            });
+            if (right) continue;
+            return test.note([&](LineWriter& out) {
+                out << "away before access " << away << ", back before " << back;
+            });
+        }
+    }
+}
+
+// While the thread is away, the host sets the clock anew: CPU 0's record is out of date until it
+// runs.
+KVMPV_TEST(guard_anywhere, clock_changes_while_away) {
+    Test test(handle);
+    for (u32 away = 0; away <= kLastAccess; ++away) {
+        for (u32 back = away + 1; back <= kLastAccess + 1; ++back) {
+            ScriptedHost host;
+            host.set_tsc_ahead(1, kTscAhead);
+            const bool right = expect_true_time(test, host, [&](u32 access) {
+                if (access == away) {
+                    host.run_on(1);
+                    if (!host.interrupts_off()) host.change_clock(kSlow, 5'000'000'000);
+                }
+                if (access == back) host.run_on(0);
+            });
+            if (right) continue;
+            return test.note([&](LineWriter& out) {
+                out << "away before access " << away << ", back before " << back;
+            });
+        }
+    }
+}
+
+KVMPV_TEST(guard_anywhere, half_written_system_time) {
+    Test test(handle);
+    for (u32 begin = 0; begin <= kLastAccess; ++begin) {
+        for (u32 end = begin; end <= kLastAccess + 8; ++end) {
+            ScriptedHost host(0x1'ffff'ff00);
+            const bool right = expect_true_time(test, host, [&](u32 access) {
+                if (access == begin) {
+                    host.pass(64 * kTickUnit);
+                    host.begin_rewrite(0);
+                }
+                if (access == end) host.end_rewrite();
+            });
+            if (right) continue;
+            return test.note([&](LineWriter& out) {
+                out << "half written from before access " << begin << " to before " << end;
+            });
+        }
+    }
+}
+
+// ---- Behind the TSC comes the guard -----------------------------------------------------------
+
+namespace {
+
+// Another CPU hands out a time that is `ns` later than this reader's, just before its guard.
+struct Overtaken {
+    u64 answer_ns;
+    u64 overtaken_by_ns;
+    u64 own_ns;  // of the last TSC that was read
+    u64 held_back;
+    u64 largest_held_back_ns;
+};
+
+Overtaken overtaken_by(u64 ns) {
+    constexpr u32 kVersionAgain = 7;  // of "PVTFFFFV"
+    ScriptedHost host;
+    MonotonicGuard guard;
+    u64 other_ns = 0;
+    const auto script = [&](u32 access) {
+        if (access != kVersionAgain) return;
+        // The TSC was read five accesses ago, and each takes its time.
+        other_ns = host.true_ns() - 5 * 100 * kTickUnit + ns;
+        guard.raise(other_ns);
+        host.pass(2 * ns);  // even: a tick is a nanosecond
+    };
+    TellingMachine machine(host, script);
+    const u64 answer_ns = read_guarded(machine, guard);
+    return {answer_ns, other_ns, machine.true_ns_at_tsc(),
+            machine.count_of(ClockCounter::kHeldBack), machine.largest_held_back_ns()};
+}
+
+}  // namespace
+
+// A CPU that reads at the same time: the later of the two.
+KVMPV_TEST(guard_anywhere, overtaken_by_a_little) {
+    Test test(handle);
+    const Overtaken read = overtaken_by(992);
+    test.equal("answer", read.answer_ns, read.overtaken_by_ns);
+    test.equal("held back", read.held_back, 1);
+    test.equal("by", read.largest_held_back_ns, 992);
+}
+
+// An interrupt: the reader looks again, and is not held back at all.
+KVMPV_TEST(guard_anywhere, overtaken_by_far) {
+    Test test(handle);
+    const Overtaken read = overtaken_by(1'600'000);
+    test.at_least("answer", read.answer_ns, read.overtaken_by_ns + 1);
+    test.equal("answer", read.answer_ns, read.own_ns);
+    test.equal("held back", read.held_back, 0);
+}
+
+// Two CPUs whose records differ by more than an interrupt takes: looking again does not help.
+KVMPV_TEST(guard_anywhere, cpus_that_disagree) {
+    Test test(handle);
+    ScriptedHost host;
+    host.record(1).system_time -= 1'000'000'000;
+    TellingMachine machine(host, kUndisturbed);
+    MonotonicGuard guard;
+    u64 last_ns = 0;
+    for (u32 read = 0; read < 1000; ++read) {
+        host.run_on(read % 2);
+        machine.rewind();
+        const u64 ns = read_guarded(machine, guard);
+        if (!test.at_least("not below the last read", ns, last_ns)) return;
+        if (read % 2 == 0 && !test.equal("the CPU ahead", ns, machine.true_ns_at_tsc())) return;
+        last_ns = ns;
+    }
+    test.equal("held back", machine.count_of(ClockCounter::kHeldBack), 500);
+    test.between("largest step", machine.largest_held_back_ns(), 999'000'000, 1'000'000'000);
+}
