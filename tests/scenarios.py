@@ -108,7 +108,16 @@ SCENARIOS = (
         check=("6.12",),
     ),
     Scenario(
-        "no-stable-bit", scripts("no_stable_bit"), ("--cpu=-kvmclock-stable-bit",), check=("6.12",)
+        "no-stable-bit",
+        scripts("no_stable_bit"),
+        ("--cpu=-kvmclock-stable-bit",),
+        check=("6.12",),
+    ),
+    Scenario(
+        "no-stable-bit-no-rdtscp",
+        scripts("no_stable_bit", "hotplug"),
+        ("--cpu=-kvmclock-stable-bit,-rdtscp",),
+        check=("6.1",),
     ),
     Scenario("no-kvmclock", scripts("no_kvmclock"), ("--cpu=-kvmclock",), check=("6.12",)),
     Scenario("off-kvm", scripts("off_kvm"), ("--cpu=kvm=off",), check=("6.1",)),
