@@ -173,6 +173,9 @@
 	CASE(steal, ticks_to_ns) \
 	CASE(steal, goes_on) \
 	CASE(steal, stolen_between_any_two_accesses) \
+	CASE(steal, asks_little) \
+	CASE(steal, glances) \
+	CASE(steal, glances_and_time) \
 	CASE(steal, no_record) \
 	CASE(steal, steps_back) \
 	CASE(steal, jumps_ahead) \

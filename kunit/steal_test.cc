@@ -156,6 +156,69 @@ KVMPV_TEST(steal, stolen_between_any_two_accesses) {
     }
 }
 
+// Page, TSC, version, steal: no more unless the host has written, and that is taken in once.
+KVMPV_TEST(steal, asks_little) {
+    Test test(handle);
+    Begun it;
+    const auto costs = [&] {
+        it.machine.accesses = 0;
+        static_cast<void>(it.ask());
+        return it.machine.accesses;
+    };
+    test.equal("nothing new", costs(), 4);
+    it.host.steal(kMs);
+    test.at_least("new", costs(), 7);
+    test.equal("nothing new again", costs(), 4);
+    it.host.steal(0);
+    test.at_least("written, and nothing new", costs(), 7);
+    test.equal("and again", costs(), 4);
+    test.equal("updates", it.own.host_updates, 2);
+    test.equal("bursts", it.machine.bursts, 1);
+    it.host.record.steal += kMs;
+    test.equal("written by who leaves the version alone", it.ask(), 2 * kMs);
+}
+
+// Looks of who does not want to know: nothing is missed, and the TSC only read for what is new.
+KVMPV_TEST(steal, glances) {
+    Test test(handle);
+    Begun it;
+    const u64 begun_tsc = it.own.tsc;
+    it.host.pass(kMs);
+    it.machine.accesses = 0;
+    glance_at_steal(it.machine, it.own);
+    test.equal("page, version, steal", it.machine.accesses, 3);
+    test.equal("time of the last look", it.own.tsc, begun_tsc);
+    it.host.steal(3 * kMs);
+    glance_at_steal(it.machine, it.own);
+    test.equal("total", it.own.total_ns, 3 * kMs);
+    test.equal("burst", it.machine.last_burst_ns, 3 * kMs);
+    test.equal("time of this look", it.own.tsc, it.host.tsc);
+    it.host.record.version |= 1;
+    glance_at_steal(it.machine, it.own);
+    test.equal("torn", it.own.torn_looks, 1);
+    ++it.host.record.version;
+    it.own.page = nullptr;
+    it.host.steal(kMs);
+    glance_at_steal(it.machine, it.own);
+    test.equal("no record", it.own.total_ns, 3 * kMs);
+}
+
+// What comes after glances is held against the time since the last look that read it.
+KVMPV_TEST(steal, glances_and_time) {
+    Test test(handle);
+    for (bool asked : {false, true}) {
+        Begun it;
+        it.host.pass(20 * kMs);
+        glance_at_steal(it.machine, it.own);
+        if (asked) test.equal("nothing", it.ask(), 0);
+        it.host.pass(5 * kMs);
+        it.host.write(kYears);
+        glance_at_steal(it.machine, it.own);
+        test.equal("no more than time", it.own.total_ns, (asked ? 5 : 25) * kMs);
+        test.equal("step", it.own.forward.count, 1);
+    }
+}
+
 KVMPV_TEST(steal, no_record) {
     Test test(handle);
     Begun it(0, 77);
@@ -258,7 +321,7 @@ KVMPV_TEST(steal, torn_for_ever) {
         it.machine.accesses = 0;
         test.equal("stands still", it.ask(), kMs);
         test.equal("looks", it.own.torn_looks, looks);
-        test.between("bounded", it.machine.accesses, 1, 3 * kVersionReadAttempts + 2);
+        test.between("bounded", it.machine.accesses, 1, 3 * kVersionReadAttempts + 3);
     }
     it.host.pass(kMs);
     ++it.host.record.version;
@@ -536,6 +599,7 @@ KVMPV_TEST(steal, random_host) {
             default: it.host.steal(random.next() % (2 * kTickNs)); break;
         }
         const u64 before_ns = shown_ns;
+        if (dice & 1) glance_at_steal(it.machine, it.own);
         shown_ns = it.ask();
         const u64 passed_ns = (it.host.tsc - tsc) / kTicksPerNs;
         if (it.own.tsc == it.host.tsc) tsc = it.host.tsc;

@@ -74,7 +74,8 @@ bool heal(CpuState& state, KvmStealTime& page) { return heal_steal(machine, stat
 
 extern "C" void kvmpv_task_switch() {
     using namespace kvmpv::steal_clock;
-    look(*static_cast<CpuState*>(kvmpv::x86::this_cpu_load<&kvmpv_cpu.steal_here>()));
+    auto& own = *static_cast<CpuState*>(kvmpv::x86::this_cpu_load<&kvmpv_cpu.steal_here>());
+    glance_at_steal(machine, own.clock);
 }
 
 extern "C" u64 kvmpv_steal_clock(int cpu) {

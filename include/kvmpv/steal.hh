@@ -62,14 +62,16 @@ struct StealClock {
         }
     };
 
+    // No record has it.
+    static constexpr u64 kNoVersion = u64{1} << 32;
+
     // The host's record for this CPU. Null: there is none now, and the clock stands still.
     const KvmStealTime* page;
-    u64 total_ns;  // what the clock shows
-    u64 raw_ns;    // what the record said at the last look
-    u64 tsc;       // before that look
+    u64 total_ns;              // what the clock shows
+    u64 raw_ns;                // what the record said at the last look
+    u64 version = kNoVersion;  // of the record then, even; or raw_ns means nothing
+    u64 tsc;                   // before that look, or an earlier one that found the same
     u32 cpu;
-    u32 version;  // of the record when raw_ns changed last
-    bool known;   // raw_ns means something
     Steps backward;
     Steps forward;     // ahead of time; sum_ns and last_ns: what was dropped
     u64 torn_looks;    // no consistent look within the bound
@@ -77,23 +79,23 @@ struct StealClock {
 
     // What the record says now, more or less, minus what is shown: what has been healed.
     constexpr s64 carry_ns() const { return static_cast<s64>(total_ns - raw_ns); }
+    constexpr bool known() const { return version != kNoVersion; }
 };
 
 // A record that is 1/1024 faster than time is no step: the TSC's rate is known to some 500 ppm.
 inline constexpr u32 kStealRateShift = 10;
 
-// The record has changed.
+// The record has been written. A version that is odd belongs to the next time.
 template <class Machine>
 [[gnu::noinline]] void advance_steal(Machine& machine, StealClock& own, u64 raw_ns, u32 version) {
+    const bool known = own.known();
     const u64 before_ns = own.raw_ns;
-    const u32 version_before = own.version;
+    const u32 version_before = static_cast<u32>(own.version);
     own.raw_ns = raw_ns;
-    own.version = version;
-    if (!own.known) {
-        own.known = true;
-        return;
-    }
+    own.version = version & ~u32{1};
+    if (!known) return;
     own.host_updates += (version - version_before) / 2;
+    if (raw_ns == before_ns) return;
     if (raw_ns < before_ns) {
         own.backward.add(before_ns - raw_ns);
         machine.stepped(own, false, before_ns - raw_ns);
@@ -118,25 +120,55 @@ template <class Machine>
     machine.stolen(own, stolen_ns);
 }
 
+// Most looks come between two of the host's writes. The version alone would do for a host that
+// plays by the rules; the value is loaded after it, so that nothing written later goes unseen.
+template <class Machine>
+[[gnu::always_inline]] inline bool steal_unchanged(Machine& machine, const StealClock& own,
+                                                   const KvmStealTime& page) {
+    if (machine.load(page.version) != own.version) return false;
+    machine.barrier();
+    return machine.load(page.steal) == own.raw_ns;
+}
+
+// `tsc` was read before. Returns what is shown.
+template <class Machine>
+[[gnu::noinline]] u64 look_at_steal(Machine& machine, StealClock& own, const KvmStealTime& page,
+                                    u64 tsc) {
+    u64 raw_ns = 0;
+    const bool whole = version_read(
+        machine,
+        page.version, [&]() __attribute__((always_inline)) { raw_ns = machine.load(page.steal); });
+    if (!whole) {
+        ++own.torn_looks;
+        return own.total_ns;
+    }
+    advance_steal(machine, own, raw_ns, machine.load(page.version));
+    own.tsc = tsc;
+    return own.total_ns;
+}
+
 // What is shown now. On the CPU itself, with interrupts off.
 template <class Machine>
 [[gnu::always_inline]] inline u64 ask_steal(Machine& machine, StealClock& own) {
     const KvmStealTime* page = machine.load(own.page);
-    if (!page) return own.total_ns;
-    const u64 tsc = machine.tsc();
-    u64 raw_ns = 0;
-    const bool whole = version_read(
-        machine, page->version, [&]() __attribute__((always_inline)) {
-            raw_ns = machine.load(page->steal);
-        });
-    if (!whole) [[unlikely]] {
-        ++own.torn_looks;
+    if (!page) [[unlikely]]
         return own.total_ns;
-    }
-    if (raw_ns != own.raw_ns || !own.known)
-        advance_steal(machine, own, raw_ns, machine.load(page->version));
+    const u64 tsc = machine.tsc();
+    if (!steal_unchanged(machine, own, *page)) [[unlikely]]
+        return look_at_steal(machine, own, *page, tsc);
     own.tsc = tsc;
     return own.total_ns;
+}
+
+// Takes in what the record says, for who does not want the answer and comes often: as long as the
+// record is unchanged the time is not read. What it grows by next is then held against the time
+// since an earlier look, by ask_steal(), which the kernel's tick makes. Context as above.
+template <class Machine>
+[[gnu::always_inline]] inline void glance_at_steal(Machine& machine, StealClock& own) {
+    const KvmStealTime* page = machine.load(own.page);
+    if (!page || steal_unchanged(machine, own, *page)) [[likely]]
+        return;
+    look_at_steal(machine, own, *page, machine.tsc());
 }
 
 // What is shown now, asked from another CPU: what this one knew when it looked last. A look at a
@@ -154,7 +186,7 @@ template <class Machine>
 template <class Machine>
 void rebase_steal(Machine& machine, StealClock& own, const KvmStealTime* page) {
     own.page = page;
-    own.known = false;
+    own.version = StealClock::kNoVersion;
     ask_steal(machine, own);
 }
 
@@ -173,7 +205,7 @@ template <class Machine>
 void adopt_steal(Machine& machine, StealClock& own, const KvmStealTime* page, u64 accounted_ns,
                  u64 uptime_ns) {
     begin_steal(machine, own, page, accounted_ns);
-    if (!own.known) return;
+    if (!own.known()) return;
     if (own.raw_ns < accounted_ns)
         own.backward.add(accounted_ns - own.raw_ns);
     else if (own.raw_ns - accounted_ns > uptime_ns)
@@ -195,7 +227,7 @@ template <class Machine>
         advance_steal(machine, own, raw_ns, machine.load(page.version));
     if (const u64 carry_ns = own.total_ns - raw_ns) machine.add(page.steal, carry_ns);
     own.raw_ns = own.total_ns;
-    own.known = true;
+    own.version = machine.load(page.version) & ~u32{1};
     own.tsc = tsc;
     // Ahead by what was stolen since the look, and no more.
     const u64 ahead_ns = machine.load(page.steal) - own.total_ns;

@@ -59,9 +59,9 @@ template <auto* kMember>
 
 // Where it falls among the loads around it is the CPU's choice.
 [[gnu::always_inline]] inline u64 rdtsc() {
-    u32 low, high;
+    u64 low, high;  // the instruction clears the upper halves
     asm volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (u64{high} << 32) | low;
+    return (high << 32) | low;
 }
 
 // Clears bit 0 of the u32 that a pointer in this CPU's struct kvmpv_cpu names, and says whether it
