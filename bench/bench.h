@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * kvmpv_bench.ko: reads the kernel's clocksources through their own callbacks, kvmpv's as any
- * other's. It shares no code with kvmpv and knows nothing of it but the name.
+ * other's, and asks the steal clocks as the scheduler does. It shares no code with kvmpv and knows
+ * nothing of it but the name.
  */
 #ifndef KVMPV_BENCH_H
 #define KVMPV_BENCH_H
@@ -16,6 +17,9 @@ struct seq_file;
 /* ---- Clocks (clocks.c) ---- */
 
 int bench_clocks_init(void);
+
+/* What the kernel does not export; null if there is no such symbol. After bench_clocks_init(). */
+void *bench_symbol(const char *name);
 
 /*
  * The registered clocksource of that name, or one of ours. It cannot be unloaded until it
@@ -32,6 +36,20 @@ static __always_inline u64 bench_clock_read(struct clocksource *clock)
 	return read(clock);
 }
 
+/* ---- Calls that can be stepped through ---- */
+
+struct bench_call {
+	const void *entry; /* the first instruction that counts; all that it calls counts, too */
+	void (*make)(const struct bench_call *call); /* with interrupts off */
+	struct clocksource *held; /* keeps what is called from being unloaded */
+};
+
+/*
+ * kvm_steal_clock, kvmpv_steal_clock or sched_switch (steal.c). -ENODEV for any other name, -ENOENT
+ * for what this kernel does not have now. To be put as a clock.
+ */
+int bench_steal_call_get(const char *name, struct bench_call *call);
+
 /* ---- What can be asked (module.c makes a file of each) ---- */
 
 int bench_warp_start(char *text);
@@ -46,5 +64,8 @@ int bench_steps_start(char *text);
 int bench_steps_show(struct seq_file *seq);
 int bench_steps_init(void);
 void bench_steps_exit(void);
+
+int bench_steal_start(char *text);
+int bench_steal_show(struct seq_file *seq);
 
 #endif

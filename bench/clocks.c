@@ -35,9 +35,14 @@ int bench_clocks_init(void)
 	unregister_kprobe(&kp);
 	__static_call_update(&STATIC_CALL_KEY(bench_find), STATIC_CALL_TRAMP_ADDR(bench_find),
 			     kp.addr);
-	registered = (void *)static_call(bench_find)("clocksource_list");
-	registered_lock = (void *)static_call(bench_find)("clocksource_mutex");
+	registered = bench_symbol("clocksource_list");
+	registered_lock = bench_symbol("clocksource_mutex");
 	return registered && registered_lock ? 0 : -ENOENT;
+}
+
+void *bench_symbol(const char *name)
+{
+	return (void *)static_call(bench_find)(name);
 }
 
 /* Ticks: some milliseconds, which is more than a vCPU waits for its turn on a host with one CPU. */

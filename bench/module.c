@@ -23,6 +23,7 @@ static const struct bench_file files[] = {
 	{ "warp_end", bench_warp_show_end, NULL },
 	{ "timing", bench_timing_show, bench_timing_start },
 	{ "steps", bench_steps_show, bench_steps_start },
+	{ "steal", bench_steal_show, bench_steal_start },
 };
 
 static struct dentry *root;
@@ -89,5 +90,5 @@ static void __exit bench_exit(void)
 module_init(bench_init);
 module_exit(bench_exit);
 
-MODULE_DESCRIPTION("Reads the kernel's clocksources: time, instructions, and whether any goes back");
+MODULE_DESCRIPTION("Reads the kernel's clocks: time, instructions, and whether any goes back");
 MODULE_LICENSE("GPL");

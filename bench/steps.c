@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The instructions that one read executes, one after another: the CPU traps behind each of them
+ * The instructions that one call executes, one after another: the CPU traps behind each of them
  * (RFLAGS.TF). What is counted is the code as it runs, with everything that boot and load have
  * patched into it.
  */
@@ -19,7 +19,7 @@
 
 /*
  * A trap may be an exit to the host, which may write the record that is being read: the read then
- * begins anew. The shortest of so many reads is one that nothing came between.
+ * begins anew. The shortest of so many calls is one that nothing came between.
  */
 #define ATTEMPTS 200
 
@@ -73,42 +73,62 @@ static __always_inline void set_single_step(bool on)
 			     "cc");
 }
 
-static bool step_once(struct clocksource *clock)
+static bool step_once(const struct bench_call *call)
 {
 	unsigned long flags;
 
-	bench_clock_read(clock);
 	local_irq_save(flags);
+	call->make(call);
 	num_steps = 0;
 	state = BEFORE;
-	entry = (unsigned long)clock->read;
+	entry = (unsigned long)call->entry;
 	WRITE_ONCE(stepper, current);
 	set_single_step(true);
-	bench_clock_read(clock);
+	call->make(call);
 	set_single_step(false);
 	WRITE_ONCE(stepper, NULL);
 	local_irq_restore(flags);
 	return state == DONE && num_steps < MAX_STEPS;
 }
 
-/* "CLOCK": done when it returns. */
+static void make_read(const struct bench_call *call)
+{
+	bench_clock_read(call->held);
+}
+
+static int get_call(const char *name, struct bench_call *call)
+{
+	int error = bench_steal_call_get(name, call);
+
+	if (error != -ENODEV)
+		return error;
+	call->held = bench_clock_get(name);
+	if (IS_ERR(call->held))
+		return PTR_ERR(call->held);
+	call->make = make_read;
+	call->entry = READ_ONCE(call->held->read);
+	return 0;
+}
+
+/* "CLOCK" or the name of another call: done when it returns. */
 int bench_steps_start(char *text)
 {
-	struct clocksource *clock = bench_clock_get(text);
+	struct bench_call call;
 	int attempt;
+	int error = get_call(text, &call);
 
-	if (IS_ERR(clock))
-		return PTR_ERR(clock);
+	if (error)
+		return error;
 	mutex_lock(&lock);
 	num_shortest = 0;
 	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
-		if (!step_once(clock) || (num_shortest && num_steps >= num_shortest))
+		if (!step_once(&call) || (num_shortest && num_steps >= num_shortest))
 			continue;
 		num_shortest = num_steps;
 		memcpy(shortest, ips, sizeof(shortest));
 	}
 	mutex_unlock(&lock);
-	bench_clock_put(clock);
+	bench_clock_put(call.held);
 	return num_shortest ? 0 : -EIO;
 }
 

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The guest's side of the group `steal` of `make bench`: steal.sh WHAT [ARGUMENT...]. Each
+# measurement is a line whose first word says what it is; bench/steal.py makes tables of them.
+set -eu
+
+BENCH=/sys/kernel/debug/kvmpv_bench
+STEAL=/sys/kernel/debug/kvmpv/steal
+CPU=1
+
+load() {
+	insmod /kvmpv/kvmpv.ko
+	[ "$(awk '$1 == "hooked" { print $2 }' $STEAL/hook)" = yes ]
+}
+
+unload() {
+	# In owned mode the guest takes its time from us as soon as it can.
+	[ ! -e /sys/kernel/debug/kvmpv/clock/release ] || echo 1 > /sys/kernel/debug/kvmpv/clock/release
+	rmmod kvmpv
+}
+
+# NAME STATE
+steps() {
+	echo "$1" > $BENCH/steps
+	echo "steps $1 $2 $(awk 'NR == 2 { print $2 }' $BENCH/steps)"
+	awk -v name="$1" -v state="$2" 'NR > 2 { print "step", name, state, $0 }' $BENCH/steps
+}
+
+# ROUNDS CALLS
+clocks() {
+	load
+	insmod /kvmpv/kvmpv_bench.ko
+	for attribution in off on; do
+		[ $attribution = off ] || echo 1 > $STEAL/attribution
+		echo "$1 $2" > $BENCH/steal
+		awk -v state=$attribution 'NR > 2 { print "timing", state, $2, $3, $4 }' $BENCH/steal
+		steps kvm_steal_clock $attribution
+		steps kvmpv_steal_clock $attribution
+	done
+	steps sched_switch on
+	echo 0 > $STEAL/attribution
+	# Nobody is told of changes of task then.
+	! echo sched_switch > $BENCH/steps
+}
+
+# NAME BATCHES TRIPS
+turn() {
+	echo "turn $1 $(/bench/ping_pong $CPU "$2" "$3")"
+}
+
+# ROUNDS BATCHES TRIPS: with nothing loaded twice, for how far two turns of the same are apart. Whoever goes
+# first in one round goes last in the next.
+switches() {
+	round=0
+	while [ $round -lt "$1" ]; do
+		if [ $((round % 2)) = 0 ]; then
+			turn not-loaded "$2" "$3"
+			turn again "$2" "$3"
+			load
+			turn off "$2" "$3"
+			echo 1 > $STEAL/attribution
+			turn on "$2" "$3"
+			unload
+		else
+			load
+			echo 1 > $STEAL/attribution
+			turn on "$2" "$3"
+			echo 0 > $STEAL/attribution
+			turn off "$2" "$3"
+			unload
+			turn again "$2" "$3"
+			turn not-loaded "$2" "$3"
+		fi
+		round=$((round + 1))
+	done
+}
+
+# What `clocks` and `switches` want, in this order.
+all() {
+	switches "$3" "$4" "$5"
+	clocks "$1" "$2"
+}
+
+"$@"

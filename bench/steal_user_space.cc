@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The steal clock on the real CPU, by Google Benchmark: src/steal_clock.cc as it stands (linked
+// without -pie, as user_space.cc says) on a record that nobody writes, against what native executes
+// on the same record.
+
+#include <benchmark/benchmark.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "../src/steal_clock.hh"
+#include "kvmpv/x86.hh"
+
+struct kvmpv_cpu kvmpv_cpu;
+
+// Not called as long as nobody writes the record.
+[[noreturn]] static void unexpected(const char* what) {
+    std::fprintf(stderr, "%s was called\n", what);
+    std::exit(1);
+}
+struct kvmpv_cpu* linux_cpu(u32) {
+    unexpected("linux_cpu");
+}
+void linux_current_task(kvmpv_task*) { unexpected("linux_current_task"); }
+u64 linux_monotonic_ns() { unexpected("linux_monotonic_ns"); }
+void linux_trace_steal(u32, u64, u64) { unexpected("linux_trace_steal"); }
+void linux_trace_steal_step(u32, bool, u64, u64) { unexpected("linux_trace_steal_step"); }
+void kvmpv::steal_tasks::charge(Charges&, u64) { unexpected("charge"); }
+
+namespace {
+
+alignas(64) kvmpv::KvmStealTime record{123'456'789, 2, 0, 0, {}, {}};
+
+// Where each CPU's per-CPU memory begins, which native adds the record's offset to.
+u64 per_cpu_offset[64];
+
+// A model of native, made from the steps that bench/steps.c saw: no copy of the kernel's source.
+[[gnu::noinline]] u64 native(int cpu) {
+    const auto* mine = reinterpret_cast<const kvmpv::KvmStealTime*>(
+        reinterpret_cast<u64>(&record) + kvmpv::x86::load(per_cpu_offset[cpu]));
+    u64 steal_ns;
+    u32 version;
+    do {
+        version = kvmpv::x86::load(mine->version);
+        steal_ns = kvmpv::x86::load(mine->steal);
+    } while ((version & 1) || version != kvmpv::x86::load(mine->version));
+    return steal_ns;
+}
+
+u64 task_switch(int) {
+    kvmpv_task_switch();
+    return 0;
+}
+
+[[gnu::noinline]] u64 nothing(int) { return 0; }
+[[gnu::noinline]] u64 rdtsc(int) { return kvmpv::x86::rdtsc(); }
+
+using Ask = u64 (*)(int cpu);
+
+// Called as one that is chosen at run time, which costs all of them the same.
+void measure(benchmark::State& state, Ask ask) {
+    benchmark::DoNotOptimize(ask);
+    for (auto _ : state) benchmark::DoNotOptimize(ask(0));
+}
+
+void begin() {
+    using namespace kvmpv::steal_clock;
+    auto& state = *new (kvmpv_cpu.steal) CpuState{};
+    kvmpv_cpu.steal_here = &state;
+    setup = {kvmpv::TicksToNs(2'000'000), 4'000'000, true};
+    ::kvmpv::steal_clock::begin(state, &record, record.steal);
+    if (kvmpv_steal_clock(0) == native(0)) return;
+    std::fputs("the clocks do not agree\n", stderr);
+    std::exit(1);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    begin();
+    benchmark::RegisterBenchmark("nothing", measure, nothing);
+    benchmark::RegisterBenchmark("rdtsc", measure, rdtsc);
+    benchmark::RegisterBenchmark("native", measure, native);
+    benchmark::RegisterBenchmark("kvmpv_steal_clock", measure, kvmpv_steal_clock);
+    benchmark::RegisterBenchmark("kvmpv_task_switch", measure, task_switch);
+    benchmark::Initialize(&argc, argv);
+    benchmark::RunSpecifiedBenchmarks();
+}
