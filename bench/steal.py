@@ -70,7 +70,10 @@ def real_cpu(rounds: int) -> None:
         + ["-Iinclude", "bench/steal_user_space.cc", "src/steal_clock.cc", "-lbenchmark"],
     )
     ns = google_benchmark(program, rounds)
-    rows = [(name, f"{value:.1f}", f"{value / ns['native']:.2f}") for name, value in ns.items()]
+    rows = [
+        (name, f"{value:.1f}", f"{value / ns['native']:.2f}")
+        for name, value in sorted(ns.items(), key=lambda item: item[1])
+    ]
     table(
         f"The same in user space on this machine's CPU; median of {rounds} repetitions",
         ("call", "ns of CPU time", "ratio to native"),
