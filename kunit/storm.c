@@ -6,6 +6,7 @@
  *	self		write N: each CPU interrupts itself N times, each time after the last one
  *			has been handled; returns when done
  *	remote		write N: each CPU interrupts the next one, likewise
+ *	timer		write N: each CPU sets its timer N times, likewise
  *	busy		write 1: each CPU goes on interrupting itself, with rests; 0: no more
  *	result		sent, handled and lost since loading
  *	in_service	the vectors that each CPU's local APIC has in service
@@ -13,6 +14,7 @@
 #include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/debugfs.h>
+#include <linux/hrtimer.h>
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
@@ -21,16 +23,21 @@
 #include <linux/percpu.h>
 #include <linux/seq_file.h>
 #include <linux/smp.h>
+#include <linux/version.h>
 #include <asm/apic.h>
 
 /* A vCPU may have to wait for its host CPU, but not for as long as this. */
 #define PATIENCE (30 * HZ)
+
+/* Far enough ahead that setting it is done by then. */
+#define TIMER_DELAY_NS 100000
 
 /* So many between two rests of a tick, in a storm without end. */
 #define BURST 5
 
 struct sender {
 	struct irq_work self;
+	struct hrtimer timer;
 	call_single_data_t remote;
 	unsigned int remote_cpu;
 	struct completion remote_handled;
@@ -63,19 +70,39 @@ static void count_remote(void *sender)
 	complete(&it->remote_handled);
 }
 
-static bool send_to_self(struct sender *it)
+static enum hrtimer_restart count_timer(struct hrtimer *timer)
+{
+	struct sender *it = container_of(timer, struct sender, timer);
+
+	WRITE_ONCE(it->handled, it->handled + 1);
+	return HRTIMER_NORESTART;
+}
+
+static bool wait_until_handled(struct sender *it, u64 expected)
 {
 	unsigned long end = jiffies + PATIENCE;
-	u64 expected = it->handled + 1;
 
-	if (!irq_work_queue(&it->self))
-		return false;
 	while (READ_ONCE(it->handled) != expected) {
 		if (time_after(jiffies, end))
 			return false;
 		cpu_relax();
 	}
 	return true;
+}
+
+static bool send_to_self(struct sender *it)
+{
+	u64 expected = it->handled + 1;
+
+	return irq_work_queue(&it->self) && wait_until_handled(it, expected);
+}
+
+static bool send_by_timer(struct sender *it)
+{
+	u64 expected = it->handled + 1;
+
+	hrtimer_start(&it->timer, ns_to_ktime(TIMER_DELAY_NS), HRTIMER_MODE_REL_PINNED_HARD);
+	return wait_until_handled(it, expected);
 }
 
 /* Sleeps meanwhile, so that CPUs that share one of the host's do not wait for each other. */
@@ -153,6 +180,12 @@ static int start_all(bool (*send)(struct sender *it), u64 wanted)
 	return 0;
 }
 
+/* Interruptibly: a million takes longer than the kernel lets a task hang without a word. */
+static int wait_for(struct sender *it)
+{
+	return wait_for_completion_interruptible(&it->finished);
+}
+
 /* A counted run; CPUs stay as they are until it is done. */
 static ssize_t run_all(const char __user *text, size_t length, bool (*send)(struct sender *it))
 {
@@ -167,7 +200,7 @@ static ssize_t run_all(const char __user *text, size_t length, bool (*send)(stru
 	error = is_busy ? -EBUSY : start_all(send, wanted);
 	if (!error) {
 		for_each_online_cpu(cpu)
-			wait_for_completion(&per_cpu_ptr(&senders, cpu)->finished);
+			error = error ?: wait_for(per_cpu_ptr(&senders, cpu));
 		stop_all();
 	}
 	cpus_read_unlock();
@@ -183,6 +216,11 @@ static ssize_t self_write(struct file *file, const char __user *text, size_t len
 static ssize_t remote_write(struct file *file, const char __user *text, size_t length, loff_t *at)
 {
 	return run_all(text, length, send_to_other);
+}
+
+static ssize_t timer_write(struct file *file, const char __user *text, size_t length, loff_t *at)
+{
+	return run_all(text, length, send_by_timer);
 }
 
 static ssize_t busy_write(struct file *file, const char __user *text, size_t length, loff_t *at)
@@ -208,6 +246,7 @@ static ssize_t busy_write(struct file *file, const char __user *text, size_t len
 
 static const struct file_operations self_fops = { .owner = THIS_MODULE, .write = self_write };
 static const struct file_operations remote_fops = { .owner = THIS_MODULE, .write = remote_write };
+static const struct file_operations timer_fops = { .owner = THIS_MODULE, .write = timer_write };
 static const struct file_operations busy_fops = { .owner = THIS_MODULE, .write = busy_write };
 
 static int result_show(struct seq_file *seq, void *unused)
@@ -260,6 +299,16 @@ static int in_service_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(in_service);
 
+static void prepare_timer(struct hrtimer *timer)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+	hrtimer_setup(timer, count_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+#else
+	hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	timer->function = count_timer;
+#endif
+}
+
 static int __init storm_init(void)
 {
 	unsigned int cpu;
@@ -268,6 +317,7 @@ static int __init storm_init(void)
 		struct sender *it = per_cpu_ptr(&senders, cpu);
 
 		init_irq_work(&it->self, count_self);
+		prepare_timer(&it->timer);
 		it->remote.func = count_remote;
 		it->remote.info = it;
 	}
@@ -276,6 +326,7 @@ static int __init storm_init(void)
 		return PTR_ERR(root);
 	debugfs_create_file("self", 0200, root, NULL, &self_fops);
 	debugfs_create_file("remote", 0200, root, NULL, &remote_fops);
+	debugfs_create_file("timer", 0200, root, NULL, &timer_fops);
 	debugfs_create_file("busy", 0200, root, NULL, &busy_fops);
 	debugfs_create_file("result", 0400, root, NULL, &result_fops);
 	debugfs_create_file("in_service", 0400, root, NULL, &in_service_fops);
@@ -288,8 +339,10 @@ static void __exit storm_exit(void)
 
 	debugfs_remove_recursive(root);
 	stop_all();
-	for_each_possible_cpu(cpu)
+	for_each_possible_cpu(cpu) {
 		irq_work_sync(&per_cpu_ptr(&senders, cpu)->self);
+		hrtimer_cancel(&per_cpu_ptr(&senders, cpu)->timer);
+	}
 }
 
 module_init(storm_init);

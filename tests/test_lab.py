@@ -249,6 +249,10 @@ class Exits(unittest.TestCase):
         with self.assertRaisesRegex(LabError, "7"):
             exits.window(lost, self.ENDED, [117])
 
+    def test_a_mark_that_was_not_set_is_an_error(self) -> None:
+        with self.assertRaisesRegex(LabError, "has not marked"):
+            exits.window(self.BEGUN, {**self.ENDED, "kvm_exit": ""}, [117])
+
 
 class CommandLine(unittest.TestCase):
     def refused(self, *words: str) -> str:

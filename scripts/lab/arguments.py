@@ -64,6 +64,7 @@ def parse(words: Sequence[str]) -> Asked:
             qemu=tuple(found.qemu),
             host_script=found.host_script,
             exits=found.exits or found.exits_json is not None,
+            own_marks=found.own_marks,
             allow_splat=tuple(found.allow_splat),
             timeout=timeout,
         )
@@ -101,6 +102,11 @@ def _arguments() -> argparse.ArgumentParser:
     add("--host-script", metavar="FILE", help="a program to run on the KVM host beside the guest")
     add("--exits", action="store_true", help="count VM exits while COMMAND runs; table on stderr")
     add("--exits-json", type=Path, metavar="FILE", help="the same counts, as JSON into FILE")
+    add(
+        *("--own-marks",),
+        action="store_true",
+        help="COMMAND says when to count: from its write of a byte to port $KVMPV_MARK to that to the next port",
+    )
     add(
         *("--allow-splat",),
         action="append",

@@ -86,6 +86,10 @@ def window(begun: Mapping[str, str], ended: Mapping[str, str], threads: Collecti
 
     The arguments are the texts of the histograms by event, and the vCPU threads: the host may run other guests too.
     """
+    for histograms in (begun, ended):
+        # After the mark there is always something: the guest has yet to say how it ended.
+        if not _rows(histograms["kvm_exit"], threads):
+            raise LabError("COMMAND has not marked what is to be counted")
     reasons = _reasons(begun["kvm_exit"], threads)
     reasons.subtract(_reasons(ended["kvm_exit"], threads))
     reasons[

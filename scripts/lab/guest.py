@@ -74,12 +74,15 @@ def _job(options: Options, token: str) -> str:
         "load": "yes" if options.load else "",
         "params": options.params,
         "begin_mark": str(channels.BEGIN_MARK),
+        "own_marks": "yes" if options.own_marks else "",
         "interactive": "yes" if options.command is None else "",
         "rows": str(shutil.get_terminal_size().lines),
         "columns": str(shutil.get_terminal_size().columns),
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
     lines.append(f"export HOME={HOME} PATH={HOME}:/bin:/sbin:/usr/bin:/usr/sbin TERM=linux")
+    if options.own_marks:
+        lines.append(f"export KVMPV_MARK={channels.BEGIN_MARK}")
     return "\n".join(lines) + "\n"
 
 

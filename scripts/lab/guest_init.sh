@@ -11,7 +11,7 @@ for module in /kvmpv/stock/*.ko; do
 	[ ! -e "$module" ] || insmod "$module"
 done
 mkfifo /run/output /run/errors /run/never
-. /kvmpv/job # sets: token load params begin_mark interactive rows columns; and export lines for COMMAND
+. /kvmpv/job # sets: token load params begin_mark own_marks interactive rows columns; and export lines for COMMAND
 
 # The kernel adds the ports some time after its driver is in, and has no event for it that a shell could not miss.
 until [ -e /dev/vport0p5 ]; do
@@ -48,6 +48,9 @@ fi
 
 # dd moves the file position of /dev/port to the first mark and writes nothing. From here on a byte written to this
 # descriptor by the shell itself is a port write, without a process being started inside the marks.
+mark() {
+	[ -n "$own_marks" ] || printf 'x' >&8
+}
 exec 8<>/dev/port
 dd bs=1 count=0 seek="$begin_mark" >&8 2>/dev/null </dev/null
 
@@ -56,12 +59,12 @@ read -r _ <&7
 cd /root || exit
 if [ -n "$interactive" ]; then
 	stty rows "$rows" columns "$columns" </dev/hvc0
-	printf 'x' >&8
+	mark
 	setsid -c sh -l <>/dev/hvc0 >&0 2>&1 5>&- 6>&- 7>&- 8>&-
 else
-	printf 'x' >&8
+	mark
 	sh -c "$(cat /kvmpv/command)" </dev/null >&5 2>&6 5>&- 6>&- 7>&- 8>&-
 fi
 status=$?
-printf 'x' >&8
+mark
 finish ended $status

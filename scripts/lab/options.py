@@ -34,6 +34,7 @@ class Options:
     qemu: Sequence[str] = ()
     host_script: str | Path | None = None
     exits: bool = False
+    own_marks: bool = False  # COMMAND marks what is counted, not guest_init.sh
     allow_splat: Sequence[str] = ()
     timeout: float | None = TIMEOUT  # seconds from the start of the guest; None: for ever
 

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Interrupts of each kind at a known number, in guests with and without PV EOI: how many of them end with an exit?
+
+The host counts (kvm_eoi and kvm_pv_eoi, by vector), and kvmpv in the guest does too.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import LabError
+from lab.packages import tool
+
+ROOT = Path(__file__).resolve().parent.parent
+# From here on a vector is the local APIC's own: timer, IPIs (LOCAL_TIMER_VECTOR in asm/irq_vectors.h). Edge-triggered.
+LOCAL_TIMER_VECTOR = 0xEC
+KINDS = ("timer", "ipi", "virtio")
+
+# A guest without paravirtual features has no x2APIC unless its interrupts are remapped.
+REMAPPED = ("--qemu=-machine", "--qemu=q35,kernel-irqchip=split")
+REMAPPED += ("--qemu=-device", "--qemu=intel-iommu,intremap=on")
+# For eoi_window.sh to write to, with interrupts of its own.
+SINK = ("--qemu=-chardev", "--qemu=file,id=sink,path=/dev/null")
+SINK += ("--qemu=-device", "--qemu=virtio-serial-pci,id=more,max_ports=2")
+SINK += ("--qemu=-device", "--qemu=virtserialport,bus=more.0,chardev=sink,nr=1")
+
+
+@dataclass(frozen=True)
+class Variant:
+    name: str
+    options: tuple[str, ...]
+    x2apic: bool
+
+
+NOPV = ("--cmdline", "nopv")
+VARIANTS = (
+    Variant("not offered", ("--no-load", "--cpu=-kvm-pv-eoi"), x2apic=True),
+    Variant("native", ("--no-load",), x2apic=True),
+    Variant("shared", (), x2apic=True),
+    Variant("nopv", ("--no-load", *NOPV), x2apic=False),
+    Variant("owned", NOPV, x2apic=False),
+    Variant("nopv x2apic", ("--no-load", *NOPV, *REMAPPED), x2apic=True),
+    Variant("owned x2apic", (*NOPV, *REMAPPED), x2apic=True),
+)
+
+
+def kind(vector: int) -> str:
+    if vector == LOCAL_TIMER_VECTOR:
+        return "timer"
+    return "ipi" if vector > LOCAL_TIMER_VECTOR else "virtio"
+
+
+@dataclass(frozen=True)
+class Counted:
+    """One run: the host's counts by kind of interrupt, and what eoi_window.sh says in the guest."""
+
+    ends: dict[str, int]
+    ends_without_exit: dict[str, int]
+    guest: dict[str, int]
+
+    def exits(self, of: str) -> int:
+        return self.ends[of] - self.ends_without_exit[of]
+
+    def local(self) -> tuple[int, int]:
+        """Of timers and IPIs: interrupts, and exits for their EOI."""
+        return sum(self.ends[k] for k in KINDS[:2]), sum(self.exits(k) for k in KINDS[:2])
+
+
+class GuestError(LabError):
+    """The guest did not come to its end."""
+
+
+def count(variant: Variant, kernel: str) -> Counted:
+    build = ROOT / "build/bench"
+    build.mkdir(parents=True, exist_ok=True)
+    subprocess.run(
+        [tool("gcc-12"), "-O2", "-Wall", "-static", "-o", build / "mark", "tests/guest/mark.c"],
+        cwd=ROOT,
+        check=True,
+    )
+    with tempfile.NamedTemporaryFile(suffix=".json") as exits:
+        done = subprocess.run(
+            ["scripts/guest", "-q", "--kernel", kernel, "--timeout", "600"]
+            + ["--add", "tests/guest:/tests", "--add", f"{build / 'mark'}:/tests/mark"]
+            + ["--add", f"{tool('rdmsr')}:/usr/sbin/rdmsr"]
+            + ["--own-marks", "--exits-json", exits.name, *SINK, *variant.options]
+            + ["--", "sh /tests/eoi_window.sh"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+        if done.returncode != 0:
+            raise GuestError(
+                f"{variant.name}: exit status {done.returncode}\n{done.stderr[-2000:]}"
+            )
+        host = json.loads(Path(exits.name).read_text(encoding="ascii"))
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return Counted(
+        by_kind(host["kvm_eoi_vectors"]),
+        by_kind(host["kvm_pv_eoi_vectors"]),
+        guest={name: int(number) for name, number in rows},
+    )
+
+
+def by_kind(vectors: dict[str, int]) -> dict[str, int]:
+    sums = dict.fromkeys(KINDS, 0)
+    for vector, times in vectors.items():
+        sums[kind(int(vector))] += times
+    return sums
+
+
+HEADER = ("guest", "APIC", "interrupt", "driven", "ended", "EOI exits", "per interrupt")
+
+
+def rows(runs: dict[str, Counted]) -> list[Sequence[str]]:
+    """For a table below HEADER."""
+    found: list[Sequence[str]] = []
+    for name, run in runs.items():
+        apic = "x2apic" if run.guest["x2apic"] else "xapic"
+        for of in KINDS:
+            share = run.exits(of) / run.ends[of] if run.ends[of] else 0.0
+            numbers = (run.guest[of], run.ends[of], run.exits(of))
+            found.append((name, apic, of, *map(str, numbers), f"{share:.3f}"))
+    return found
