@@ -22,12 +22,16 @@ LOCAL_TIMER_VECTOR = 0xEC
 KINDS = ("timer", "ipi", "virtio")
 
 # A guest without paravirtual features has no x2APIC unless its interrupts are remapped.
-REMAPPED = ("--qemu=-machine", "--qemu=q35,kernel-irqchip=split")
-REMAPPED += ("--qemu=-device", "--qemu=intel-iommu,intremap=on")
+REMAPPED = (
+    *("--qemu=-machine", "--qemu=q35,kernel-irqchip=split"),
+    *("--qemu=-device", "--qemu=intel-iommu,intremap=on"),
+)
 # For eoi_window.sh to write to, with interrupts of its own.
-SINK = ("--qemu=-chardev", "--qemu=file,id=sink,path=/dev/null")
-SINK += ("--qemu=-device", "--qemu=virtio-serial-pci,id=more,max_ports=2")
-SINK += ("--qemu=-device", "--qemu=virtserialport,bus=more.0,chardev=sink,nr=1")
+SINK = (
+    *("--qemu=-chardev", "--qemu=file,id=sink,path=/dev/null"),
+    *("--qemu=-device", "--qemu=virtio-serial-pci,id=more,max_ports=2"),
+    *("--qemu=-device", "--qemu=virtserialport,bus=more.0,chardev=sink,nr=1"),
+)
 
 
 @dataclass(frozen=True)

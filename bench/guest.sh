@@ -107,4 +107,16 @@ exits() {
 	timing 1 1 "$1:$2"
 }
 
+# The elided end of an interrupt: the kernel's own, then ours.
+eoi_steps() {
+	insmod /kvmpv/kvmpv_bench.ko
+	insmod /kvmpv/kvmpv.ko eoi_hook=0
+	for hook in 0 1; do
+		echo $hook > /sys/kernel/debug/kvmpv/eoi/hook
+		echo eoi > $BENCH/steps
+		awk 'NR == 2 { count = $2 } NR == 3 { sub(/\+.*/, ""); print "eoi_steps", $1, count }
+			NR > 2 { print "#", $0 }' $BENCH/steps
+	done
+}
+
 "$@"

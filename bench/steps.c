@@ -100,6 +100,8 @@ static int get_call(const char *name, struct bench_call *call)
 {
 	int error = bench_steal_call_get(name, call);
 
+	if (error == -ENODEV)
+		error = bench_eoi_call_get(name, call);
 	if (error != -ENODEV)
 		return error;
 	call->held = bench_clock_get(name);

@@ -43,9 +43,7 @@ def agreement(name: str, run: Counted) -> list[Case]:
             guest["elided_most"],
             guest["cpus"],
         ),
-        within_percent(
-            f"{name}: elided is kvm_pv_eoi, to 1 %", guest["elided_least"], elided, 1
-        ),
+        within_percent(f"{name}: elided is kvm_pv_eoi, to 1 %", guest["elided_least"], elided, 1),
         bracketed(
             f"{name}: elided and written is kvm_eoi",
             ends,

@@ -224,6 +224,17 @@ SCENARIOS = (
         ("--timeout", "900", "--cmdline", "nopv"),
         check=("6.1",),
     ),
+    # Without paravirtual features there is x2APIC only where interrupts are remapped.
+    Scenario(
+        "eoi-owned-x2apic",
+        scripts("eoi", MODE="owned", APIC="x2apic"),
+        (
+            *("--timeout", "900", "--cmdline", "nopv"),
+            *("--qemu=-machine", "--qemu=q35,kernel-irqchip=split"),
+            *("--qemu=-device", "--qemu=intel-iommu,intremap=on"),
+        ),
+        check=("6.12",),
+    ),
     Scenario(
         "eoi-stack",
         scripts("eoi_stack"),
