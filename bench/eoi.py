@@ -17,9 +17,11 @@ from lab import LabError
 from lab.packages import tool
 
 ROOT = Path(__file__).resolve().parent.parent
-# From here on a vector is the local APIC's own: timer, IPIs (LOCAL_TIMER_VECTOR in asm/irq_vectors.h). Edge-triggered.
+# asm/irq_vectors.h. From the first on a vector is the local APIC's own, and edge-triggered.
 LOCAL_TIMER_VECTOR = 0xEC
-KINDS = ("timer", "ipi", "virtio")
+IRQ_WORK_VECTOR = 0xF6
+LOCAL_KINDS = ("timer", "self_ipi", "other_ipi")
+KINDS = (*LOCAL_KINDS, "virtio")
 
 # A guest without paravirtual features has no x2APIC unless its interrupts are remapped.
 REMAPPED = (
@@ -32,6 +34,8 @@ SINK = (
     *("--qemu=-device", "--qemu=virtio-serial-pci,id=more,max_ports=2"),
     *("--qemu=-device", "--qemu=virtserialport,bus=more.0,chardev=sink,nr=1"),
 )
+
+PROGRAMS = ("mark", "waited_writes")
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,9 @@ VARIANTS = (
 def kind(vector: int) -> str:
     if vector == LOCAL_TIMER_VECTOR:
         return "timer"
-    return "ipi" if vector > LOCAL_TIMER_VECTOR else "virtio"
+    if vector == IRQ_WORK_VECTOR:
+        return "self_ipi"
+    return "other_ipi" if vector > LOCAL_TIMER_VECTOR else "virtio"
 
 
 @dataclass(frozen=True)
@@ -72,25 +78,29 @@ class Counted:
 
     def local(self) -> tuple[int, int]:
         """Of timers and IPIs: interrupts, and exits for their EOI."""
-        return sum(self.ends[k] for k in KINDS[:2]), sum(self.exits(k) for k in KINDS[:2])
+        return sum(self.ends[k] for k in LOCAL_KINDS), sum(self.exits(k) for k in LOCAL_KINDS)
 
 
 class GuestError(LabError):
     """The guest did not come to its end."""
 
 
-def count(variant: Variant, kernel: str) -> Counted:
+def compiled(name: str) -> Path:
     build = ROOT / "build/bench"
     build.mkdir(parents=True, exist_ok=True)
+    compiler = [str(tool("gcc-12")), "-O2", "-Wall", "-static"]
     subprocess.run(
-        [tool("gcc-12"), "-O2", "-Wall", "-static", "-o", build / "mark", "tests/guest/mark.c"],
-        cwd=ROOT,
-        check=True,
+        [*compiler, "-o", str(build / name), f"tests/guest/{name}.c"], cwd=ROOT, check=True
     )
+    return build / name
+
+
+def count(variant: Variant, kernel: str) -> Counted:
+    programs = [compiled(name) for name in PROGRAMS]
     with tempfile.NamedTemporaryFile(suffix=".json") as exits:
         done = subprocess.run(
             ["scripts/guest", "-q", "--kernel", kernel, "--timeout", "600"]
-            + ["--add", "tests/guest:/tests", "--add", f"{build / 'mark'}:/tests/mark"]
+            + ["--add", "tests/guest:/tests", *(f"--add={file}:/tests/" for file in programs)]
             + ["--add", f"{tool('rdmsr')}:/usr/sbin/rdmsr"]
             + ["--own-marks", "--exits-json", exits.name, *SINK, *variant.options]
             + ["--", "sh /tests/eoi_window.sh"],

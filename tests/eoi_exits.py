@@ -56,8 +56,7 @@ def agreement(name: str, run: Counted) -> list[Case]:
 
 
 def driven(name: str, run: Counted) -> Case:
-    """Virtio's may be fewer by those that two buffers share; timers and IPIs are waited for one by one."""
-    short = [k for k in KINDS[:2] if run.ends[k] < run.guest[k]]
+    short = [of for of in KINDS if run.ends[of] < run.guest[of]]
     return Case(f"{name}: all have come", not short, f"ended {run.ends}, driven {run.guest}")
 
 
@@ -81,12 +80,12 @@ def cases(runs: dict[str, Counted]) -> list[Case]:
         results += agreement(name, runs[name])
     results.append(nine_in_ten_are_gone(runs, "nopv", "owned"))
     results.append(nine_in_ten_are_gone(runs, "nopv x2apic", "owned x2apic"))
-    native, exits_native = runs["native"].local()
-    ours, exits_ours = runs["shared"].local()
-    # The same word, cleared by the same instruction: a twentieth of all interrupts is for the host's mood.
-    text = f"{exits_native} exits of {native} interrupts by native, {exits_ours} of {ours} by kvmpv"
-    no_worse = exits_ours / ours <= exits_native / native + 0.05
-    results.append(Case("shared: no more exits than native", no_worse, text))
+    # The same word, cleared by the same instruction. IPIs to the sender itself, for their number does not
+    # depend on how long the host takes; a twentieth is for its mood.
+    native, ours = (runs[name].exits("self_ipi") for name in ("native", "shared"))
+    sent = runs["shared"].guest["self_ipi"]
+    text = f"exits of {sent} IPIs: {native} by native, {ours} by kvmpv"
+    results.append(Case("shared: no more exits than native", ours <= native + sent / 20, text))
     return results
 
 

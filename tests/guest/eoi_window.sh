@@ -25,36 +25,24 @@ sums() {
 		END { print elided + 0, ends + 0 }' "$1" "$2"
 }
 
-virtio_interrupts() {
-	awk '/virtio1-/ { for (i = 2; i <= '"$(online_cpus)"' + 1; i++) sum += $i } END { print sum + 0 }' /proc/interrupts
-}
-
 set -e
 insmod /kvmpv/kvmpv_storm.ko
-# Each write is one buffer, and one interrupt when the host has taken it.
-exec 4> /dev/vport1p1
 eoi_snapshot > /tmp/before
 mark "$KVMPV_MARK" begin
 echo "$TIMERS" > $STORM/timer
 echo "$IPIS" > $STORM/self
 echo "$REMOTE" > $STORM/remote
-write=0
-first=$(virtio_interrupts)
-while [ $write -lt "$WRITES" ]; do
-	printf x >&4
-	write=$((write + 1))
-	# Two that are taken together would be one interrupt.
-	until [ $(($(virtio_interrupts) - first)) -ge $write ]; do :; done
-done
+/tests/waited_writes /dev/vport1p1 "$WRITES" virtio1-
 mark $((KVMPV_MARK + 1)) end
 eoi_since /tmp/before > /tmp/window
 cpus=$(online_cpus)
 echo "cpus $cpus"
 # IA32_APIC_BASE, bit 10, of all of them.
-[ "$(rdmsr -a -c 0x1b | awk '{ print int($1 / 1024) % 2 }' | sort -u | wc -l)" = 1 ]
+[ "$(rdmsr -a -u 0x1b | awk '{ print int($1 / 1024) % 2 }' | sort -u | wc -l)" = 1 ]
 echo "x2apic $(($(rdmsr -p 0 -c 0x1b) >> 10 & 1))"
 echo "timer $((TIMERS * cpus))"
-echo "ipi $(((IPIS + REMOTE) * cpus))"
+echo "self_ipi $((IPIS * cpus))"
+echo "other_ipi $((REMOTE * cpus))"
 echo "virtio $WRITES"
 awk '{ ends += $2 + $3; taken += $4 } END { print "ends", ends; print "taken", taken }' /tmp/window
 sums /tmp/begin.after /tmp/end.before | awk '{ print "elided_least", $1; print "ends_least", $2 }'
