@@ -51,8 +51,8 @@ struct bench_call {
 int bench_steal_call_get(const char *name, struct bench_call *call);
 
 /*
- * "eoi" (eoi_callback.c): the callback that ends interrupts now, for one that is ended without an exit. -ENODEV for
- * any other name or without kvmpv. To be put as a clock.
+ * "eoi" (eoi_callback.c): the callback that ends interrupts now, for one that is ended without an
+ * exit. -ENODEV for any other name or without kvmpv. To be put as a clock.
  */
 int bench_eoi_call_get(const char *name, struct bench_call *call);
 

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tables import BUILD, ROOT, compile_program, in_guest, table
+
 from lab import LabError
 from lab.packages import tool
 
-ROOT = Path(__file__).resolve().parent.parent
 # asm/irq_vectors.h. From the first on a vector is the local APIC's own, and edge-triggered.
 LOCAL_TIMER_VECTOR = 0xEC
 IRQ_WORK_VECTOR = 0xF6
@@ -85,18 +86,10 @@ class GuestError(LabError):
     """The guest did not come to its end."""
 
 
-def compiled(name: str) -> Path:
-    build = ROOT / "build/bench"
-    build.mkdir(parents=True, exist_ok=True)
-    compiler = [str(tool("gcc-12")), "-O2", "-Wall", "-static"]
-    subprocess.run(
-        [*compiler, "-o", str(build / name), f"tests/guest/{name}.c"], cwd=ROOT, check=True
-    )
-    return build / name
-
-
 def count(variant: Variant, kernel: str) -> Counted:
-    programs = [compiled(name) for name in PROGRAMS]
+    programs = [
+        compile_program("gcc-12", name, ["-static", f"tests/guest/{name}.c"]) for name in PROGRAMS
+    ]
     with tempfile.NamedTemporaryFile(suffix=".json") as exits:
         done = subprocess.run(
             ["scripts/guest", "-q", "--kernel", kernel, "--timeout", "600"]
@@ -143,3 +136,15 @@ def rows(runs: dict[str, Counted]) -> list[Sequence[str]]:
             numbers = (run.guest[of], run.ends[of], run.exits(of))
             found.append((name, apic, of, *map(str, numbers), f"{share:.3f}"))
     return found
+
+
+def tables(kernel: str, _rounds: int) -> None:
+    """The group `eoi` of `make bench`."""
+    runs = {variant.name: count(variant, kernel) for variant in VARIANTS}
+    table(f"Interrupts whose end is an exit, {kernel}", HEADER, rows(runs))
+    lines = in_guest(kernel, "guest.sh", BUILD / "mark", [], "eoi_steps")
+    table(
+        f"Instructions of an end without an exit, {kernel}",
+        ("callback", "instructions"),
+        [(words[1], words[2]) for words in lines if words[0] == "eoi_steps"],
+    )
