@@ -41,7 +41,7 @@ struct kvmpv_cpu {
 	const void *clock_page;
 	/* Where this is. Set on every possible CPU before the first reader can come. */
 	struct kvmpv_cpu *self;
-	/* What this CPU's MSR TSC_AUX holds, and no other's; kNoTscAux as long as that is not known. */
+	/* What this CPU's MSR TSC_AUX holds, and no other's; kNoTscAux until that is known. */
 	u32 tsc_aux;
 	/* Indexed by ClockCounter. Written by their own CPU only, lost updates by NMI accepted. */
 	u64 clock_count[KVMPV_NUM_CLOCK_COUNTERS];
