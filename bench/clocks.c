@@ -6,35 +6,26 @@
  */
 #include <linux/err.h>
 #include <linux/irqflags.h>
-#include <linux/kprobes.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
-#include <linux/static_call.h>
 #include <linux/string.h>
 #include <asm/msr.h>
 
+#include "../kunit/find_symbol.h"
 #include "bench.h"
 
 static struct list_head *registered;
 static struct mutex *registered_lock;
 
-/* A kprobe for a function of the kernel's, only to learn where it is. */
-static unsigned long (*find_symbol)(const char *name);
-DEFINE_STATIC_CALL_NULL(bench_find, *find_symbol);
-
 int bench_clocks_init(void)
 {
-	struct kprobe kp = { .symbol_name = "kallsyms_lookup_name" };
-	int error = register_kprobe(&kp);
+	int error = learn_symbols();
 
 	if (error)
 		return error;
-	unregister_kprobe(&kp);
-	__static_call_update(&STATIC_CALL_KEY(bench_find), STATIC_CALL_TRAMP_ADDR(bench_find),
-			     kp.addr);
 	registered = bench_symbol("clocksource_list");
 	registered_lock = bench_symbol("clocksource_mutex");
 	return registered && registered_lock ? 0 : -ENOENT;
@@ -42,7 +33,7 @@ int bench_clocks_init(void)
 
 void *bench_symbol(const char *name)
 {
-	return (void *)static_call(bench_find)(name);
+	return find_symbol(name);
 }
 
 /* Ticks: some milliseconds, which is more than a vCPU waits for its turn on a host with one CPU. */

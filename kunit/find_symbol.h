@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where something of the kernel's is that it does not export. For a test module with one object;
+ * Where something of the kernel's is that it does not export. For one object of a test module;
  * kvmpv.ko has its own (src/linux/symbols.c), which the tests must not rely on.
  */
 #ifndef KVMPV_FIND_SYMBOL_H
