@@ -70,7 +70,7 @@ u64 Clock::physical_of(u32 cpu) const {
 // On the CPU itself. A CPU of which it is not known reads with interrupts off.
 void Clock::learn_tsc_aux(u32 cpu) {
     constexpr u32 kCpuBits = 0xfff;  // VDSO_CPUNODE_MASK of asm/segment.h
-    if (!tsc_tells_cpu_) return;
+    if (!has_rdtscp_) return;
     const u32 tsc_aux = x86::rdtscp_aux().tsc_aux;
     if ((tsc_aux & kCpuBits) == cpu)
         __atomic_store_n(&linux_cpu(cpu)->tsc_aux, tsc_aux, __ATOMIC_RELAXED);
@@ -83,8 +83,7 @@ void Clock::set_page(u32 cpu, const PvclockVcpuTimeInfo* page) {
 Result<void> Clock::create(Survey& found, const kvmpv_parameters& parameters) {
     slots_ = &found.clock;
     stable_offered_ = found.kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
-    tsc_tells_cpu_ = linux_rdtscp_tells_cpu();
-    uses_lfence_ = linux_lfence_orders_rdtsc() || !tsc_tells_cpu_;
+    has_rdtscp_ = linux_has_rdtscp();
     const int automatic = owned() ? rating_instead_of_native() : rating_beside_native();
     rating_ = parameters.clock_rating ? parameters.clock_rating : automatic;
     vdso_parameter_ = parameters.vdso;
@@ -123,8 +122,8 @@ void Clock::destroy() {
 
 kvmpv_clock_read_fn Clock::callback(bool guarded) const {
     if (guarded)
-        return tsc_tells_cpu_ ? kvmpv_clock_read_guarded_rdtscp : kvmpv_clock_read_guarded_lfence;
-    return uses_lfence_ ? kvmpv_clock_read_stable_lfence : kvmpv_clock_read_stable_rdtscp;
+        return has_rdtscp_ ? kvmpv_clock_read_guarded_rdtscp : kvmpv_clock_read_guarded_lfence;
+    return has_rdtscp_ ? kvmpv_clock_read_stable_rdtscp : kvmpv_clock_read_stable_lfence;
 }
 
 void Clock::choose_path() {

@@ -21,7 +21,7 @@ constexpr u64 kAcpiPmModulus = u64{1} << 24;
 // The HPET may count in 64 bits, but no bus access of that width is promised to be one access.
 constexpr u64 kHpetModulus = u64{1} << 32;
 
-u64 tsc() { return clock.uses_lfence() ? x86::lfence_rdtsc() : x86::rdtscp(); }
+u64 tsc() { return clock.has_rdtscp() ? x86::rdtscp() : x86::lfence_rdtsc(); }
 
 // 0 and what its ticks mean, or why it is not there.
 int find(OtherClock which, Counter& counter) {

@@ -46,7 +46,7 @@ constinit bool enabled = false;
 constinit u64 wakes = 0;
 
 struct SamplerMachine : ColdMachine {
-    static u64 ordered_tsc() { return clock.uses_lfence() ? x86::lfence_rdtsc() : x86::rdtscp(); }
+    static u64 ordered_tsc() { return clock.has_rdtscp() ? x86::rdtscp() : x86::lfence_rdtsc(); }
 };
 
 // One look, and all that comes of it.

@@ -333,14 +333,11 @@ u64 kvmpv_clock_read_guarded_rdtscp(struct clocksource *cs);
 
 typedef u64 (*kvmpv_clock_read_fn)(struct clocksource *cs);
 
-/* X86_FEATURE_LFENCE_RDTSC: lfence orders rdtsc on this CPU; where it does not, rdtscp is used. */
-bool linux_lfence_orders_rdtsc(void);
-
 /*
  * There is RDTSCP, and TSC_AUX holds the CPU's number in its lower 12 bits and the node's above
  * (setup_getcpu() in arch/x86/kernel/cpu/common.c).
  */
-bool linux_rdtscp_tells_cpu(void);
+bool linux_has_rdtscp(void);
 
 /*
  * Registers "kvmpv", in nanoseconds. Once until unregistered. @vdso: user space may read CPU 0's

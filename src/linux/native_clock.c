@@ -60,12 +60,7 @@ u64 linux_monotonic_raw_ns(void)
 	return ktime_get_raw_fast_ns();
 }
 
-bool linux_lfence_orders_rdtsc(void)
-{
-	return boot_cpu_has(X86_FEATURE_LFENCE_RDTSC);
-}
-
-bool linux_rdtscp_tells_cpu(void)
+bool linux_has_rdtscp(void)
 {
 	return boot_cpu_has(X86_FEATURE_RDTSCP);
 }
