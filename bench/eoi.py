@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tables import BUILD, ROOT, compile_program, in_guest, table
@@ -86,14 +87,18 @@ class GuestError(LabError):
     """The guest did not come to its end."""
 
 
-def count(variant: Variant, kernel: str) -> Counted:
-    programs = [
+@cache
+def programs() -> list[Path]:
+    return [
         compile_program("gcc-12", name, ["-static", f"tests/guest/{name}.c"]) for name in PROGRAMS
     ]
+
+
+def count(variant: Variant, kernel: str) -> Counted:
     with tempfile.NamedTemporaryFile(suffix=".json") as exits:
         done = subprocess.run(
             ["scripts/guest", "-q", "--kernel", kernel, "--timeout", "600"]
-            + ["--add", "tests/guest:/tests", *(f"--add={file}:/tests/" for file in programs)]
+            + ["--add", "tests/guest:/tests", *(f"--add={file}:/tests/" for file in programs())]
             + ["--add", f"{tool('rdmsr')}:/usr/sbin/rdmsr"]
             + ["--own-marks", "--exits-json", exits.name, *SINK, *variant.options]
             + ["--", "sh /tests/eoi_window.sh"],

@@ -3,9 +3,7 @@
 // pvclock.hh's guarded path where the TSC tells the CPU that it is of: nothing is switched off, the
 // thread may move at any point, and no CPU's record is ever used with another CPU's TSC.
 
-#include "clock_vectors.hh"
-#include "scripted_host.hh"
-#include "test.hh"
+#include "guarded_read.hh"
 
 using namespace kvmpv;
 using namespace kvmpv::testing;
@@ -18,33 +16,34 @@ constexpr u32 kLastAccess = 14;
 // What a record of one CPU and the TSC of the other are wrong by: a second and more.
 constexpr u64 kTscAhead = 1'000'000'000 * kTickUnit;
 
-template <class Script>
-bool expect_true_time(Test& test, ScriptedHost& host, Script script) {
-    TellingMachine machine(host, script);
-    machine.set_stable_offered(false);
-    MonotonicGuard guard;
-    const u64 ns = read_guarded(machine, guard);
-    return test.equal("time when the TSC was read", ns, machine.true_ns_at_tsc()) &
-           test.equal("counted", machine.counted(), 0) &
-           test.is_false("interrupts off afterwards", host.interrupts_off());
+// Away before any access, back before any that is `shortest` or more later; `meanwhile` happens on
+// arrival.
+template <class Meanwhile>
+void expect_true_time_after_trips(Test& test, u32 shortest, Meanwhile meanwhile) {
+    for (u32 away = 0; away <= kLastAccess; ++away) {
+        for (u32 back = away + shortest; back <= kLastAccess + shortest; ++back) {
+            ScriptedHost host;
+            host.set_tsc_ahead(1, kTscAhead);
+            const bool right = expect_true_time<TellingMachine>(test, host, [&](u32 access) {
+                if (access == away) {
+                    host.run_on(1);
+                    meanwhile(host);
+                }
+                if (access == back) host.run_on(0);
+            });
+            if (right) continue;
+            return test.note([&](LineWriter& out) {
+                out << "away before access " << away << ", back before " << back;
+            });
+        }
+    }
 }
 
 }  // namespace
 
 KVMPV_TEST(guard_anywhere, exact_time) {
     Test test(handle);
-    for (const ClockVector& row : kClockVectors) {
-        ScriptedHost host;
-        host.record(0) = row.record();
-        host.record(0).flags = 0;
-        host.set_tsc(row.tsc);
-        TellingMachine machine(host, kUndisturbed);
-        machine.set_ticks_per_access(0);
-        MonotonicGuard guard;
-        test.equal(row.name, read_guarded(machine, guard), row.expected_ns);
-        test.equal(row.name, guard.last_ns(), row.expected_ns);
-        test.equal(row.name, machine.counted(), 0);
-    }
+    expect_exact<TellingMachine>(test, kClockVectors);
 }
 
 KVMPV_TEST(guard_anywhere, switches_nothing_off) {
@@ -79,7 +78,7 @@ KVMPV_TEST(guard_anywhere, moves_and_stays) {
     for (u32 at = 0; at <= kLastAccess; ++at) {
         ScriptedHost host;
         host.set_tsc_ahead(1, kTscAhead);
-        const bool right = expect_true_time(test, host, [&](u32 access) {
+        const bool right = expect_true_time<TellingMachine>(test, host, [&](u32 access) {
             if (access == at) host.run_on(1);
         });
         if (!right) return test.note([&](LineWriter& out) { out << "before access " << at; });
@@ -88,63 +87,21 @@ KVMPV_TEST(guard_anywhere, moves_and_stays) {
 
 KVMPV_TEST(guard_anywhere, moves_and_comes_back) {
     Test test(handle);
-    for (u32 away = 0; away <= kLastAccess; ++away) {
-        for (u32 back = away; back <= kLastAccess; ++back) {
-            ScriptedHost host;
-            host.set_tsc_ahead(1, kTscAhead);
-            const bool right = expect_true_time(test, host, [&](u32 access) {
-                if (access == away) host.run_on(1);
-                if (access == back) host.run_on(0);
-            });
-            if (right) continue;
-            return test.note([&](LineWriter& out) {
-                out << "away before access " << away << ", back before " << back;
-            });
-        }
-    }
+    expect_true_time_after_trips(test, 0, [](ScriptedHost&) {});
 }
 
 // While the thread is away, the host sets the clock anew: CPU 0's record is out of date until it
 // runs.
 KVMPV_TEST(guard_anywhere, clock_changes_while_away) {
     Test test(handle);
-    for (u32 away = 0; away <= kLastAccess; ++away) {
-        for (u32 back = away + 1; back <= kLastAccess + 1; ++back) {
-            ScriptedHost host;
-            host.set_tsc_ahead(1, kTscAhead);
-            const bool right = expect_true_time(test, host, [&](u32 access) {
-                if (access == away) {
-                    host.run_on(1);
-                    if (!host.interrupts_off()) host.change_clock(kSlow, 5'000'000'000);
-                }
-                if (access == back) host.run_on(0);
-            });
-            if (right) continue;
-            return test.note([&](LineWriter& out) {
-                out << "away before access " << away << ", back before " << back;
-            });
-        }
-    }
+    expect_true_time_after_trips(test, 1, [](ScriptedHost& host) {
+        if (!host.interrupts_off()) host.change_clock(kSlow, 5'000'000'000);
+    });
 }
 
 KVMPV_TEST(guard_anywhere, half_written_system_time) {
     Test test(handle);
-    for (u32 begin = 0; begin <= kLastAccess; ++begin) {
-        for (u32 end = begin; end <= kLastAccess + 8; ++end) {
-            ScriptedHost host(0x1'ffff'ff00);
-            const bool right = expect_true_time(test, host, [&](u32 access) {
-                if (access == begin) {
-                    host.pass(64 * kTickUnit);
-                    host.begin_rewrite(0);
-                }
-                if (access == end) host.end_rewrite();
-            });
-            if (right) continue;
-            return test.note([&](LineWriter& out) {
-                out << "half written from before access " << begin << " to before " << end;
-            });
-        }
-    }
+    expect_true_time_half_written<TellingMachine>(test, kLastAccess, kLastAccess + 8);
 }
 
 // ---- Behind the TSC comes the guard -----------------------------------------------------------

@@ -3,9 +3,7 @@
 // pvclock.hh's guarded path: never back, never for ever, whatever the host writes; and what it
 // counts when there is nothing to believe.
 
-#include "clock_vectors.hh"
-#include "scripted_host.hh"
-#include "test.hh"
+#include "guarded_read.hh"
 
 using namespace kvmpv;
 using namespace kvmpv::testing;
@@ -86,32 +84,16 @@ u64 read_from_start(Machine& machine, MonotonicGuard& guard) {
     return read_guarded(machine, guard);
 }
 
-void expect_exact(Test& test, std::span<const ClockVector> vectors) {
-    for (const ClockVector& row : vectors) {
-        ScriptedHost host;
-        host.record(0) = row.record();
-        // The guarded path is there for records without the promise.
-        host.record(0).flags = 0;
-        host.set_tsc(row.tsc);
-        ScriptedMachine machine(host, kUndisturbed);
-        machine.set_ticks_per_access(0);
-        MonotonicGuard guard;
-        test.equal(row.name, read_guarded(machine, guard), row.expected_ns);
-        test.equal(row.name, guard.last_ns(), row.expected_ns);
-        test.equal(row.name, machine.counted(), 0);
-    }
-}
-
 }  // namespace
 
 KVMPV_TEST(guard, exact_time) {
     Test test(handle);
-    expect_exact(test, kClockVectors);
+    expect_exact<ScriptedMachine>(test, kClockVectors);
 }
 
 KVMPV_TEST(guard, selftest_offsets) {
     Test test(handle);
-    expect_exact(test, kSelftestOffsets);
+    expect_exact<ScriptedMachine>(test, kSelftestOffsets);
 }
 
 KVMPV_TEST(guard, interrupts_off_and_back) {
@@ -273,38 +255,9 @@ KVMPV_TEST(guard, no_page_and_a_broken_promise) {
 
 // ---- The host writes --------------------------------------------------------------------------
 
-namespace {
-
-template <class Script>
-bool expect_true_time(Test& test, ScriptedHost& host, Script script) {
-    ScriptedMachine machine(host, script);
-    machine.set_stable_offered(false);
-    MonotonicGuard guard;
-    const u64 ns = read_guarded(machine, guard);
-    return test.equal("time when the TSC was read", ns, machine.true_ns_at_tsc()) &
-           test.equal("counted", machine.counted(), 0);
-}
-
-}  // namespace
-
 KVMPV_TEST(guard, half_written_system_time) {
     Test test(handle);
-    for (u32 begin = 0; begin < 12; ++begin) {
-        for (u32 end = begin; end <= 20; ++end) {
-            ScriptedHost host(0x1'ffff'ff00);
-            const bool right = expect_true_time(test, host, [&](u32 access) {
-                if (access == begin) {
-                    host.pass(64 * kTickUnit);
-                    host.begin_rewrite(0);
-                }
-                if (access == end) host.end_rewrite();
-            });
-            if (right) continue;
-            return test.note([&](LineWriter& out) {
-                out << "half written from before access " << begin << " to before " << end;
-            });
-        }
-    }
+    expect_true_time_half_written<ScriptedMachine>(test, 11, 20);
 }
 
 // The version is a counter: after 2^31 updates it stands at 0 again, on a record that is in use.
@@ -313,7 +266,7 @@ KVMPV_TEST(guard, version_wraps) {
     for (u32 at = 0; at <= 9; ++at) {
         ScriptedHost host;
         host.set_versions(0xffff'fffe);
-        const bool right = expect_true_time(test, host, [&](u32 access) {
+        const bool right = expect_true_time<ScriptedMachine>(test, host, [&](u32 access) {
             if (access == at) host.change_clock(kSlow);
         });
         if (!right) return test.note([&](LineWriter& out) { out << "before access " << at; });
