@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "executed.h"
+
 static int there[2], back[2];
 
 static void fail(const char *what)
@@ -52,8 +54,10 @@ static double ns_per_trip(long trips)
 	long long begin_ns = now_ns();
 	long i;
 
+	executed_begin();
 	for (i = 0; i < trips; i++)
 		trip();
+	executed_end();
 	return (double)(now_ns() - begin_ns) / trips;
 }
 

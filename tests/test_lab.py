@@ -285,6 +285,7 @@ class CommandLine(unittest.TestCase):
             (["--cpu", "qemu64", "x"], "--cpu"),
             (["--add", "/no/such/file", "x"], "--add"),
             (["--host-script", "/no/such/file", "x"], "--host-script"),
+            (["--host", "kvm", "--host-qemu=-S", "x"], "--host-qemu: .*not emulated"),
             (["--allow-splat", "(", "x"], "--allow-splat"),
             (["--kernal", "6.1", "x"], "unrecognized|--kernal"),
         ):

@@ -62,6 +62,7 @@ def parse(words: Sequence[str]) -> Asked:
             load=not found.no_load,
             add=tuple(found.add),
             qemu=tuple(found.qemu),
+            host_qemu=tuple(found.host_qemu),
             host_script=found.host_script,
             exits=found.exits or found.exits_json is not None,
             own_marks=found.own_marks,
@@ -99,6 +100,13 @@ def _arguments() -> argparse.ArgumentParser:
         help="put a file or folder into the guest, at DEST or in /root; programs come with libraries",
     )
     add("--qemu", action="append", default=[], metavar="ARG", help="one more argument of QEMU")
+    add(
+        *("--host-qemu",),
+        action="append",
+        default=[],
+        metavar="ARG",
+        help="one more argument of the QEMU that emulates the KVM host, which is then nested",
+    )
     add("--host-script", metavar="FILE", help="a program to run on the KVM host beside the guest")
     add("--exits", action="store_true", help="count VM exits while COMMAND runs; table on stderr")
     add("--exits-json", type=Path, metavar="FILE", help="the same counts, as JSON into FILE")

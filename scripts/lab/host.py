@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab import LabError, bzimage, cache, process
@@ -120,13 +121,16 @@ class NestedHost(Host):
 
     needs_ticks = True
 
-    def __init__(self, folder: Path, guest_memory: int, stable: bool) -> None:
+    def __init__(
+        self, folder: Path, guest_memory: int, stable: bool, arguments: Sequence[str]
+    ) -> None:
         super().__init__(folder)
         self.work = "/dev/shm/kvmpv"
         self.environment = {"HOME": "/dev/shm", "TMPDIR": "/dev/shm", "LC_ALL": "C.UTF-8"}
         self.environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
         self.wrap = []
         self.gate = "/dev/kvm-ready"
+        self._arguments = arguments
         self._memory = max(4096, 2 * guest_memory + 2048)  # a guest that migrates exists twice
         self._parameters = f"{PARAMETERS} {STABLE if stable else UNSTABLE}"
         self._kernel = kernel(HOST_KERNEL)
@@ -158,7 +162,7 @@ class NestedHost(Host):
             "local,id=machine,path=/,security_model=none,readonly=on,multidevs=remap",
         ]
         command += ["-device", "virtio-9p-pci,fsdev=machine,mount_tag=machine"]
-        return command
+        return [*command, *self._arguments]
 
     def close(self) -> None:
         self._process.kill()

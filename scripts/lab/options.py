@@ -32,6 +32,7 @@ class Options:
     load: bool = True
     add: Sequence[str] = ()  # FILE or FILE:DEST
     qemu: Sequence[str] = ()
+    host_qemu: Sequence[str] = ()  # of the emulated host
     host_script: str | Path | None = None
     exits: bool = False
     own_marks: bool = False  # COMMAND marks what is counted, not guest_init.sh
@@ -39,12 +40,14 @@ class Options:
     timeout: float | None = TIMEOUT  # seconds from the start of the guest; None: for ever
 
     def __post_init__(self) -> None:
-        for name in ("add", "qemu", "allow_splat"):
+        for name in ("add", "qemu", "host_qemu", "allow_splat"):
             if isinstance(getattr(self, name), str):
                 raise TypeError(f"{name} is a list of strings")
         for what, value, choices in (("host", self.host, HOSTS), ("clock", self.clock, CLOCKS)):
             if value is not None and value not in choices:
                 raise LabError(f"--{what}: {value!r} is none of {', '.join(choices)}")
+        if self.host_qemu and self.host == "kvm":
+            raise LabError("--host-qemu: with --host kvm the host is not emulated")
         if self.smp < 1:
             raise LabError("--smp: a guest has at least one CPU")
         if self.mem < 128:

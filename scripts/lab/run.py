@@ -66,7 +66,7 @@ def _run(options: Options, audience: Audience, hardware: bool) -> GuestResult:
         if hardware:
             host: Host = HardwareHost(folder)
         else:
-            host = NestedHost(folder, options.mem, stable=options.clock != "unstable")
+            host = NestedHost(folder, options.mem, options.clock != "unstable", options.host_qemu)
         return judge(options, _Session(options, audience, host, system, folder).record())
     finally:
         shutil.rmtree(folder)
