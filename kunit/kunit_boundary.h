@@ -176,6 +176,8 @@
 	CASE(steal, asks_little) \
 	CASE(steal, glances) \
 	CASE(steal, glances_and_time) \
+	CASE(steal, many_looks_in_no_time) \
+	CASE(steal, many_bursts_in_time) \
 	CASE(steal, no_record) \
 	CASE(steal, steps_back) \
 	CASE(steal, jumps_ahead) \

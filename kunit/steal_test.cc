@@ -299,6 +299,51 @@ KVMPV_TEST(steal, held_against_time) {
     }
 }
 
+// Several looks may come in a tick: what they believe without time is one tick in all.
+KVMPV_TEST(steal, many_looks_in_no_time) {
+    Test test(handle);
+    Begun it;
+    const auto grow = [&](u64 ns) {
+        it.host.write(it.host.record.steal + ns);
+        glance_at_steal(it.machine, it.own);
+        return it.own.total_ns;
+    };
+    u64 shown_ns = 0;
+    for (u32 look = 0; look < 10; ++look) shown_ns = grow(kTickNs / 2);
+    test.equal("one tick", shown_ns, kTickNs);
+    test.equal("steps", it.own.forward.count, 8);
+    test.equal("dropped", it.own.forward.sum_ns, 4 * kTickNs);
+    it.host.pass(kTickNs - 1);
+    test.equal("as long as no more time has passed", grow(1), kTickNs);
+    it.host.pass(kMs + 1);
+    test.equal("then as much as has", grow(3 * kMs), kTickNs + kMs);
+    test.equal("step", it.own.forward.last_ns, 2 * kMs);
+    it.host.pass(kMs);
+    test.equal("and a tick again", grow(3 * kMs), kTickNs + 4 * kMs);
+    test.equal("no step", it.own.forward.count, 9);
+}
+
+// A host that keeps to time loses nothing, however its bursts lie to the looks, nor does one whose
+// nanosecond is shorter by 500 ppm make a step.
+KVMPV_TEST(steal, many_bursts_in_time) {
+    Test test(handle);
+    for (u64 faster : {0ull, 2000ull}) {
+        Begun it;
+        Xorshift random(42);
+        u64 stolen_ns = 0;
+        for (u32 round = 0; round < 10'000; ++round) {
+            const u64 ns = random.next() % (round % 3 ? kTickNs / 3 : 3 * kTickNs) + 1;
+            it.host.steal(ns);
+            if (faster) it.host.tsc -= ns / faster * kTicksPerNs;
+            stolen_ns += ns;
+            if (round % 2) glance_at_steal(it.machine, it.own);
+            if (!faster) test.equal("shown", it.ask(), stolen_ns);
+        }
+        test.equal("steps", it.own.forward.count, 0);
+        test.between("lost", stolen_ns - it.ask(), 0, faster ? stolen_ns / faster : 0);
+    }
+}
+
 KVMPV_TEST(steal, tsc_goes_back) {
     Test test(handle);
     Begun it;
@@ -308,6 +353,14 @@ KVMPV_TEST(steal, tsc_goes_back) {
     test.equal("count", it.own.forward.count, 1);
     it.host.steal(20 * kMs);
     test.equal("goes on", it.ask(), 20 * kMs);
+    it.host.tsc -= 100 * kSecond;
+    for (u32 burst = 0; burst < 10; ++burst) {
+        it.host.steal(kTickNs / 2);
+        it.ask();
+    }
+    // At the back step nothing is above a tick yet; the third burst finds it out.
+    test.equal("by small bursts", it.own.total_ns, 20 * kMs + 9 * kTickNs / 2);
+    test.equal("one is dropped", it.own.forward.count, 2);
 }
 
 KVMPV_TEST(steal, torn_for_ever) {

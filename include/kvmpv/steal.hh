@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Steal time that cannot lie: what the host says a vCPU has been kept from running, turned into a
-// clock that never goes back and never runs faster than time.
+// clock that never goes back and is never more than a tick ahead of time.
 //
 // The kernel subtracts what it was told before from what it is told now, without a sign. A record
 // that goes back once, by a host's bug, a migration or a registration anew, becomes hundreds of
@@ -71,6 +71,9 @@ struct StealClock {
     u64 raw_ns;                // what the record said at the last look
     u64 version = kNoVersion;  // of the record then, even; or raw_ns means nothing
     u64 tsc;                   // before that look, or an earlier one that found the same
+    // Of what was shown, how much since checked_tsc. At most a tick of it ahead of time.
+    u64 unchecked_ns;
+    u64 checked_tsc;
     u32 cpu;
     Steps backward;
     Steps forward;     // ahead of time; sum_ns and last_ns: what was dropped
@@ -85,15 +88,59 @@ struct StealClock {
 // A record that is 1/1024 faster than time is no step: the TSC's rate is known to some 500 ppm.
 inline constexpr u32 kStealRateShift = 10;
 
-// The record has been written. A version that is odd belongs to the next time.
+// How much of `stolen_ns` can be true; the rest is counted as a step. Up to a tick is believed
+// without a look at the time, in all looks together since there was last time enough for
+// everything: several may come in a tick. Above, time ends after this look at the record and began
+// before the earlier one, so that a pause between a look and its TSC counts for the guest: `tsc` is
+// from before this look.
 template <class Machine>
-[[gnu::noinline]] void advance_steal(Machine& machine, StealClock& own, u64 raw_ns, u32 version) {
+u64 believable_ns(Machine& machine, StealClock& own, u64 stolen_ns, u64 tsc) {
+    const u64 tick_ns = machine.tick_ns();
+    if (stolen_ns <= tick_ns && own.unchecked_ns <= tick_ns - stolen_ns) {
+        own.unchecked_ns += stolen_ns;
+        return stolen_ns;
+    }
+    const u64 now = machine.tsc();
+    const auto elapsed_ns = [&](u64 since) {
+        const s64 ticks = static_cast<s64>(now - since);
+        return ticks > 0 ? machine.elapsed_ns(static_cast<u64>(ticks)) : 0;
+    };
+    u64 held_against_ns = elapsed_ns(own.checked_tsc);
+    const bool time_enough = held_against_ns >= own.unchecked_ns;
+    u64 room_ns = time_enough ? held_against_ns - own.unchecked_ns : 0;
+    if (stolen_ns > tick_ns) {
+        const u64 since_look_ns = elapsed_ns(own.tsc);
+        if (since_look_ns < room_ns) room_ns = held_against_ns = since_look_ns;
+    }
+    // Also where the TSC has gone back: it might not catch up for years.
+    if (time_enough || static_cast<s64>(now - own.checked_tsc) < 0) {
+        own.unchecked_ns = 0;
+        own.checked_tsc = tsc;
+    }
+    if (stolen_ns <= room_ns) return stolen_ns;
+    const u64 excess_ns = stolen_ns - room_ns;
+    if (excess_ns > held_against_ns >> kStealRateShift) {
+        own.forward.add(excess_ns);
+        machine.stepped(own, true, excess_ns);
+    }
+    return room_ns;
+}
+
+// The record has been written. A version that is odd belongs to the next time. `tsc` is from before
+// this look.
+template <class Machine>
+[[gnu::noinline]] void advance_steal(Machine& machine, StealClock& own, u64 raw_ns, u32 version,
+                                     u64 tsc) {
     const bool known = own.known();
     const u64 before_ns = own.raw_ns;
     const u32 version_before = static_cast<u32>(own.version);
     own.raw_ns = raw_ns;
     own.version = version & ~u32{1};
-    if (!known) return;
+    if (!known) {
+        own.unchecked_ns = 0;
+        own.checked_tsc = tsc;
+        return;
+    }
     own.host_updates += (version - version_before) / 2;
     if (raw_ns == before_ns) return;
     if (raw_ns < before_ns) {
@@ -101,23 +148,10 @@ template <class Machine>
         machine.stepped(own, false, before_ns - raw_ns);
         return;
     }
-    u64 stolen_ns = raw_ns - before_ns;
-    // Time is looked up only for what cannot be harmless. It ends after the look at the record and
-    // began before the last one, so that a pause between a look and its TSC counts for the guest.
-    if (stolen_ns > machine.tick_ns()) {
-        const s64 ticks = static_cast<s64>(machine.tsc() - own.tsc);
-        const u64 elapsed_ns = ticks > 0 ? machine.elapsed_ns(static_cast<u64>(ticks)) : 0;
-        if (stolen_ns > elapsed_ns) {
-            const u64 excess_ns = stolen_ns - elapsed_ns;
-            if (excess_ns > elapsed_ns >> kStealRateShift) {
-                own.forward.add(excess_ns);
-                machine.stepped(own, true, excess_ns);
-            }
-            stolen_ns = elapsed_ns;
-        }
-    }
-    machine.store(own.total_ns, own.total_ns + stolen_ns);
-    machine.stolen(own, stolen_ns);
+    const u64 believed_ns = believable_ns(machine, own, raw_ns - before_ns, tsc);
+    if (!believed_ns) return;
+    machine.store(own.total_ns, own.total_ns + believed_ns);
+    machine.stolen(own, believed_ns);
 }
 
 // Most looks come between two of the host's writes. The version alone would do for a host that
@@ -142,7 +176,7 @@ template <class Machine>
         ++own.torn_looks;
         return own.total_ns;
     }
-    advance_steal(machine, own, raw_ns, machine.load(page.version));
+    advance_steal(machine, own, raw_ns, machine.load(page.version), tsc);
     own.tsc = tsc;
     return own.total_ns;
 }
@@ -224,7 +258,7 @@ template <class Machine>
     const u64 tsc = machine.tsc();
     const u64 raw_ns = machine.load(page.steal);
     if (own.page && raw_ns != own.raw_ns)
-        advance_steal(machine, own, raw_ns, machine.load(page.version));
+        advance_steal(machine, own, raw_ns, machine.load(page.version), tsc);
     if (const u64 carry_ns = own.total_ns - raw_ns) machine.add(page.steal, carry_ns);
     own.raw_ns = own.total_ns;
     own.version = machine.load(page.version) & ~u32{1};
