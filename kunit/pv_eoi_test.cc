@@ -444,7 +444,12 @@ KVMPV_TEST(pv_eoi, why_few) {
         {"all IOAPIC", {0, 1000, 0, 1000}, WhyFew::kIoapic, 0},
     };
     for (const Row& row : kRows) {
-        test.equal(row.name, why_few(row.counts), row.why);
+        const bool idle = row.why == WhyFew::kIdle;
+        test.equal(row.name, why_few(row.counts, false), row.why);
+        test.equal(row.name, why_few(row.counts, true), idle ? WhyFew::kWithdrawnInIdle : row.why);
         test.equal(row.name, row.counts.percent_elided(), row.percent);
     }
+    test.equal("a line's interrupts", grown_by(7, 5), 2);
+    test.equal("none", grown_by(5, 5), 0);
+    test.equal("a line has gone", grown_by(4, 5), 0);
 }

@@ -208,7 +208,8 @@ EoiCounts Eoi::counts(u32 cpu) const {
         return x86::load(from.eoi_count[static_cast<unsigned>(counter)]);
     };
     return {count(EoiCounter::kElided), count(EoiCounter::kWrittenBusy),
-            count(EoiCounter::kWrittenIdle), ioapic_interrupts(cpu) - from.eoi_ioapic_base};
+            count(EoiCounter::kWrittenIdle),
+            grown_by(ioapic_interrupts(cpu), from.eoi_ioapic_base)};
 }
 
 }  // namespace kvmpv

@@ -117,17 +117,34 @@ Result<void> Steal::set_hooked(bool wanted) {
 
 // ---- Where each CPU's clock begins --------------------------------------------------------------
 
-// On the CPU, with interrupts off. The kernel must never see less than it has accounted.
+// On the CPU, with interrupts off. The kernel must never see less than it has accounted. In shared
+// mode it goes on accounting by its own clock until the hook is there, so a CPU that comes before
+// begins anew, but is told of once.
 void Steal::begin_cpu(u32 cpu) {
     CpuState& state = state_of(cpu);
-    if (state.begun) return steal_clock::rebase(state, page_of(cpu));
+    if (state.begun && (owned() || hooked())) return steal_clock::rebase(state, page_of(cpu));
+    const u64 before_ns = state.clock.total_ns;
     if (owned())
         steal_clock::begin(state, page_of(cpu), linux_accounted_steal_ns(cpu));
     else
         steal_clock::adopt(state, page_of(cpu), linux_accounted_steal_ns(cpu),
                            linux_monotonic_ns());
+    if (!state.begun) forget(state);
+    // The parts since the reset make the whole as before.
+    else
+        state.reset_total_ns += state.clock.total_ns - before_ns;
     state.begun = true;
-    forget(state);
+}
+
+// Before the CPU comes. hook() seeds the clocks first and then lets go of the lock that keeps CPUs
+// from coming and going: one that went in between was accounted by the kernel's own clock after it
+// was seeded, and will be asked before it has its record.
+void Steal::prepare_cpu(u32 cpu) {
+    CpuState& state = state_of(cpu);
+    const u64 accounted_ns = linux_accounted_steal_ns(cpu);
+    if (state.clock.total_ns >= accounted_ns) return;
+    state.reset_total_ns += accounted_ns - state.clock.total_ns;
+    state.clock.total_ns = accounted_ns;
 }
 
 // A CPU that is offline is asked as soon as it comes, before it has its record again.

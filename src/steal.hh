@@ -31,6 +31,7 @@ public:
     Result<void> set_hooked(bool hooked);
 
     // CPU hotplug, see linux_hotplug_enable().
+    void prepare_cpu(u32 cpu);
     Result<void> online_cpu(u32 cpu);
     void down_cpu(u32 cpu);
 

@@ -28,7 +28,8 @@ struct CpuState {
     // How many steps the events know of.
     u64 reported_backward;
     u64 reported_forward;
-    bool begun;  // clock.total_ns is what the kernel has been told, or will be
+    u8 preempted_at_look;  // the record's byte, read before anything woke the CPU
+    bool begun;            // clock.total_ns is what the kernel has been told, or will be
 };
 static_assert(sizeof(CpuState) <= sizeof(linux_cpu(0)->steal));
 static_assert(std::is_trivially_copyable_v<CpuState>);

@@ -16,10 +16,17 @@ void write_share(Writer<LineSink<200>>& out, u64 part, u64 whole) {
     out << part << " of " << whole << " written ";
 }
 
+// Whether the clock that the kernel keeps time by is a device, which the host or QEMU emulates.
+bool clock_read_is_exit() {
+    char name[16];
+    if (linux_clocksource_current_name(name, sizeof(name)) != 0) return false;
+    return __builtin_strcmp(name, "hpet") == 0 || __builtin_strcmp(name, "acpi_pm") == 0;
+}
+
 // In words, each with the counts that support it; a blank row of counts supports none.
 void write_why_few(ReasonLine& line, const EoiCounts& counts) {
     Writer<LineSink<200>> out(LineSink<200>{&line});
-    switch (why_few(counts)) {
+    switch (why_few(counts, clock_read_is_exit())) {
         case WhyFew::kNotFew: out << "-"; return;
         case WhyFew::kTooFewToTell:
             out << "too few to tell: " << counts.total() << " interrupts";
@@ -33,11 +40,15 @@ void write_why_few(ReasonLine& line, const EoiCounts& counts) {
             write_share(out, counts.ioapic, counts.written());
             out << "may be the IOAPIC's, whose end the host has to see";
             return;
-        case WhyFew::kIdle:
+        case WhyFew::kWithdrawnInIdle:
             out << "withdrawn by an exit before the EOI: ";
             write_share(out, counts.written_idle, counts.written());
-            out << "came in idle, where the kernel first reads its clock (an exit on hpet, "
-                   "acpi_pm)";
+            out << "came in idle, where the kernel first reads its clock, an exit with the current "
+                   "one";
+            return;
+        case WhyFew::kIdle:
+            write_share(out, counts.written_idle, counts.written());
+            out << "came in idle: never armed, or withdrawn by an exit before the EOI";
             return;
         case WhyFew::kBusy:
             write_share(out, counts.written_busy, counts.written());

@@ -35,9 +35,21 @@ void copy_here(u32 cpu, void* copy) {
     *static_cast<CpuState*>(copy) = state;
 }
 
+// The look itself has to run on the CPU, and for that the host gives it back and clears the byte.
+// So all bytes are read before the first look.
+void read_preempted() {
+    for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu)) {
+        CpuState& state = state_of(static_cast<u32>(cpu));
+        if (const KvmStealTime* page = x86::load(state.clock.page))
+            __atomic_store_n(&state.preempted_at_look, x86::load(page->preempted),
+                             __ATOMIC_RELAXED);
+    }
+}
+
 template <class Row>
 void for_each_online_cpu(Row&& row) {
     linux_cpus_lock();
+    read_preempted();
     for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu)) {
         CpuState copy;
         linux_call_on_cpu(static_cast<u32>(cpu), copy_here, &copy);
@@ -60,7 +72,7 @@ void write_cpu(CpuTable& table, u32 cpu, const CpuState& state) {
         .cell(own.torn_looks)
         .cell(own.host_updates);
     if (own.page)
-        table.cell(u64{x86::load(own.page->preempted)});
+        table.cell(u64{state.preempted_at_look});
     else
         table.cell("-");
     table.cell(state.shape.bursts)

@@ -323,6 +323,12 @@ void linux_memory_destroy(void *memory);
 
 /* ---- The clocksource (src/linux/clocksource.c) ---- */
 
+/*
+ * The name of the clocksource that the kernel keeps time by, cut off to @size - 1 characters.
+ * -ENOENT if the kernel's symbol was not found.
+ */
+int linux_clocksource_current_name(char *name, u32 size);
+
 struct clocksource;
 
 /* The callbacks of struct clocksource, called directly by the kernel. notrace, any context. */

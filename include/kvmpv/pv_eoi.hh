@@ -52,6 +52,9 @@ Result<bool> give_up_word(Machine& machine) {
     return machine.test_and_clear();
 }
 
+// What a sum over lines has grown by since it was `base`. A line that goes takes its count along.
+constexpr u64 grown_by(u64 now, u64 base) { return now > base ? now - base : 0; }
+
 // ---- Why few EOIs are elided ------------------------------------------------------------------
 
 struct EoiCounts {
@@ -71,6 +74,7 @@ enum class WhyFew : u8 {
     kTooFewToTell,
     kNeverArmed,
     kIoapic,
+    kWithdrawnInIdle,
     kIdle,
     kBusy,
 };
@@ -81,8 +85,11 @@ inline constexpr u64 kFewBelowPercent = 90;
 // Below so many interrupts a share says nothing.
 inline constexpr u64 kFewestToTell = 100;
 
-// The reason that the counts support, each by the counts that are shown with it.
-constexpr WhyFew why_few(const EoiCounts& counts) {
+// The reason that the counts support, each by the counts that are shown with it. Waking up, the
+// kernel reads its clock before it ends the interrupt: `clock_read_is_exit` says that this is an
+// exit, at which the host takes the bit back. Otherwise nothing tells a bit that was withdrawn from
+// one that was never set.
+constexpr WhyFew why_few(const EoiCounts& counts, bool clock_read_is_exit) {
     if (counts.total() < kFewestToTell) return WhyFew::kTooFewToTell;
     if (counts.elided * 100 >= counts.total() * kFewBelowPercent) return WhyFew::kNotFew;
     // An interrupt of a running task has no exit between its injection and its end, so of so many
@@ -90,7 +97,8 @@ constexpr WhyFew why_few(const EoiCounts& counts) {
     if (counts.elided == 0 && counts.written_busy >= counts.ioapic + kFewestToTell)
         return WhyFew::kNeverArmed;
     if (counts.ioapic * 2 >= counts.written()) return WhyFew::kIoapic;
-    if (counts.written_idle * 2 >= counts.written()) return WhyFew::kIdle;
+    if (counts.written_idle * 2 >= counts.written())
+        return clock_read_is_exit ? WhyFew::kWithdrawnInIdle : WhyFew::kIdle;
     return WhyFew::kBusy;
 }
 

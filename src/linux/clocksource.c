@@ -4,7 +4,9 @@
  */
 #include <linux/clocksource.h>
 #include <linux/module.h>
+#include <linux/rcupdate.h>
 #include <linux/smp.h>
+#include <linux/string.h>
 #include <linux/time64.h>
 
 #include <kvmpv/boundary.h>
@@ -90,6 +92,17 @@ int linux_clocksource_is_watchdog(bool *judges)
 		return -ENOENT;
 	*judges = READ_ONCE(watched->next) != watched;
 	return READ_ONCE(*kvmpv_symbols.watchdog) == &clocksource;
+}
+
+/* The module that it is of cannot go while it is current, and not without waiting for RCU later. */
+int linux_clocksource_current_name(char *name, u32 size)
+{
+	if (!kvmpv_symbols.curr_clocksource)
+		return -ENOENT;
+	rcu_read_lock();
+	strscpy(name, READ_ONCE(*kvmpv_symbols.curr_clocksource)->name, size);
+	rcu_read_unlock();
+	return 0;
 }
 
 int linux_clocksource_unregister(void)

@@ -86,6 +86,7 @@ void linux_symbols_resolve(void)
 	kvmpv_symbols.wall_clock = lookup("wall_clock");
 	kvmpv_symbols.vclocks_used = lookup("vclocks_used");
 	kvmpv_symbols.watchdog = lookup_beside("watchdog", "watchdog_reset_pending");
+	kvmpv_symbols.curr_clocksource = lookup("curr_clocksource");
 	kvmpv_symbols.watchdog_list = lookup("watchdog_list");
 	kvmpv_symbols.pvti_cpu0_va = lookup("pvti_cpu0_va");
 }

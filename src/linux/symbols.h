@@ -25,6 +25,7 @@ struct kvmpv_symbols {
 	void *kstat_irqs_cpu; /* counts the interrupts of a line on a CPU */
 	void *wall_clock; /* struct pvclock_wall_clock of native kvmclock */
 	unsigned int *vclocks_used; /* bits of the vDSO clock modes that were ever in use */
+	struct clocksource **curr_clocksource; /* by which the kernel keeps time */
 	struct clocksource **watchdog; /* checks other clocksources */
 	struct list_head *watchdog_list; /* those that are checked */
 	const void **pvti_cpu0_va; /* CPU 0's record, for user space to read */

@@ -87,8 +87,9 @@ never_armed_is_told() {
 	echo 200 > $STORM/self
 	cat $DEBUG/eoi/cpus > /tmp/cpus
 	write_msr 1 $EOI_MSR "$value" || return 1
-	awk '$1 == 1 { print; exit !($2 == 0 && $3 >= 200 && / never armed: 0 of [0-9]+ interrupts of/ &&
-		substr($0, index($0, " 0 of ") + 6) + 0 == $3 - $4) }' /tmp/cpus
+	awk '$1 == 1 { print; told = $2 == 0 && $3 >= 200 && / never armed: 0 of [0-9]+ interrupts of/ &&
+		substr($0, index($0, " 0 of ") + 6) + 0 == $3 - $4 }
+		END { exit !told }' /tmp/cpus
 }
 
 # Every wake-up reads hpet first, and that is an exit.

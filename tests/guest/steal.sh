@@ -78,6 +78,33 @@ unhooks_and_hooks() {
 	echo 1 > $STEAL/hook && hooks_at_load && steal_grows
 }
 
+# Each vCPU on one CPU of the host with others that never sleep: while CPU 0 looks, CPU 1 waits, sooner or later.
+preempted_is_live() {
+	tries=0
+	while :; do
+		taskset -c 0 cat $STEAL/cpus > /tmp/cpus || return 1
+		equal "preempted, of the CPU that looks" "$(cell /tmp/cpus 0 preempted)" 0 || return 1
+		[ "$(cell /tmp/cpus 1 preempted)" = 0 ] || break
+		tries=$((tries + 1))
+		[ $tries -le 100 ] || { echo "CPU 1 was never away"; return 1; }
+	done
+	equal "bit 0 of CPU 1's" $(($(cell /tmp/cpus 1 preempted) & 1)) 1
+}
+
+# CPU 1 goes and comes all the time, so that some of it falls into hooking and unhooking.
+hooks_while_a_cpu_goes() {
+	rm -f /tmp/storm.end
+	while [ ! -e /tmp/storm.end ]; do echo 0 > $CPU1; echo 1 > $CPU1; done &
+	storm=$!
+	bad=0
+	for round in $(seq 40); do
+		echo 0 > $STEAL/hook && echo 1 > $STEAL/hook || { echo "in round $round"; bad=1; break; }
+	done
+	touch /tmp/storm.end
+	wait $storm
+	[ $bad = 0 ] && hooks_at_load && steal_grows
+}
+
 refuses_nonsense() {
 	for bad in 2 x 10 -1 ''; do
 		fails_with 'nvalid' sh -c "echo '$bad' > $STEAL/hook" || return 1
@@ -166,10 +193,12 @@ check steal_grows steal_grows
 check stat_is_ours stat_is_ours
 check cpus_equal_msrs cpus_equal_msrs
 check bursts_are_the_sum bursts_are_the_sum
+check preempted_is_live preempted_is_live
 check refuses_nonsense refuses_nonsense
 check unhooks_and_hooks unhooks_and_hooks
 check stays_under_another stays_under_another
 check cpus_come_and_go cpus_come_and_go
+check hooks_while_a_cpu_goes hooks_while_a_cpu_goes
 check unloads unload
 check everything_is_undone undone
 check loads_again load

@@ -26,11 +26,14 @@ sorted() {
 	awk '
 		FNR == 3 { for (i = 1; i <= NF; i++) if ($i == "steal_ns") at = i }
 		FNR > 3 && ($1 == "task" || $1 == "cgroup") {
-			if (FNR > 4 && $at > last) { print FILENAME ": " last " before " $at; exit 1 }
+			if (rows && $at > last) { print FILENAME ": " last " before " $at; bad = 1 }
 			last = $at
 			rows++
 		}
-		END { exit !rows }' "$1"
+		END {
+			if (rows < 2) { print FILENAME ": only " rows + 0 " rows"; bad = 1 }
+			exit bad
+		}' "$1"
 }
 
 # task_ns PID, cgroup_ns PATH: what it lost, nothing if it is not there.
