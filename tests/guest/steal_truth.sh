@@ -19,22 +19,39 @@ stolen_by_stat() {
 	awk '/^cpu[0-9]/ { printf "%.0f ", $9 * 10000000 }' /proc/stat
 }
 
+# What tasks, idle and other were charged since the reset, if together it is what the clocks grew by.
+charged() {
+	awk '
+		FNR == 2 { whole = $4 }
+		FNR == 3 { for (i = 1; i <= NF; i++) if ($i == "steal_ns") at = i }
+		FNR > 3 { parts += $at; if ($1 == "task") tasks++ }
+		END {
+			if (parts != whole || !tasks) print "parts-of-" whole "-are"
+			printf "%.0f ", parts
+		}' $STEAL/tasks
+}
+
 # The host looks at its own figures and at the records at one moment. What our clocks show then is the
 # record and what is carried, and lies between what they say before and after.
 mark() {
 	before=$(stolen)
 	stat_before=$(stolen_by_stat)
+	charged_before=$(charged)
 	ask_host truth $records
-	echo "$before$answer $(carried)$(stolen)$stat_before$(stolen_by_stat)"
+	charged_after=$(charged)
+	echo "$before$answer $(carried)$(stolen)$stat_before$(stolen_by_stat)$charged_before$charged_after"
 }
 
 # compare WHAT LEAST_NS: between two markers, what we say was stolen is what the host says within 2 %, or LEAST_NS if that is
-# more; /proc/stat agrees.
+# more; /proc/stat agrees, and what was charged to tasks, idle and other does with the host's sum.
 compare() {
 	cat /tmp/begin /tmp/end | awk -v what="$1" -v least="$2" '
-		# Columns: n before, n times delay and record, n carried, n after, n of /proc/stat before, n after.
+		# Columns: n before, n times delay and record, n carried, n after, n of /proc/stat before, n after, charged before, after.
 		{
-			n = NF / 7
+			n = (NF - 2) / 7
+			charged_before[NR] = $(NF - 1)
+			charged_after[NR] = $NF
+			if ($0 ~ /parts/) { print; bad = 1 }
 			for (cpu = 0; cpu < n; cpu++) {
 				at = cpu + 1
 				host[NR, cpu] = $(n + 2 * cpu + 1)
@@ -57,7 +74,14 @@ compare() {
 				# It counts in ticks of 10 ms, and what was stolen since the last tick of the scheduler comes later: one
 				# turn of the others, 60 ms.
 				if (g < low - 70e6 || g > high + 70e6) { print "/proc/stat is not"; bad = 1 }
+				sum += h
 			}
+			# The moment of the host lies between two looks at the charges.
+			low = charged_before[2] - charged_after[1]
+			high = charged_after[2] - charged_before[1]
+			tolerance = sum * 0.02 > least ? sum * 0.02 : least
+			printf "%s: host, all CPUs: %.3f ms, charged %.3f to %.3f ms\n", what, sum / 1e6, low / 1e6, high / 1e6
+			if (low > sum + tolerance || high < sum - tolerance) { print "charged is not within", tolerance / 1e6, "ms"; bad = 1 }
 			exit bad
 		}'
 }
@@ -83,7 +107,7 @@ busy() {
 	agree busy 1000000 || return 1
 	# Three who want one CPU: each vCPU waits for two thirds of the time.
 	cat /tmp/begin /tmp/end |
-		awk '{ n = NF / 7 } NR == 1 { first = $(n + 1) } NR == 2 { exit !($(n + 1) - first > 10e9) }'
+		awk '{ n = (NF - 2) / 7 } NR == 1 { first = $(n + 1) } NR == 2 { exit !($(n + 1) - first > 10e9) }'
 }
 
 # Idle wake-ups do wait.
@@ -108,6 +132,7 @@ check loads load
 check mode equal mode "$(mode steal)" "$MODE"
 # Where the records are.
 records=$(awk 'NR == 2 { for (i = 1; i <= NF; i++) if ($i == "steal_pa") at = i } NR > 2 { print $at }' $DEBUG/cpus)
+check attributes sh -c "echo 1 > $STEAL/attribution"
 check busy busy
 check idle idle
 check nothing_was_dropped nothing_was_dropped
