@@ -59,8 +59,9 @@ bursts_are_the_sum() {
 			if ($at["longest_time_ns"] <= 0 || $at["longest_comm"] == "-") { print "CPU " cpu ": whose?"; bad = 1 }
 			if (n[cpu] > bursts || n[cpu] < 10) { print "CPU " cpu ": " n[cpu] " in the histogram of " bursts; bad = 1 }
 			if (low[cpu] > sum) { print "CPU " cpu ": at least " low[cpu] " in the histogram, not " sum; bad = 1 }
+			cpus++
 		}
-		END { exit bad }' $STEAL/histogram $STEAL/cpus
+		END { exit bad || cpus != 2 }' $STEAL/histogram $STEAL/cpus
 }
 
 unhooks_and_hooks() {
