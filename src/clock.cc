@@ -234,6 +234,8 @@ void Clock::disable() {
         do linux_msleep(100);
         while (linux_clocksource_unregister());
     }
+    // Before the records go, and the code.
+    linux_clocksource_wait_for_readers();
     linux_hotplug_disable(KVMPV_CLOCK);
     enabled_ = false;
 }

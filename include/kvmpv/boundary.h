@@ -373,6 +373,12 @@ void kvmpv_clock_resume(u32 cpu);
 /* 0, or -EBUSY while the kernel cannot do without it. */
 int linux_clocksource_unregister(void);
 
+/*
+ * After unregistering: returns when no call of the callback is under way, preempted ones included.
+ * Tenths of a second, and longer where a task stays in the kernel without sleeping.
+ */
+void linux_clocksource_wait_for_readers(void);
+
 /* ---- The sampler and its events (src/linux/sampler.c) ---- */
 
 /*
