@@ -463,7 +463,7 @@ void linux_unmap_shared(struct linux_mapping *mapping);
 
 /*
  * Zeroed memory that the host can read and write, contiguous and page-aligned; decrypted where
- * guest memory is encrypted. 0, -ENOMEM, or what decryption returned.
+ * guest memory is encrypted. 0, or -ENOMEM or what decryption returned, and then no address.
  */
 struct linux_area {
 	void *address;

@@ -75,6 +75,8 @@ int linux_area_create(u32 size, struct linux_area *area)
 	error = set_memory_decrypted((unsigned long)area->address, 1 << area->order);
 	if (error) {
 		linux_area_destroy(area);
+		/* Who destroys what has an address must not do so again. */
+		*area = (struct linux_area){};
 		return error;
 	}
 	/* Zeros as they were encrypted read as noise now. */
