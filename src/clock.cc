@@ -80,6 +80,14 @@ void Clock::set_page(u32 cpu, const PvclockVcpuTimeInfo* page) {
     __atomic_store_n(&linux_cpu(cpu)->clock_page, static_cast<const void*>(page), __ATOMIC_RELEASE);
 }
 
+// Where the kernel has a record of its own, in a guest whose slots somebody has cleared, its own
+// clocks go on reading there, and would follow a null pointer after us.
+void Clock::name_for_kernel(u32 cpu, const void* page) {
+    u64 physical;
+    const void* named = linux_native_clock_page(cpu, &physical);
+    if (!named || named == page_of(cpu)) linux_native_clock_publish(cpu, page);
+}
+
 Result<void> Clock::create(Survey& found, const kvmpv_parameters& parameters) {
     slots_ = &found.clock;
     stable_offered_ = found.kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
@@ -101,7 +109,8 @@ Result<void> Clock::create(Survey& found, const kvmpv_parameters& parameters) {
 
 Result<void> Clock::create_records() {
     // An earlier load of ours may have left CPU 0's page behind for the processes that mapped it.
-    if (const void* left_behind = linux_vdso_page()) {
+    if (const void* left_behind = linux_vdso_page();
+        left_behind && !linux_is_in_kernel_image(left_behind)) {
         linux_area_adopt(left_behind, &cpu0_area_);
         cpu0_area_is_kept_ = true;
     } else if (const int error = linux_area_create(kRecordStride, &cpu0_area_)) {
@@ -197,6 +206,8 @@ Vdso Clock::enable_vdso() {
     if (owned() && vdso_parameter_ != 1) return Vdso::kOwnedMode;
     if (guarded()) return Vdso::kNotStable;
     if (owned()) {
+        const void* named = linux_vdso_page();
+        if (named && named != cpu0_area_.address) return Vdso::kKernelsPage;
         if (linux_vdso_publish_page(cpu0_area_.address)) return Vdso::kNoPage;
         cpu0_area_is_kept_ = true;
     } else if (linux_vdso_page() != page_of(0)) {
@@ -256,7 +267,7 @@ Result<void> Clock::online_cpu(u32 cpu) {
             return enabling_ ? taken : Result<void>();
         }
         set_page(cpu, page_of(cpu));
-        linux_native_clock_publish(cpu, page_of(cpu));
+        name_for_kernel(cpu, page_of(cpu));
     }
     add_fallback_page(page_of(cpu));
     return {};
@@ -269,7 +280,7 @@ void Clock::down_cpu(u32 cpu) {
         choose_fallback_pages(static_cast<s32>(cpu));
     if (!owned()) return;
     set_page(cpu, no_page());
-    linux_native_clock_publish(cpu, nullptr);
+    name_for_kernel(cpu, nullptr);
     put_back(cpu);
 }
 

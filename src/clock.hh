@@ -18,6 +18,7 @@ enum class Vdso : u8 {
     kOwnedMode,     // vdso=1 was not given
     kNotStable,     // user space reads CPU 0's record on every CPU: all have to agree
     kNoPage,        // the kernel has no page to map, or its pointer to it cannot be found
+    kKernelsPage,   // owned mode: the kernel has a page of its own, which it maps
     kNoMappingBit,  // the kernel's word for modes in use cannot be found
     kGuardOn,       // it was on; user space knows of no guard
 };
@@ -84,6 +85,7 @@ private:
     const PvclockVcpuTimeInfo* page_of(u32 cpu) const;
     u64 physical_of(u32 cpu) const;
     void set_page(u32 cpu, const PvclockVcpuTimeInfo* page);
+    void name_for_kernel(u32 cpu, const void* page);
     void learn_tsc_aux(u32 cpu);
     void put_back(u32 cpu);
     void choose_fallback_pages(s32 except_cpu);

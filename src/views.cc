@@ -96,6 +96,8 @@ const char* vdso_text(Vdso vdso) {
             return "by system call: in owned mode only with the parameter vdso=1";
         case Vdso::kNotStable: return "by system call: the host does not promise a stable clock";
         case Vdso::kNoPage: return "by system call: the kernel has no page to map for user space";
+        case Vdso::kKernelsPage:
+            return "by system call: the page for user space is the kernel's own";
         case Vdso::kNoMappingBit: return "by system call: kernel symbol vclocks_used not found";
         case Vdso::kGuardOn:
             return "by system call: the guard is on, of which user space knows none";

@@ -136,6 +136,7 @@ SCENARIOS = (
         ("--cmdline", "no-kvmclock"),
         check=("6.12",),
     ),
+    Scenario("cleared-slots", scripts("cleared_slots"), check=("6.12",)),
     # These are not started by run.sh: their requests to the host go out on stdout.
     Scenario("moves-shared", "sh /tests/moves.sh", (*LIFE, "--mem", "256"), check=("6.1",)),
     Scenario(

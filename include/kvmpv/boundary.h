@@ -163,7 +163,7 @@ const void *linux_native_clock_page(u32 cpu, u64 *physical);
 
 /*
  * Makes @cpu's hv_clock_per_cpu pointer name @page, or nothing, so that the kernel's own
- * paused-guest check looks there. Only where the kernel has none itself.
+ * paused-guest check looks there. Never in the place of a record of the kernel's own.
  */
 void linux_native_clock_publish(u32 cpu, const void *page);
 
@@ -474,6 +474,8 @@ struct linux_area {
 int linux_area_create(u32 size, struct linux_area *area);
 /* The page at @address, created as above by an earlier load of this module. */
 void linux_area_adopt(const void *address, struct linux_area *area);
+/* @address is that of a variable of the kernel's, not of memory that was created as above. */
+bool linux_is_in_kernel_image(const void *address);
 /* No slot may hold an address inside any more. What cannot be encrypted again is not freed. */
 void linux_area_destroy(struct linux_area *area);
 

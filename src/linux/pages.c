@@ -91,6 +91,12 @@ void linux_area_adopt(const void *address, struct linux_area *area)
 	area->physical = virt_to_phys((void *)address);
 }
 
+/* Memory that is handed out is addressed by the direct map, the kernel's variables are not. */
+bool linux_is_in_kernel_image(const void *address)
+{
+	return (unsigned long)address >= __START_KERNEL_map;
+}
+
 void linux_area_destroy(struct linux_area *area)
 {
 	if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT) &&
