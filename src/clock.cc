@@ -314,14 +314,18 @@ void Clock::add_fallback_page(const PvclockVcpuTimeInfo* page) {
         __atomic_store_n(&clock_read::setup.second_page, page, __ATOMIC_RELEASE);
 }
 
+// In suspend to idle the last CPU that goes idle suspends the clock, and the first that wakes,
+// which may be another, resumes it: a slot cleared here would stay so.
+bool Clock::other_cpus_are_up() { return linux_next_online_cpu(linux_next_online_cpu(-1)) >= 0; }
+
 void Clock::suspend(u32 cpu) {
-    if (!owned()) return;
+    if (!owned() || other_cpus_are_up()) return;
     if (const Result<void> off = slots_->disarm(); !off.ok())
         log_cpu_error("clock", "the slot could not be cleared before suspend", cpu, off.error());
 }
 
 void Clock::resume(u32 cpu) {
-    if (!owned()) return;
+    if (!owned() || other_cpus_are_up()) return;
     if (const Result<void> on = slots_->arm(physical_of(cpu)); !on.ok()) {
         set_page(cpu, no_page());
         log_cpu_error("clock", "the slot could not be taken again after suspend", cpu, on.error());

@@ -43,8 +43,9 @@ public:
     void down_cpu(u32 cpu);
     void dead_cpu(u32 cpu);
 
-    // The slot of the last CPU that is up around suspend, every CPU's before a restart: nothing
-    // that runs in between or afterwards may find its memory written by the host.
+    // The slot of the only CPU that is up around suspend, every CPU's before a restart: nothing
+    // that runs in between or afterwards may find its memory written by the host. In suspend to
+    // idle all CPUs are up, nothing else runs in between, and the slots stay.
     void suspend(u32 cpu);
     void resume(u32 cpu);
     void restart();
@@ -85,6 +86,7 @@ private:
     const PvclockVcpuTimeInfo* page_of(u32 cpu) const;
     u64 physical_of(u32 cpu) const;
     void set_page(u32 cpu, const PvclockVcpuTimeInfo* page);
+    static bool other_cpus_are_up();
     void name_for_kernel(u32 cpu, const void* page);
     void learn_tsc_aux(u32 cpu);
     void put_back(u32 cpu);

@@ -364,8 +364,9 @@ bool linux_clocksource_is_current(void);
 int linux_clocksource_is_watchdog(bool *judges);
 
 /*
- * Around suspend and hibernation, whether or not the clocksource is current: on @cpu, the only one
- * up, with interrupts off; resume before timekeeping reads again.
+ * Around suspend and hibernation, whether or not the clocksource is current: on @cpu, with
+ * interrupts off; resume before timekeeping reads again. @cpu is the only one up, but for suspend
+ * to idle: there the others are idle with interrupts off, and resume may come on another CPU.
  */
 void kvmpv_clock_suspend(u32 cpu);
 void kvmpv_clock_resume(u32 cpu);
