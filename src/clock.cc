@@ -85,7 +85,18 @@ void Clock::set_page(u32 cpu, const PvclockVcpuTimeInfo* page) {
 void Clock::name_for_kernel(u32 cpu, const void* page) {
     u64 physical;
     const void* named = linux_native_clock_page(cpu, &physical);
-    if (!named || named == page_of(cpu)) linux_native_clock_publish(cpu, page);
+    if (!named || named == page_of(cpu) || named == kept_page())
+        linux_native_clock_publish(cpu, page);
+}
+
+// Also that of a CPU which was not up meanwhile. While the kernel has a page for user space,
+// ptp_kvm takes it that every CPU has a record, and follows the pointer: to one that stands still,
+// then.
+void Clock::leave_cpus() {
+    linux_hotplug_disable(KVMPV_CLOCK);
+    if (!kept_page()) return;
+    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
+        name_for_kernel(static_cast<u32>(cpu), kept_page());
 }
 
 Result<void> Clock::create(Survey& found, const kvmpv_parameters& parameters) {
@@ -231,7 +242,7 @@ Result<void> Clock::enable() {
     if (registered.ok())
         enabled_ = true;
     else
-        linux_hotplug_disable(KVMPV_CLOCK);
+        leave_cpus();
     return registered;
 }
 
@@ -247,7 +258,7 @@ void Clock::disable() {
     }
     // Before the records go, and the code.
     linux_clocksource_wait_for_readers();
-    linux_hotplug_disable(KVMPV_CLOCK);
+    leave_cpus();
     enabled_ = false;
 }
 
@@ -280,7 +291,7 @@ void Clock::down_cpu(u32 cpu) {
         choose_fallback_pages(static_cast<s32>(cpu));
     if (!owned()) return;
     set_page(cpu, no_page());
-    name_for_kernel(cpu, nullptr);
+    name_for_kernel(cpu, kept_page());
     put_back(cpu);
 }
 

@@ -76,6 +76,9 @@ public:
     const char* tsc_read() const { return has_rdtscp_ ? "rdtscp" : "lfence"; }
     Vdso vdso() const { return vdso_ == Vdso::kOn && guarded() ? Vdso::kGuardOn : vdso_; }
 
+    // Owned mode: user space may have mapped CPU 0's page, so it is never given back.
+    bool page_is_kept() const { return cpu0_area_is_kept_; }
+
     // The time that the clocksource would return now, in nanoseconds. Only while enabled.
     u64 now_ns() const { return __atomic_load_n(&read_, __ATOMIC_RELAXED)(nullptr); }
 
@@ -88,6 +91,8 @@ private:
     void set_page(u32 cpu, const PvclockVcpuTimeInfo* page);
     static bool other_cpus_are_up();
     void name_for_kernel(u32 cpu, const void* page);
+    void leave_cpus();
+    const void* kept_page() const { return page_is_kept() ? cpu0_area_.address : nullptr; }
     void learn_tsc_aux(u32 cpu);
     void put_back(u32 cpu);
     void choose_fallback_pages(s32 except_cpu);
