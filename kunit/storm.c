@@ -21,6 +21,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/rcupdate.h>
 #include <linux/seq_file.h>
 #include <linux/smp.h>
 #include <linux/version.h>
@@ -127,7 +128,7 @@ static int run(void *sender)
 		if (it->wanted == U64_MAX && it->sent % BURST == 0)
 			schedule_timeout_uninterruptible(1);
 		else
-			cond_resched();
+			cond_resched_tasks_rcu_qs(); /* rmmod of others waits for that */
 	}
 	complete(&it->finished);
 	for (;;) {

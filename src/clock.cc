@@ -80,6 +80,25 @@ void Clock::set_page(u32 cpu, const PvclockVcpuTimeInfo* page) {
     __atomic_store_n(&linux_cpu(cpu)->clock_page, static_cast<const void*>(page), __ATOMIC_RELEASE);
 }
 
+// Where the kernel has a record of its own, in a guest whose slots somebody has cleared, its own
+// clocks go on reading there, and would follow a null pointer after us.
+void Clock::name_for_kernel(u32 cpu, const void* page) {
+    u64 physical;
+    const void* named = linux_native_clock_page(cpu, &physical);
+    if (!named || named == page_of(cpu) || named == kept_page())
+        linux_native_clock_publish(cpu, page);
+}
+
+// Also that of a CPU which was not up meanwhile. While the kernel has a page for user space,
+// ptp_kvm takes it that every CPU has a record, and follows the pointer: to one that stands still,
+// then.
+void Clock::leave_cpus() {
+    linux_hotplug_disable(KVMPV_CLOCK);
+    if (!kept_page()) return;
+    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
+        name_for_kernel(static_cast<u32>(cpu), kept_page());
+}
+
 Result<void> Clock::create(Survey& found, const kvmpv_parameters& parameters) {
     slots_ = &found.clock;
     stable_offered_ = found.kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
@@ -101,7 +120,8 @@ Result<void> Clock::create(Survey& found, const kvmpv_parameters& parameters) {
 
 Result<void> Clock::create_records() {
     // An earlier load of ours may have left CPU 0's page behind for the processes that mapped it.
-    if (const void* left_behind = linux_vdso_page()) {
+    if (const void* left_behind = linux_vdso_page();
+        left_behind && !linux_is_in_kernel_image(left_behind)) {
         linux_area_adopt(left_behind, &cpu0_area_);
         cpu0_area_is_kept_ = true;
     } else if (const int error = linux_area_create(kRecordStride, &cpu0_area_)) {
@@ -197,6 +217,8 @@ Vdso Clock::enable_vdso() {
     if (owned() && vdso_parameter_ != 1) return Vdso::kOwnedMode;
     if (guarded()) return Vdso::kNotStable;
     if (owned()) {
+        const void* named = linux_vdso_page();
+        if (named && named != cpu0_area_.address) return Vdso::kKernelsPage;
         if (linux_vdso_publish_page(cpu0_area_.address)) return Vdso::kNoPage;
         cpu0_area_is_kept_ = true;
     } else if (linux_vdso_page() != page_of(0)) {
@@ -220,7 +242,7 @@ Result<void> Clock::enable() {
     if (registered.ok())
         enabled_ = true;
     else
-        linux_hotplug_disable(KVMPV_CLOCK);
+        leave_cpus();
     return registered;
 }
 
@@ -234,7 +256,9 @@ void Clock::disable() {
         do linux_msleep(100);
         while (linux_clocksource_unregister());
     }
-    linux_hotplug_disable(KVMPV_CLOCK);
+    // Before the records go, and the code.
+    linux_clocksource_wait_for_readers();
+    leave_cpus();
     enabled_ = false;
 }
 
@@ -254,7 +278,7 @@ Result<void> Clock::online_cpu(u32 cpu) {
             return enabling_ ? taken : Result<void>();
         }
         set_page(cpu, page_of(cpu));
-        linux_native_clock_publish(cpu, page_of(cpu));
+        name_for_kernel(cpu, page_of(cpu));
     }
     add_fallback_page(page_of(cpu));
     return {};
@@ -267,7 +291,7 @@ void Clock::down_cpu(u32 cpu) {
         choose_fallback_pages(static_cast<s32>(cpu));
     if (!owned()) return;
     set_page(cpu, no_page());
-    linux_native_clock_publish(cpu, nullptr);
+    name_for_kernel(cpu, kept_page());
     put_back(cpu);
 }
 
@@ -301,14 +325,18 @@ void Clock::add_fallback_page(const PvclockVcpuTimeInfo* page) {
         __atomic_store_n(&clock_read::setup.second_page, page, __ATOMIC_RELEASE);
 }
 
+// In suspend to idle the last CPU that goes idle suspends the clock, and the first that wakes,
+// which may be another, resumes it: a slot cleared here would stay so.
+bool Clock::other_cpus_are_up() { return linux_next_online_cpu(linux_next_online_cpu(-1)) >= 0; }
+
 void Clock::suspend(u32 cpu) {
-    if (!owned()) return;
+    if (!owned() || other_cpus_are_up()) return;
     if (const Result<void> off = slots_->disarm(); !off.ok())
         log_cpu_error("clock", "the slot could not be cleared before suspend", cpu, off.error());
 }
 
 void Clock::resume(u32 cpu) {
-    if (!owned()) return;
+    if (!owned() || other_cpus_are_up()) return;
     if (const Result<void> on = slots_->arm(physical_of(cpu)); !on.ok()) {
         set_page(cpu, no_page());
         log_cpu_error("clock", "the slot could not be taken again after suspend", cpu, on.error());

@@ -18,6 +18,7 @@ enum class Vdso : u8 {
     kOwnedMode,     // vdso=1 was not given
     kNotStable,     // user space reads CPU 0's record on every CPU: all have to agree
     kNoPage,        // the kernel has no page to map, or its pointer to it cannot be found
+    kKernelsPage,   // owned mode: the kernel has a page of its own, which it maps
     kNoMappingBit,  // the kernel's word for modes in use cannot be found
     kGuardOn,       // it was on; user space knows of no guard
 };
@@ -42,8 +43,9 @@ public:
     void down_cpu(u32 cpu);
     void dead_cpu(u32 cpu);
 
-    // The slot of the last CPU that is up around suspend, every CPU's before a restart: nothing
-    // that runs in between or afterwards may find its memory written by the host.
+    // The slot of the only CPU that is up around suspend, every CPU's before a restart: nothing
+    // that runs in between or afterwards may find its memory written by the host. In suspend to
+    // idle all CPUs are up, nothing else runs in between, and the slots stay.
     void suspend(u32 cpu);
     void resume(u32 cpu);
     void restart();
@@ -74,6 +76,9 @@ public:
     const char* tsc_read() const { return has_rdtscp_ ? "rdtscp" : "lfence"; }
     Vdso vdso() const { return vdso_ == Vdso::kOn && guarded() ? Vdso::kGuardOn : vdso_; }
 
+    // Owned mode: user space may have mapped CPU 0's page, so it is never given back.
+    bool page_is_kept() const { return cpu0_area_is_kept_; }
+
     // The time that the clocksource would return now, in nanoseconds. Only while enabled.
     u64 now_ns() const { return __atomic_load_n(&read_, __ATOMIC_RELAXED)(nullptr); }
 
@@ -84,6 +89,10 @@ private:
     const PvclockVcpuTimeInfo* page_of(u32 cpu) const;
     u64 physical_of(u32 cpu) const;
     void set_page(u32 cpu, const PvclockVcpuTimeInfo* page);
+    static bool other_cpus_are_up();
+    void name_for_kernel(u32 cpu, const void* page);
+    void leave_cpus();
+    const void* kept_page() const { return page_is_kept() ? cpu0_area_.address : nullptr; }
     void learn_tsc_aux(u32 cpu);
     void put_back(u32 cpu);
     void choose_fallback_pages(s32 except_cpu);

@@ -83,11 +83,6 @@ void write_eoi_headline(Out& out) {
     out << "; hooked, " << elided << " of " << total << " interrupts ended without an exit";
 }
 
-// The one that the kernel would most likely have without us.
-const char* other_clocksource() {
-    return survey.clock.decision().mode == Mode::kShared ? "kvm-clock" : "hpet";
-}
-
 const char* vdso_text(Vdso vdso) {
     switch (vdso) {
         case Vdso::kOn: return "user space reads the clock without a system call";
@@ -95,7 +90,11 @@ const char* vdso_text(Vdso vdso) {
         case Vdso::kOwnedMode:
             return "by system call: in owned mode only with the parameter vdso=1";
         case Vdso::kNotStable: return "by system call: the host does not promise a stable clock";
-        case Vdso::kNoPage: return "by system call: the kernel has no page to map for user space";
+        case Vdso::kNoPage:
+            return clock.owned() ? "by system call: kernel symbol pvti_cpu0_va not found"
+                                 : "by system call: the kernel has no page to map for user space";
+        case Vdso::kKernelsPage:
+            return "by system call: the page for user space is the kernel's own";
         case Vdso::kNoMappingBit: return "by system call: kernel symbol vclocks_used not found";
         case Vdso::kGuardOn:
             return "by system call: the guard is on, of which user space knows none";
@@ -131,12 +130,8 @@ void write_clocksource(Out& out) {
         .cell(clock.guarded() ? "guarded" : "stable")
         .cell(clock.tsc_read());
     (out << "vdso: " << vdso_text(clock.vdso())).end_line();
-    if (clock.owned() && clock.vdso() == Vdso::kOn)
+    if (clock.page_is_kept())
         (out << "The page that user space reads is never freed; the next load uses it again.")
-            .end_line();
-    if (clock.owned() && survey.clock.msr() == Msr::KVM_SYSTEM_TIME)
-        (out << "The deprecated MSR 0x12 is in use, which switches the host's masterclock off: no "
-                "stable clock.")
             .end_line();
     write_watchdog(out);
     if (clock.owned() && survey.clock.msr() == Msr::KVM_SYSTEM_TIME)
@@ -144,12 +139,15 @@ void write_clocksource(Out& out) {
                 "stable clock.")
             .end_line();
     if (!clock.current()) return;
+    // What there is besides us where the kernel has no kvmclock differs from guest to guest.
+    const bool shared = !clock.owned();
     (out << "While kvmpv is the current clocksource, rmmod answers EBUSY. To release it:")
         .end_line();
     (out << "  echo 1 > /sys/kernel/debug/kvmpv/clock/release").end_line();
-    (out << "or, where current_clocksource was set to kvmpv by hand, write another name to it:")
+    (out << "or, where current_clocksource was set to kvmpv by hand, write another name to it"
+         << (shared ? ":" : ", one of those in available_clocksource:"))
         .end_line();
-    (out << "  echo " << other_clocksource()
+    (out << "  echo " << (shared ? "kvm-clock" : "NAME")
          << " > /sys/devices/system/clocksource/clocksource0/current_clocksource")
         .end_line();
 }

@@ -79,6 +79,12 @@ SCENARIOS = (
         ("--cmdline", "nopv", "--smp", "1"),
     ),
     Scenario(
+        "owned-acpi-pm",
+        scripts("nopv", BEFORE="acpi_pm"),
+        ("--cmdline", "nopv hpet=disable"),
+        check=("6.12",),
+    ),
+    Scenario(
         "unstable",
         scripts("shared", "vdso", EXPECT_PATH="guarded", CLOCK="unstable"),
         ("--clock", "unstable"),
@@ -136,6 +142,7 @@ SCENARIOS = (
         ("--cmdline", "no-kvmclock"),
         check=("6.12",),
     ),
+    Scenario("cleared-slots", scripts("cleared_slots"), check=("6.12",)),
     # These are not started by run.sh: their requests to the host go out on stdout.
     Scenario("moves-shared", "sh /tests/moves.sh", (*LIFE, "--mem", "256"), check=("6.1",)),
     Scenario(
@@ -149,6 +156,18 @@ SCENARIOS = (
         "sh /tests/warp_moves.sh",
         (*LIFE, "--smp", "4", "--mem", "256"),
         check=("6.12",),
+    ),
+    Scenario(
+        "warp-moves-owned",
+        "MODE=owned sh /tests/warp_moves.sh",
+        (*LIFE, "--smp", "4", "--mem", "256", "--cmdline", "nopv"),
+        check=(),
+    ),
+    Scenario(
+        "warp-moves-unstable",
+        "EXPECT_PATH=guarded sh /tests/warp_moves.sh",
+        (*LIFE, "--smp", "4", "--mem", "256", "--clock", "unstable"),
+        check=(),
     ),
     # A stop of a minute, and one that the kernel has to complain of.
     Scenario(

@@ -163,7 +163,7 @@ const void *linux_native_clock_page(u32 cpu, u64 *physical);
 
 /*
  * Makes @cpu's hv_clock_per_cpu pointer name @page, or nothing, so that the kernel's own
- * paused-guest check looks there. Only where the kernel has none itself.
+ * paused-guest check looks there. Never in the place of a record of the kernel's own.
  */
 void linux_native_clock_publish(u32 cpu, const void *page);
 
@@ -370,14 +370,21 @@ bool linux_clocksource_is_current(void);
 int linux_clocksource_is_watchdog(bool *judges);
 
 /*
- * Around suspend and hibernation, whether or not the clocksource is current: on @cpu, the only one
- * up, with interrupts off; resume before timekeeping reads again.
+ * Around suspend and hibernation, whether or not the clocksource is current: on @cpu, with
+ * interrupts off; resume before timekeeping reads again. @cpu is the only one up, but for suspend
+ * to idle: there the others are idle with interrupts off, and resume may come on another CPU.
  */
 void kvmpv_clock_suspend(u32 cpu);
 void kvmpv_clock_resume(u32 cpu);
 
 /* 0, or -EBUSY while the kernel cannot do without it. */
 int linux_clocksource_unregister(void);
+
+/*
+ * After unregistering: returns when no call of the callback is under way, preempted ones included.
+ * Tenths of a second, and longer where a task stays in the kernel without sleeping.
+ */
+void linux_clocksource_wait_for_readers(void);
 
 /* ---- The sampler and its events (src/linux/sampler.c) ---- */
 
@@ -463,7 +470,7 @@ void linux_unmap_shared(struct linux_mapping *mapping);
 
 /*
  * Zeroed memory that the host can read and write, contiguous and page-aligned; decrypted where
- * guest memory is encrypted. 0, -ENOMEM, or what decryption returned.
+ * guest memory is encrypted. 0, or -ENOMEM or what decryption returned, and then no address.
  */
 struct linux_area {
 	void *address;
@@ -474,6 +481,8 @@ struct linux_area {
 int linux_area_create(u32 size, struct linux_area *area);
 /* The page at @address, created as above by an earlier load of this module. */
 void linux_area_adopt(const void *address, struct linux_area *area);
+/* @address is that of a variable of the kernel's, not of memory that was created as above. */
+bool linux_is_in_kernel_image(const void *address);
 /* No slot may hold an address inside any more. What cannot be encrypted again is not freed. */
 void linux_area_destroy(struct linux_area *area);
 

@@ -109,3 +109,14 @@ int linux_clocksource_unregister(void)
 {
 	return clocksource_unregister(&clocksource);
 }
+
+/*
+ * Timekeeping reads with preemption on. A task that was preempted inside the callback, which is no
+ * RCU reader, may be there long after the kernel has left the clocksource; only tasks RCU knows it:
+ * it waits until every task has slept, been in user space or ended. Where no kernel code is
+ * preempted it is synchronize_rcu().
+ */
+void linux_clocksource_wait_for_readers(void)
+{
+	synchronize_rcu_tasks();
+}

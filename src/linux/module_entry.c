@@ -13,7 +13,7 @@ MODULE_PARM_DESC(clock, "1: register the clocksource \"kvmpv\" (default); 0: do 
 static int clock_rating;
 module_param(clock_rating, int, 0444);
 MODULE_PARM_DESC(clock_rating,
-		 "rating of the clocksource, 1 to 499; 0: one below native kvm-clock (default)");
+		 "rating of the clocksource, 1 to 499; 0: one below native kvm-clock, or native's own rating where the kernel has none (default)");
 
 static int vdso = -1;
 module_param(vdso, int, 0444);

@@ -75,6 +75,8 @@ int linux_area_create(u32 size, struct linux_area *area)
 	error = set_memory_decrypted((unsigned long)area->address, 1 << area->order);
 	if (error) {
 		linux_area_destroy(area);
+		/* Who destroys what has an address must not do so again. */
+		*area = (struct linux_area){};
 		return error;
 	}
 	/* Zeros as they were encrypted read as noise now. */
@@ -87,6 +89,12 @@ void linux_area_adopt(const void *address, struct linux_area *area)
 	area->order = 0;
 	area->address = (void *)address;
 	area->physical = virt_to_phys((void *)address);
+}
+
+/* Memory that is handed out is addressed by the direct map, the kernel's variables are not. */
+bool linux_is_in_kernel_image(const void *address)
+{
+	return (unsigned long)address >= __START_KERNEL_map;
 }
 
 void linux_area_destroy(struct linux_area *area)

@@ -32,7 +32,7 @@ hold() {
 # By the kernel's msr driver: as 8 bytes, the lowest first.
 write_msr() {
 	bytes=$(printf '%016x' "$3" | sed 's/\(..\)\(..\)\(..\)\(..\)\(..\)\(..\)\(..\)\(..\)/\\x\8\\x\7\\x\6\\x\5\\x\4\\x\3\\x\2\\x\1/')
-	printf "$bytes" | dd of="/dev/cpu/$1/msr" bs=8 seek=$(($2 / 8)) conv=notrunc 2> /dev/null
+	printf "$bytes" | dd of="/dev/cpu/$1/msr" bs=8 oflag=seek_bytes seek=$(($2)) conv=notrunc 2> /dev/null
 }
 
 # The instrument does see a write of the host's: this makes it write a wall clock into the first page.

@@ -24,6 +24,7 @@ check loads load legacy=1
 check mode equal mode "$(mode clock)" owned
 check slots_hold_addresses slots_hold_addresses
 check status_names_the_cost contains "$(cat $DEBUG/status)" 'MSR 0x12 is in use, .*masterclock off'
+check status_names_it_once equal lines "$(grep -c 'MSR 0x12' $DEBUG/status)" 1
 check path_is_guarded equal path "$(field clock/state path)" guarded
 check no_vdso equal vdso "$(field clock/state vdso)" no
 check selects select_clocksource kvmpv

@@ -2,8 +2,11 @@
 #
 # The kernel registered nothing, but firmware left a slot enabled on CPU 0: that is foreign, and
 # never taken for the kernel's own, not even where CPU 0 is the only one. The module takes the slots,
-# the guest moves from hpet to our clock by itself, and gets everything back at unload.
+# the guest moves from hpet to our clock by itself, and gets everything back at unload; once the user
+# has named a clocksource, it stays there. BEFORE: what the guest starts on.
 . /tests/lib.sh
+
+BEFORE=${BEFORE:-hpet}
 
 firmware_left_a_slot() {
 	contains "$(msr 0 0x4b564d01)" '^0x[0-9a-f]*[13579bdf]$'
@@ -40,9 +43,17 @@ releases_by_rating() {
 	equal current "$(current_clocksource)" "$before"
 }
 
+# Last: it holds for all that comes after in this guest.
+stays_where_the_user_put_it() {
+	select_clocksource "$BEFORE" && load || return 1
+	equal rating "$(field clock/state rating)" 400 || return 1
+	equal current "$(current_clocksource)" "$BEFORE" || return 1
+	rmmod kvmpv && undone
+}
+
 before=$(current_clocksource)
 remember
-check guest_starts_on_hpet equal current "$before" hpet
+check guest_starts_without_us equal current "$before" "$BEFORE"
 check firmware_left_a_slot firmware_left_a_slot
 foreign=$(msr 0 0x4b564d01)
 check foreign_record_is_shown foreign_record_is_shown
@@ -60,4 +71,5 @@ check now_rises rises_by_a_second
 check releases_by_rating releases_by_rating
 check unloads rmmod kvmpv
 check everything_is_undone undone
+check stays_where_the_user_put_it stays_where_the_user_put_it
 finish

@@ -4,6 +4,7 @@
 # vdso=1, in owned mode; where a condition is not met it reads by system call, and status says why.
 # MODE: shared or owned (nopv); CLOCK: stable or unstable.
 . /tests/lib.sh
+. /tests/canary.sh
 
 MODE=${MODE:-shared}
 CLOCK=${CLOCK:-stable}
@@ -50,6 +51,55 @@ status_says() {
 	contains "$(cat $DEBUG/status)" "vdso: $1"
 }
 
+# A process that reads the time as long as all this lasts, but for where calls are counted.
+start_reader() {
+	mkfifo /tmp/seen
+	/tests/clock_watch > /tmp/seen &
+	reader=$!
+	exec 4< /tmp/seen
+}
+
+reads_on() {
+	kill -USR1 $reader || return 1
+	read -r seen <&4
+	echo "$seen"
+	contains "$seen" ' kernel_reads [0-9]{2,} kernel_backward 0 ' &&
+		contains "$seen" ' user_reads [0-9]{2,} user_backward 0 '
+}
+
+no_calls_but_the_readers() {
+	kill -STOP $reader
+	no_calls_in_a_million
+	calls_rc=$?
+	kill -CONT $reader
+	return $calls_rc
+}
+
+cpu0_page() {
+	column cpus 1 clock_pa
+}
+
+# What is left behind is the page, named for every CPU, also for one that was never up.
+expect_kept_page() {
+	kept=$(hooks | awk '$1 == "hv_clock_per_cpu" && $2 == 0 { print $3 }')
+	contains "$kept" '^f[0-9a-f]*$' || return 1
+	sed -i "s/^\(hv_clock_per_cpu [0-9]* \).*/\1$kept/" /tmp/hooks.before
+}
+
+# By a reference more, which shows whether the owner's is still there.
+page_was_freed() {
+	echo fill > $CANARY && contains "$(cat $CANARY)" ' refs 1 changed 0$' && rmmod kvmpv_canary
+}
+
+page_is_not_free() {
+	fails_with 'busy' sh -c "echo fill > $CANARY" && contains "$(cat $CANARY)" '^0x[0-9a-f]*000 refs 2 ' &&
+		rmmod kvmpv_canary
+}
+
+status_says_never_freed() {
+	contains "$(cat $DEBUG/status)" 'page that user space reads is never freed'
+}
+
 remember
 native=$(current_clocksource)
 if [ "$CLOCK" = unstable ]; then
@@ -58,13 +108,20 @@ if [ "$CLOCK" = unstable ]; then
 	check selects select_clocksource kvmpv
 	check every_read_is_a_call every_read_is_a_call
 else
+	start_reader
 	if [ "$MODE" = owned ]; then
 		check loads_without load
 		check selects_without select_clocksource kvmpv
 		check not_by_default status_says 'by system call: in owned mode only with the parameter vdso=1'
+		check not_kept_by_default lacks "$(cat $DEBUG/status)" 'never freed'
+		kill -STOP $reader
 		check every_read_is_a_call every_read_is_a_call
+		kill -CONT $reader
+		check holds_a_page_that_goes hold "$(cpu0_page)"
 		select_clocksource "$native"
 		check unloads_without rmmod kvmpv
+		check page_was_freed page_was_freed
+		check undone_without undone
 		check loads load vdso=1
 	else
 		check loads load
@@ -72,19 +129,36 @@ else
 	check mode equal mode "$(mode clock)" "$MODE"
 	check status_says_on status_says 'user space reads the clock without a system call'
 	check selects select_clocksource kvmpv
-	check no_calls_in_a_million no_calls_in_a_million
+	check no_calls_in_a_million no_calls_but_the_readers
+	check process_reads reads_on
+	if [ "$MODE" = owned ]; then
+		check status_says_never_freed status_says_never_freed
+		page=$(cpu0_page)
+		check holds_the_kept_page hold "$page"
+		check expect_kept_page expect_kept_page
+	fi
 	select_clocksource "$native"
 	check unloads rmmod kvmpv
-	check processes_still_run count_calls 1000
+	check process_reads_on reads_on
+	[ "$MODE" = shared ] || check page_is_not_free page_is_not_free
+	check all_but_the_page_is_undone undone
 	# Owned: the page that processes have mapped is taken up again.
 	check loads_again load vdso=1
+	[ "$MODE" = shared ] || check page_is_the_same equal clock_pa "$(cpu0_page)" "$page"
 	check selects_again select_clocksource kvmpv
+	check process_reads_after_reload reads_on
+	kill $reader
 	check no_calls_after_reload no_calls_in_a_million
 	check follows_the_guard follows_the_guard
 	select_clocksource "$native"
 	check unloads_again rmmod kvmpv
+	check all_but_the_page_is_undone_again undone
 	check parameter_disables load vdso=0
 	check status_says_parameter status_says 'by system call: disabled by the parameter vdso'
+	if [ "$MODE" = owned ]; then
+		check still_never_freed status_says_never_freed
+		check page_is_still_the_same equal clock_pa "$(cpu0_page)" "$page"
+	fi
 fi
 select_clocksource "$native"
 check unloads_at_last rmmod kvmpv

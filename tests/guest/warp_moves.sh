@@ -2,7 +2,7 @@
 #
 # A thread on each CPU reads kvmpv's callback while the guest moves to another QEMU, live and by way of a
 # file: never back, neither by itself nor against another CPU. tests/host/life.py plays the host. MODE:
-# shared or owned (nopv).
+# shared or owned (nopv); EXPECT_PATH: stable or guarded.
 . /tests/lib.sh
 . /tests/warp_lib.sh
 
@@ -23,6 +23,7 @@ native=$(current_clocksource)
 insmod /kvmpv/kvmpv_bench.ko
 check loads load
 check mode equal mode "$(mode clock)" "$MODE"
+check path equal path "$(field clock/state path)" "${EXPECT_PATH:-stable}"
 check selects select_clocksource kvmpv
 # Each CPU's record has been looked at, or there is nothing to tell a move from.
 sleep 2
