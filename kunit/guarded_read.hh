@@ -5,6 +5,7 @@
 #pragma once
 
 #include "clock_vectors.hh"
+#include "half_written.hh"
 #include "scripted_host.hh"
 #include "test.hh"
 
@@ -39,25 +40,12 @@ bool expect_true_time(Test& test, ScriptedHost& host, Script script) {
            test.is_false("interrupts off afterwards", host.interrupts_off());
 }
 
-// From before any access up to `last_begin` to before any up to `last_end`.
 template <template <class> class Machine>
 void expect_true_time_half_written(Test& test, u32 last_begin, u32 last_end) {
-    for (u32 begin = 0; begin <= last_begin; ++begin) {
-        for (u32 end = begin; end <= last_end; ++end) {
-            ScriptedHost host(0x1'ffff'ff00);
-            const bool right = expect_true_time<Machine>(test, host, [&](u32 access) {
-                if (access == begin) {
-                    host.pass(64 * kTickUnit);
-                    host.begin_rewrite(0);
-                }
-                if (access == end) host.end_rewrite();
-            });
-            if (right) continue;
-            return test.note([&](LineWriter& out) {
-                out << "half written from before access " << begin << " to before " << end;
-            });
-        }
-    }
+    half_written(test, 0x1'ffff'ff00, 64 * kTickUnit, last_begin, last_end,
+                 [&](ScriptedHost& host, auto script) {
+                     return expect_true_time<Machine>(test, host, script);
+                 });
 }
 
 }  // namespace

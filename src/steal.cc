@@ -129,10 +129,10 @@ void Steal::begin_cpu(u32 cpu) {
     else
         steal_clock::adopt(state, page_of(cpu), linux_accounted_steal_ns(cpu),
                            linux_monotonic_ns());
-    if (!state.begun) forget(state);
-    // The parts since the reset make the whole as before.
-    else
+    if (state.begun)  // The parts since the reset make the whole as before.
         state.reset_total_ns += state.clock.total_ns - before_ns;
+    else
+        forget(state);
     state.begun = true;
 }
 

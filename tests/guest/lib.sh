@@ -122,6 +122,14 @@ cell() {
 		NR > 2 && $1 == row { print $at }' "$1"
 }
 
+# A process that reads the time until it is killed ($reader). A SIGUSR1 makes it say on descriptor 4 what it has seen.
+start_reader() {
+	mkfifo /tmp/seen
+	/tests/clock_watch > /tmp/seen &
+	reader=$!
+	exec 4< /tmp/seen
+}
+
 # last_value EVENT: of the last entry of that name.
 last_value() {
 	awk -v name="$1" '$4 == name { value = $5 } END { print value }' $DEBUG/events

@@ -14,13 +14,6 @@ ASLEEP=5
 # Everything on CPU 1, so that CPU 0 stays halted.
 taskset -p 2 $$ > /dev/null
 
-start_reader() {
-	mkfifo /tmp/seen
-	/tests/clock_watch > /tmp/seen &
-	reader=$!
-	exec 4< /tmp/seen
-}
-
 # What the reader has seen since the last look, into $seen.
 look() {
 	kill -USR1 $reader

@@ -51,14 +51,6 @@ status_says() {
 	contains "$(cat $DEBUG/status)" "vdso: $1"
 }
 
-# A process that reads the time as long as all this lasts, but for where calls are counted.
-start_reader() {
-	mkfifo /tmp/seen
-	/tests/clock_watch > /tmp/seen &
-	reader=$!
-	exec 4< /tmp/seen
-}
-
 reads_on() {
 	kill -USR1 $reader || return 1
 	read -r seen <&4
