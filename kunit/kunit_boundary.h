@@ -188,9 +188,9 @@
 	CASE(steal, version_wraps) \
 	CASE(steal, asked_from_afar) \
 	CASE(steal, begins_where_the_kernel_is) \
-	CASE(steal, adopts) \
-	CASE(steal, adopts_a_torn_record) \
-	CASE(steal, rebases) \
+	CASE(steal, takes_over) \
+	CASE(steal, takes_over_a_torn_record) \
+	CASE(steal, begins_again) \
 	CASE(steal, heals) \
 	CASE(steal, heals_nothing) \
 	CASE(steal, heals_while_the_host_adds) \
@@ -200,6 +200,11 @@
 	CASE(steal, random_host) \
 	CASE(steal, buckets) \
 	CASE(steal, shape)
+
+#define KVMPV_STEAL_HANDOVER_CASES(CASE) \
+	CASE(steal_handover, back_and_forth) \
+	CASE(steal_handover, with_a_host_that_lies) \
+	CASE(steal_handover, asked_from_afar)
 
 #define KVMPV_STEAL_TABLE_CASES(CASE) \
 	CASE(steal_table, charges) \
@@ -269,6 +274,7 @@
 	SUITE(drift, KVMPV_DRIFT_CASES); \
 	SUITE(hook, KVMPV_HOOK_CASES); \
 	SUITE(steal, KVMPV_STEAL_CASES); \
+	SUITE(steal_handover, KVMPV_STEAL_HANDOVER_CASES); \
 	SUITE(steal_table, KVMPV_STEAL_TABLE_CASES); \
 	SUITE(pv_eoi, KVMPV_PV_EOI_CASES)
 

@@ -3,7 +3,7 @@
 // steal.hh: a clock that never goes back and never runs faster than time, on a host that writes
 // whatever it likes, at any moment.
 
-#include "kvmpv/steal.hh"
+#include "kvmpv/steal_handover.hh"
 #include "scripted_host.hh"
 #include "test.hh"
 
@@ -49,6 +49,9 @@ struct Machine {
     u32 steps = 0;
     u64 last_step_ns = 0;
     bool add_is_ignored = false;
+    u64 accounted_ns_now = 0;
+    u64 uptime_ns_now = 1'000 * kSecond;
+    u64 moved_ns = 0;
 
     template <class T>
     T load(const T& shared) {
@@ -67,6 +70,9 @@ struct Machine {
     }
     u64 elapsed_ns(u64 ticks) { return TicksToNs(kTscKhz)(ticks); }
     u64 tick_ns() { return kTickNs; }
+    u64 uptime_ns() { return uptime_ns_now; }
+    u64 accounted_ns(const StealClock&) { return accounted_ns_now; }
+    void moved(StealClock&, u64 ns) { moved_ns += ns; }
     void stepped(StealClock&, bool, u64 ns) {
         ++steps;
         last_step_ns = ns;
@@ -90,7 +96,9 @@ struct Begun {
 
     explicit Begun(u64 raw_ns = 0, u64 accounted_ns = 0) {
         host.record.steal = raw_ns;
-        begin_steal(machine, own, &host.record, accounted_ns);
+        machine.accounted_ns_now = accounted_ns;
+        begin_steal(machine, own, &host.record, false);
+        ask();
     }
     u64 ask() { return ask_steal(machine, own); }
 };
@@ -469,7 +477,7 @@ KVMPV_TEST(steal, begins_where_the_kernel_is) {
     test.equal("steps", it.own.backward.count, 0);
 }
 
-KVMPV_TEST(steal, adopts) {
+KVMPV_TEST(steal, takes_over) {
     Test test(handle);
     struct Row {
         const char* name;
@@ -489,9 +497,12 @@ KVMPV_TEST(steal, adopts) {
         Host host;
         host.record.steal = row.raw_ns;
         Machine machine{host, kNothing};
-        StealClock own{};
-        adopt_steal(machine, own, &host.record, row.accounted_ns, kUptime);
-        test.equal(row.name, own.total_ns, row.shown_ns);
+        machine.accounted_ns_now = row.accounted_ns;
+        machine.uptime_ns_now = kUptime;
+        StealClock own{.total_ns = 77 * kSecond};
+        begin_steal(machine, own, &host.record, true);
+        test.equal(row.name, ask_steal(machine, own), row.shown_ns);
+        test.equal(row.name, own.total_ns, 77 * kSecond + machine.moved_ns);
         test.equal(row.name, own.backward.count, row.backward);
         test.equal(row.name, own.forward.count, row.forward);
         host.steal(9);
@@ -500,24 +511,30 @@ KVMPV_TEST(steal, adopts) {
     }
 }
 
-KVMPV_TEST(steal, adopts_a_torn_record) {
+KVMPV_TEST(steal, takes_over_a_torn_record) {
     Test test(handle);
     Host host;
     host.record.steal = kYears;
     host.record.version = 1;
     Machine machine{host, kNothing};
+    machine.accounted_ns_now = 5;
+    machine.uptime_ns_now = kSecond;
     StealClock own{};
-    adopt_steal(machine, own, &host.record, 5, kSecond);
-    test.equal("what the kernel has", own.total_ns, 5);
+    begin_steal(machine, own, &host.record, true);
+    test.equal("what the kernel has", ask_steal(machine, own), 5);
+    machine.accounted_ns_now = 7;
+    test.equal("and now", ask_steal(machine, own), 7);
     ++host.record.version;
-    test.equal("whole again", ask_steal(machine, own), 5);
+    host.record.steal = 6;
+    test.equal("whole again, and behind", ask_steal(machine, own), 7);
+    test.equal("counted", own.backward.count, 1);
     host.steal(kMs);
-    test.equal("goes on", ask_steal(machine, own), 5 + kMs);
-    test.equal("steps", own.forward.count + own.backward.count, 0);
+    test.equal("goes on", ask_steal(machine, own), 7 + kMs);
+    test.equal("steps", own.forward.count + own.backward.count, 1);
 }
 
 // A registration anew brings all that the host has counted meanwhile, sleep a TSC that begins anew.
-KVMPV_TEST(steal, rebases) {
+KVMPV_TEST(steal, begins_again) {
     Test test(handle);
     Begun it;
     it.host.steal(3 * kMs);
@@ -527,7 +544,7 @@ KVMPV_TEST(steal, rebases) {
         it.host.record.steal = raw_ns;
         it.host.tsc = 17;
         const u64 before_ns = it.own.total_ns;
-        rebase_steal(it.machine, it.own, &it.host.record);
+        begin_steal(it.machine, it.own, &it.host.record, false);
         test.equal("same as before", it.ask(), before_ns);
         it.host.steal(kMs);
         test.equal("goes on", it.ask(), before_ns + kMs);
@@ -611,6 +628,9 @@ KVMPV_TEST(steal, heals_an_offline_cpu) {
     it.host.record.steal = 0;
     test.is_true("healed", heal_steal(it.machine, it.own, it.host.record));
     test.equal("native", it.host.record.steal, 3 * kMs);
+    it.machine.accounted_ns_now = 4 * kMs;
+    test.is_true("healed", heal_steal(it.machine, it.own, it.host.record));
+    test.equal("not less than accounted", it.host.record.steal, 4 * kMs);
     test.equal("no step", it.own.backward.count, 0);
 }
 
@@ -646,7 +666,7 @@ KVMPV_TEST(steal, random_host) {
             case 1: it.host.write(it.host.record.steal - random.next() % kSecond); break;
             case 2: it.host.write(it.host.record.steal + random.next() % kSecond); break;
             case 3: it.host.record.version ^= 1; break;
-            case 4: rebase_steal(it.machine, it.own, &it.host.record); break;
+            case 4: begin_steal(it.machine, it.own, &it.host.record, false); break;
             case 5: it.own.page = nullptr; break;
             case 6: static_cast<void>(heal_steal(it.machine, it.own, it.host.record)); break;
             default: it.host.steal(random.next() % (2 * kTickNs)); break;

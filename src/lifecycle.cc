@@ -31,7 +31,6 @@ namespace sampler = kvmpv::sampler;
 
 extern "C" int kvmpv_cpu_prepare(u32 follower, u32 cpu) {
     if (follower == KVMPV_CLOCK) clock.prepare_cpu(cpu);
-    if (follower == KVMPV_STEAL) steal.prepare_cpu(cpu);
     return 0;
 }
 

@@ -115,59 +115,50 @@ Result<void> Steal::set_hooked(bool wanted) {
     return wanted ? hook() : unhook();
 }
 
-// ---- Where each CPU's clock begins --------------------------------------------------------------
+// ---- Whose clock the kernel asks ----------------------------------------------------------------
 
-// On the CPU, with interrupts off. The kernel must never see less than it has accounted. In shared
-// mode it goes on accounting by its own clock until the hook is there, so a CPU that comes before
-// begins anew, but is told of once.
+// On the CPU, with interrupts off.
 void Steal::begin_cpu(u32 cpu) {
-    CpuState& state = state_of(cpu);
-    if (state.begun && (owned() || hooked())) return steal_clock::rebase(state, page_of(cpu));
-    const u64 before_ns = state.clock.total_ns;
-    if (owned())
-        steal_clock::begin(state, page_of(cpu), linux_accounted_steal_ns(cpu));
-    else
-        steal_clock::adopt(state, page_of(cpu), linux_accounted_steal_ns(cpu),
-                           linux_monotonic_ns());
-    if (state.begun)  // The parts since the reset make the whole as before.
-        state.reset_total_ns += state.clock.total_ns - before_ns;
-    else
-        forget(state);
-    state.begun = true;
+    const bool native_is_asked = !owned() && (!hooked() || healed_);
+    steal_clock::begin(state_of(cpu), page_of(cpu), native_is_asked);
 }
 
-// Before the CPU comes. hook() seeds the clocks first and then lets go of the lock that keeps CPUs
-// from coming and going: one that went in between was accounted by the kernel's own clock after it
-// was seeded, and will be asked before it has its record.
-void Steal::prepare_cpu(u32 cpu) {
-    CpuState& state = state_of(cpu);
-    const u64 accounted_ns = linux_accounted_steal_ns(cpu);
-    if (state.clock.total_ns >= accounted_ns) return;
-    state.reset_total_ns += accounted_ns - state.clock.total_ns;
-    state.clock.total_ns = accounted_ns;
+void Steal::prepare_hook_of(u32 cpu) {
+    steal_clock::prepare_hook(state_of(cpu), !steal.owned());
+    forget(state_of(cpu));
 }
 
-// A CPU that is offline is asked as soon as it comes, before it has its record again.
-void Steal::begin_all() {
+// The kernel's own clock shows the record as it is, so the record has to say what we have shown.
+// Nobody looks at an offline CPU's record; when the CPU comes, before the kernel asks its own clock
+// or after, that begins where the record is.
+void Steal::heal_all() {
     const CpusLock lock;
+    cpus_not_healed = 0;
     linux_on_each_cpu([](u32 cpu) {
-        state_of(cpu).begun = false;
-        state_of(cpu).clock.total_ns = linux_accounted_steal_ns(cpu);
-        if (state_of(cpu).clock.page) steal.begin_cpu(cpu);
+        CpuState& state = state_of(cpu);
+        if (state.clock.page && !steal_clock::heal(state, *steal.page_of(cpu)))
+            __atomic_fetch_add(&cpus_not_healed, 1, __ATOMIC_RELAXED);
     });
     for_each_offline_cpu([](u32 cpu) {
-        state_of(cpu).begun = false;
-        state_of(cpu).clock.total_ns = linux_accounted_steal_ns(cpu);
-        forget(state_of(cpu));
+        if (!steal_clock::heal(state_of(cpu), *steal.page_of(cpu))) ++cpus_not_healed;
     });
+    healed_ = true;
+    if (cpus_not_healed)
+        linux_log_err(
+            "steal: a record does not say what was written to it; the kernel may see "
+            "steal time step");
 }
 
 // ---- The hook -----------------------------------------------------------------------------------
 
-// Values first: from the moment of the hook on the kernel subtracts from them what it has.
+// From the moment of the hook on the kernel subtracts from our values what it has.
 Result<void> Steal::hook() {
-    begin_all();
     steal_clock::setup.looks_are_ticks = true;
+    {
+        const CpusLock lock;
+        linux_on_each_cpu(prepare_hook_of);
+        for_each_offline_cpu(prepare_hook_of);
+    }
     Result<void> done = hook_.hook(reinterpret_cast<const void*>(kvmpv_steal_clock));
     if (done.ok() && owned()) {
         done = Result<void>::from_errno(linux_steal_accounting_start());
@@ -186,29 +177,10 @@ Result<void> Steal::unhook() {
     else
         heal_all();
     const Result<void> done = hook_.unhook();
+    healed_ = false;
     if (!done.ok() && owned()) static_cast<void>(linux_steal_accounting_start());
     if (done.ok()) steal_clock::setup.looks_are_ticks = false;
     return done;
-}
-
-// The kernel's own clock shows the record as it is, so the record has to say what we have shown.
-// Nobody looks at an offline CPU's record, and it is read again when the CPU comes.
-void Steal::heal_all() {
-    const CpusLock lock;
-    cpus_not_healed = 0;
-    linux_on_each_cpu([](u32 cpu) {
-        CpuState& state = state_of(cpu);
-        if (state.clock.page && !steal_clock::heal(state, *steal.page_of(cpu)))
-            __atomic_fetch_add(&cpus_not_healed, 1, __ATOMIC_RELAXED);
-    });
-    for_each_offline_cpu([](u32 cpu) {
-        if (state_of(cpu).begun && !steal_clock::heal(state_of(cpu), *steal.page_of(cpu)))
-            ++cpus_not_healed;
-    });
-    if (cpus_not_healed)
-        linux_log_err(
-            "steal: a record does not say what was written to it; the kernel may see "
-            "steal time step");
 }
 
 // ---- CPUs come and go, sleep, restart -----------------------------------------------------------
@@ -240,7 +212,7 @@ Result<void> Steal::online_cpu(u32 cpu) {
 
 void Steal::down_cpu(u32 cpu) {
     const IrqsOff irqs_off;
-    state_of(cpu).clock.page = nullptr;
+    steal_clock::end(state_of(cpu));
     if (owned()) put_back(cpu);
 }
 
@@ -255,7 +227,7 @@ void Steal::put_back(u32 cpu) {
 
 void Steal::suspend(u32 cpu) {
     if (!enabled_) return;
-    state_of(cpu).clock.page = nullptr;
+    steal_clock::end(state_of(cpu));
     if (!owned()) return;
     if (const Result<void> off = slots_->disarm(); !off.ok())
         log_cpu_error("steal", "the slot could not be cleared before suspend", cpu, off.error());
@@ -278,7 +250,7 @@ void Steal::resume(u32 cpu) {
 void Steal::restart() {
     if (!enabled_ || !owned()) return;
     linux_on_each_cpu([](u32 cpu) {
-        state_of(cpu).clock.page = nullptr;
+        steal_clock::end(state_of(cpu));
         static_cast<void>(survey.steal.disarm());
     });
 }

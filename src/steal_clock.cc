@@ -39,10 +39,15 @@ struct LiveMachine {
     [[gnu::always_inline]] static u64 tsc() { return x86::rdtsc(); }
     static u64 elapsed_ns(u64 tsc_ticks) { return setup.ticks_to_ns(tsc_ticks); }
     static u64 tick_ns() { return setup.tick_ns; }
+    static u64 uptime_ns() { return linux_monotonic_ns(); }
+    static u64 accounted_ns(const StealClock& own) { return linux_accounted_steal_ns(own.cpu); }
 
     static void stepped(StealClock& own, bool forward, u64 ns) {
         linux_trace_steal_step(own.cpu, forward, ns, own.total_ns);
     }
+
+    // The parts since the reset make the whole as before.
+    static void moved(StealClock& own, u64 ns) { state_of(own).reset_total_ns += ns; }
 
     static void stolen(StealClock& own, u64 ns) {
         CpuState& state = state_of(own);
@@ -56,19 +61,23 @@ constinit LiveMachine machine;
 
 }  // namespace
 
-void begin(CpuState& state, const KvmStealTime* page, u64 accounted_ns) {
-    begin_steal(machine, state.clock, page, accounted_ns);
+void prepare_hook(CpuState& state, bool takes_over) {
+    prepare_steal_hook(machine, state.clock, takes_over);
 }
 
-void adopt(CpuState& state, const KvmStealTime* page, u64 accounted_ns, u64 uptime_ns) {
-    adopt_steal(machine, state.clock, page, accounted_ns, uptime_ns);
+void begin(CpuState& state, const KvmStealTime* page, bool takes_over) {
+    begin_steal(machine, state.clock, page, takes_over);
+    look(state);
 }
 
-void rebase(CpuState& state, const KvmStealTime* page) { rebase_steal(machine, state.clock, page); }
-
-void look(CpuState& state) { static_cast<void>(ask_steal(machine, state.clock)); }
+void end(CpuState& state) { end_steal(machine, state.clock); }
 
 bool heal(CpuState& state, KvmStealTime& page) { return heal_steal(machine, state.clock, page); }
+
+void look(CpuState& state) {
+    if (state.clock.takes_over && setup.looks_are_ticks) return;
+    static_cast<void>(ask_steal(machine, state.clock));
+}
 
 }  // namespace kvmpv::steal_clock
 

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "kvmpv/boundary.h"
-#include "kvmpv/steal.hh"
+#include "kvmpv/steal_handover.hh"
 #include "steal_tasks.hh"
 
 namespace kvmpv::steal_clock {
@@ -29,7 +29,6 @@ struct CpuState {
     u64 reported_backward;
     u64 reported_forward;
     u8 preempted_at_look;  // the record's byte, read before anything woke the CPU
-    bool begun;            // clock.total_ns is what the kernel has been told, or will be
 };
 static_assert(sizeof(CpuState) <= sizeof(linux_cpu(0)->steal));
 static_assert(std::is_trivially_copyable_v<CpuState>);
@@ -39,18 +38,21 @@ inline CpuState& state_of(u32 cpu) { return *reinterpret_cast<CpuState*>(linux_c
 struct Setup {
     TicksToNs ticks_to_ns;
     u64 tick_ns;
-    // Looks come with every tick, so that what is found is a burst and no sum of a second's.
+    // The kernel asks us with every tick, or is about to: what is found is a burst and no sum of a
+    // second's.
     bool looks_are_ticks;
 };
 extern constinit Setup setup;
 
-// These on the CPU that `state` is of, with interrupts off.
-void begin(CpuState& state, const KvmStealTime* page, u64 accounted_ns);
-void adopt(CpuState& state, const KvmStealTime* page, u64 accounted_ns, u64 uptime_ns);
-void rebase(CpuState& state, const KvmStealTime* page);
-void look(CpuState& state);
-
-// There, or on any CPU while that one is offline.
+// As in steal_handover.hh; on the CPU that `state` is of, with interrupts off, or on any while that
+// one is offline.
+void prepare_hook(CpuState& state, bool takes_over);
+void begin(CpuState& state, const KvmStealTime* page, bool takes_over);
+void end(CpuState& state);
 [[nodiscard]] bool heal(CpuState& state, KvmStealTime& page);
+
+// What the record says is taken in, unless that is for the kernel to make us do. On the CPU that
+// `state` is of, with interrupts off.
+void look(CpuState& state);
 
 }  // namespace kvmpv::steal_clock

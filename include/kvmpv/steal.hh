@@ -16,8 +16,12 @@
 //     u64 tsc()
 //     u64 elapsed_ns(u64 tsc_ticks)
 //     u64 tick_ns()                                how often the kernel asks, in a busy CPU
+//     u64 uptime_ns()                              how long the guest has been there
+//     u64 accounted_ns(const StealClock& own)      what the kernel has accounted on that CPU
 //     void stolen(StealClock& own, u64 ns)         so much has just been added
 //     void stepped(StealClock& own, bool forward, u64 ns)   so much was not believed
+//     void moved(StealClock& own, u64 ns)          the total was set ahead by so much, modulo 2^64,
+//                                                  without anything stolen
 
 #pragma once
 
@@ -75,6 +79,9 @@ struct StealClock {
     u64 unchecked_ns;
     u64 checked_tsc;
     u32 cpu;
+    // The kernel's own clock shows the record now, or has until it asked ours: the next look goes
+    // on from there.
+    bool takes_over;
     Steps backward;
     Steps forward;     // ahead of time; sum_ns and last_ns: what was dropped
     u64 torn_looks;    // no consistent look within the bound
@@ -126,6 +133,50 @@ u64 believable_ns(Machine& machine, StealClock& own, u64 stolen_ns, u64 tsc) {
     return room_ns;
 }
 
+// ---- Where it begins ----------------------------------------------------------------------------
+
+template <class Machine>
+void set_steal(Machine& machine, StealClock& own, u64 total_ns) {
+    if (total_ns == own.total_ns) return;
+    machine.moved(own, total_ns - own.total_ns);
+    machine.store(own.total_ns, total_ns);
+}
+
+// The least that may be shown. A clock that takes over has shown nothing yet.
+template <class Machine>
+u64 least_steal(Machine& machine, const StealClock& own) {
+    const u64 accounted_ns = machine.accounted_ns(own);
+    return own.takes_over || own.total_ns < accounted_ns ? accounted_ns : own.total_ns;
+}
+
+// The record is known from now on, raw_ns, and nothing counts that it said before. But who takes
+// over shows at once what has been shown, so that what the kernel has not accounted yet is not
+// lost; unless it is less than the kernel has, or more by what there was no time for.
+template <class Machine>
+void take_up_steal(Machine& machine, StealClock& own) {
+    u64 begin_ns = least_steal(machine, own);
+    if (own.takes_over) {
+        if (own.raw_ns < begin_ns)
+            own.backward.add(begin_ns - own.raw_ns);
+        else if (own.raw_ns - begin_ns > machine.uptime_ns())
+            own.forward.add(own.raw_ns - begin_ns);
+        else
+            begin_ns = own.raw_ns;
+    }
+    set_steal(machine, own, begin_ns);
+    machine.barrier();  // ask_steal_from_afar()
+    own.takes_over = false;
+}
+
+// Without a record nothing is stolen; but another clock may have been asked since the last look.
+template <class Machine>
+[[gnu::noinline]] u64 stand_still(Machine& machine, StealClock& own) {
+    set_steal(machine, own, least_steal(machine, own));
+    return own.total_ns;
+}
+
+// ---- Looking ------------------------------------------------------------------------------------
+
 // The record has been written. A version that is odd belongs to the next time. `tsc` is from before
 // this look.
 template <class Machine>
@@ -139,6 +190,7 @@ template <class Machine>
     if (!known) {
         own.unchecked_ns = 0;
         own.checked_tsc = tsc;
+        take_up_steal(machine, own);
         return;
     }
     own.host_updates += (version - version_before) / 2;
@@ -174,7 +226,7 @@ template <class Machine>
         page.version, [&]() __attribute__((always_inline)) { raw_ns = machine.load(page.steal); });
     if (!whole) {
         ++own.torn_looks;
-        return own.total_ns;
+        return own.known() ? own.total_ns : stand_still(machine, own);
     }
     advance_steal(machine, own, raw_ns, machine.load(page.version), tsc);
     own.tsc = tsc;
@@ -186,7 +238,7 @@ template <class Machine>
 [[gnu::always_inline]] inline u64 ask_steal(Machine& machine, StealClock& own) {
     const KvmStealTime* page = machine.load(own.page);
     if (!page) [[unlikely]]
-        return own.total_ns;
+        return stand_still(machine, own);
     const u64 tsc = machine.tsc();
     if (!steal_unchanged(machine, own, *page)) [[unlikely]]
         return look_at_steal(machine, own, *page, tsc);
@@ -196,76 +248,30 @@ template <class Machine>
 
 // Takes in what the record says, for who does not want the answer and comes often: as long as the
 // record is unchanged the time is not read. What it grows by next is then held against the time
-// since an earlier look, by ask_steal(), which the kernel's tick makes. Context as above.
+// since an earlier look, by ask_steal(), which the kernel's tick makes. A clock that takes over is
+// left to that, too. Context as above.
 template <class Machine>
 [[gnu::always_inline]] inline void glance_at_steal(Machine& machine, StealClock& own) {
     const KvmStealTime* page = machine.load(own.page);
     if (!page || steal_unchanged(machine, own, *page)) [[likely]]
         return;
+    if (own.takes_over) return;
     look_at_steal(machine, own, *page, machine.tsc());
 }
 
 // What is shown now, asked from another CPU: what this one knew when it looked last. A look at a
 // record whose CPU the host has stopped would not tell more, and its moment would be the wrong one
-// to hold the next look's time against.
+// to hold the next look's time against. Of a clock that takes over: what has been shown so far.
 template <class Machine>
 [[gnu::always_inline]] inline u64 ask_steal_from_afar(Machine& machine, const StealClock& own) {
-    return machine.load(own.total_ns);
-}
-
-// ---- Beginning and ending -----------------------------------------------------------------------
-
-// Looks at a record without believing that it goes on from the last look: after a registration,
-// after sleep. Nothing counts that the record says so far. On the CPU itself, interrupts off.
-template <class Machine>
-void rebase_steal(Machine& machine, StealClock& own, const KvmStealTime* page) {
-    own.page = page;
-    own.version = StealClock::kNoVersion;
-    ask_steal(machine, own);
-}
-
-// Begins where the kernel's accounting stands: `accounted_ns` is what it has accounted on this CPU.
-// Context as above.
-template <class Machine>
-void begin_steal(Machine& machine, StealClock& own, const KvmStealTime* page, u64 accounted_ns) {
-    machine.store(own.total_ns, accounted_ns);
-    rebase_steal(machine, own, page);
-}
-
-// Begins in the place of a clock that shows the record as it is, and so has shown its value: what
-// the kernel has not accounted yet is not lost. Unless the record is behind what the kernel has, or
-// ahead by more than there was time for, `uptime_ns`. Context as above.
-template <class Machine>
-void adopt_steal(Machine& machine, StealClock& own, const KvmStealTime* page, u64 accounted_ns,
-                 u64 uptime_ns) {
-    begin_steal(machine, own, page, accounted_ns);
-    if (!own.known()) return;
-    if (own.raw_ns < accounted_ns)
-        own.backward.add(accounted_ns - own.raw_ns);
-    else if (own.raw_ns - accounted_ns > uptime_ns)
-        own.forward.add(own.raw_ns - accounted_ns);
-    else
-        machine.store(own.total_ns, own.raw_ns);
-}
-
-// Writes into the record what is shown, so that a clock that shows the record as it is can take
-// over. The host adds to what it finds there, and cannot run while one instruction of ours does. On
-// the CPU itself, with interrupts off, or while that CPU is not there. False if the record does not
-// say it afterwards.
-template <class Machine>
-[[nodiscard]] bool heal_steal(Machine& machine, StealClock& own, KvmStealTime& page) {
-    // Whole whatever the version says: the host does not write while this CPU runs.
-    const u64 tsc = machine.tsc();
-    const u64 raw_ns = machine.load(page.steal);
-    if (own.page && raw_ns != own.raw_ns)
-        advance_steal(machine, own, raw_ns, machine.load(page.version), tsc);
-    if (const u64 carry_ns = own.total_ns - raw_ns) machine.add(page.steal, carry_ns);
-    own.raw_ns = own.total_ns;
-    own.version = machine.load(page.version) & ~u32{1};
-    own.tsc = tsc;
-    // Ahead by what was stolen since the look, and no more.
-    const u64 ahead_ns = machine.load(page.steal) - own.total_ns;
-    return ahead_ns <= machine.elapsed_ns(machine.tsc() - tsc) + machine.tick_ns();
+    const bool takes_over = machine.load(own.takes_over);
+    machine.barrier();  // In the order in which take_up_steal() ends.
+    const u64 total_ns = machine.load(own.total_ns);
+    if (!takes_over) [[likely]]
+        return total_ns;
+    const KvmStealTime* page = machine.load(own.page);
+    const u64 raw_ns = page ? machine.load(page->steal) : 0;
+    return raw_ns > total_ns ? raw_ns : total_ns;
 }
 
 // ---- The shape of what was stolen ---------------------------------------------------------------

@@ -92,13 +92,14 @@ preempted_is_live() {
 	equal "bit 0 of CPU 1's" $(($(cell /tmp/cpus 1 preempted) & 1)) 1
 }
 
-# CPU 1 goes and comes all the time, so that some of it falls into hooking and unhooking.
+# CPU 1 goes and comes all the time, so that some of it falls into hooking and unhooking: it has to go in
+# the middle of the one and stay away until the other, once in some hundred rounds.
 hooks_while_a_cpu_goes() {
 	rm -f /tmp/storm.end
 	while [ ! -e /tmp/storm.end ]; do echo 0 > $CPU1; echo 1 > $CPU1; done &
 	storm=$!
 	bad=0
-	for round in $(seq 40); do
+	for round in $(seq 60); do
 		echo 0 > $STEAL/hook && echo 1 > $STEAL/hook || { echo "in round $round"; bad=1; break; }
 	done
 	touch /tmp/storm.end

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Watches the steal time that the kernel has accounted, on every CPU and before every addition to
+ * it, to the nanosecond. Shares no code with kvmpv.
+ *
+ *	/sys/kernel/debug/kvmpv_accounted	per CPU: looks, how often less was found than
+ *						before, and the most that was missing
+ */
+#include <linux/debugfs.h>
+#include <linux/kernel_stat.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <linux/seq_file.h>
+
+struct seen {
+	u64 last_ns;
+	u64 looks;
+	u64 went_back;
+	u64 most_ns;
+};
+
+static DEFINE_PER_CPU(struct seen, seen_here);
+static struct dentry *file;
+
+/* Interrupts are off: both are called by the tick, or on the way out of idle. */
+static int look(struct kprobe *probe, struct pt_regs *regs)
+{
+	struct seen *seen = this_cpu_ptr(&seen_here);
+	u64 now_ns = kcpustat_this_cpu->cpustat[CPUTIME_STEAL];
+
+	if (now_ns < seen->last_ns) {
+		seen->went_back++;
+		seen->most_ns = max(seen->most_ns, seen->last_ns - now_ns);
+	}
+	seen->last_ns = now_ns;
+	seen->looks++;
+	return 0;
+}
+
+/* Those two, in kernel/sched/cputime.c, ask the steal clock. */
+static struct kprobe at_tick = { .symbol_name = "account_process_tick", .pre_handler = look };
+static struct kprobe after_idle = { .symbol_name = "account_idle_ticks", .pre_handler = look };
+static struct kprobe *probes[] = { &at_tick, &after_idle };
+
+static int accounted_show(struct seq_file *seq, void *unused)
+{
+	int cpu;
+
+	seq_puts(seq, "cpu looks went_back most_ns\n");
+	for_each_possible_cpu(cpu) {
+		struct seen *seen = per_cpu_ptr(&seen_here, cpu);
+
+		seq_printf(seq, "%d %llu %llu %llu\n", cpu, READ_ONCE(seen->looks),
+			   READ_ONCE(seen->went_back), READ_ONCE(seen->most_ns));
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(accounted);
+
+static int __init accounted_init(void)
+{
+	int err = register_kprobes(probes, ARRAY_SIZE(probes));
+
+	if (err)
+		return err;
+	file = debugfs_create_file("kvmpv_accounted", 0400, NULL, NULL, &accounted_fops);
+	if (!IS_ERR(file))
+		return 0;
+	unregister_kprobes(probes, ARRAY_SIZE(probes));
+	return PTR_ERR(file);
+}
+
+static void __exit accounted_exit(void)
+{
+	debugfs_remove(file);
+	unregister_kprobes(probes, ARRAY_SIZE(probes));
+}
+
+module_init(accounted_init);
+module_exit(accounted_exit);
+
+MODULE_DESCRIPTION("Watches that accounted steal time never goes back");
+MODULE_LICENSE("GPL");

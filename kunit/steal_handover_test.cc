@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// steal_handover.hh: a kernel that asks now its own steal clock, now ours, some of its callers
+// earlier than others, while a CPU comes and goes between any two steps, never finds less than it
+// has accounted.
+
+#include "kvmpv/steal_handover.hh"
+#include "scripted_host.hh"
+#include "test.hh"
+
+using namespace kvmpv;
+using namespace kvmpv::testing;
+
+namespace {
+
+constexpr u64 kMs = 1'000'000;
+constexpr u64 kTickNs = 4 * kMs;
+constexpr u32 kCallers = 2;
+
+// A CPU of a guest in shared mode, with what the host, the kernel and src/steal.cc do with it. The
+// TSC ticks once per nanosecond.
+class Guest {
+public:
+    explicit Guest(u64 seed) : random_(seed) {}
+
+    // ---- The kernel -----------------------------------------------------------------------------
+
+    // Anything that happens while nobody comes, goes, hooks or unhooks.
+    void live() {
+        for (u64 n = random_.next() % 4; n; --n) {
+            pass(random_.next() % kTickNs);
+            switch (random_.next() % 8) {
+                case 0: look(); break;
+                case 1: glance_at_steal(*this, own_); break;
+                case 2: account(0); break;
+                case 3: account(1); break;
+                default: steal(random_.next() % (2 * kTickNs)); break;
+            }
+        }
+    }
+
+    // Between two locks that keep CPUs from coming and going.
+    void come_and_go() {
+        for (u64 n = random_.next() % 4; n; --n) here_ ? go() : come();
+    }
+
+    void go() {
+        live();
+        end_steal(*this, own_);
+        live();
+        slot_ = false;
+        live();
+        here_ = false;
+    }
+
+    void come() {
+        here_ = true;
+        live();
+        slot_ = true;
+        steal(random_.next() % (3 * kTickNs));
+        live();
+        begin_steal(*this, own_, &record_, !hooked_ || healed_);
+        look();
+        live();
+    }
+
+    // ---- What src/steal.cc does -----------------------------------------------------------------
+
+    void hook() {
+        looks_are_ticks_ = true;
+        prepare_steal_hook(*this, own_, true);
+        come_and_go();
+        change_callers(true);
+        come_and_go();
+        hooked_ = true;
+    }
+
+    bool unhook() {
+        const bool healed = heal_steal(*this, own_, record_);
+        healed_ = true;
+        come_and_go();
+        change_callers(false);
+        come_and_go();
+        hooked_ = healed_ = looks_are_ticks_ = false;
+        return healed;
+    }
+
+    void look() {
+        if (here_ && !(own_.takes_over && looks_are_ticks_)) ask_steal(*this, own_);
+    }
+
+    // ---- The host ---------------------------------------------------------------------------
+
+    // A lie, told while the CPU has a record that is ours to watch.
+    void set_record(u64 steal_ns) {
+        record_.steal = steal_ns;
+        record_.version += 2;
+    }
+
+    // ---- What came out --------------------------------------------------------------------------
+
+    bool here() const { return here_; }
+    u64 lies() const { return lies_; }
+    u64 accounted() const { return accounted_ns_; }
+    u64 stolen_in_truth() const { return true_ns_; }
+    u64 stolen_without_record() const { return without_record_ns_; }
+    u64 record_ns() const { return record_.steal; }
+    u64 asked(bool ours) const { return asked_[ours]; }
+    const StealClock& own() const { return own_; }
+    // The kernel's own clock and the accounting are one again, as if nobody had ever been there.
+    void settle() {
+        if (!here_) come();
+        account(0);
+    }
+
+    // ---- The Machine of steal.hh ------------------------------------------------------------
+
+    template <class T>
+    T load(const T& shared) {
+        return shared;
+    }
+    void barrier() {}
+    void store(u64& shared, u64 value) { shared = value; }
+    void add(u64& shared, u64 value) { shared += value; }
+    u64 tsc() { return now_ns_; }
+    u64 elapsed_ns(u64 ticks) { return ticks; }
+    u64 tick_ns() { return kTickNs; }
+    u64 uptime_ns() { return now_ns_; }
+    u64 accounted_ns(const StealClock&) { return accounted_ns_; }
+    void stepped(StealClock&, bool, u64) {}
+    void stolen(StealClock&, u64 ns) { bursts_ns_ += ns; }
+    void moved(StealClock&, u64 ns) { reset_total_ns_ += ns; }
+
+    // The parts since the beginning make the whole.
+    bool parts_make_the_whole() const { return own_.total_ns - reset_total_ns_ == bursts_ns_; }
+
+private:
+    void pass(u64 ns) { now_ns_ += ns; }
+
+    void steal(u64 ns) {
+        if (!here_ || !slot_) return;
+        pass(ns);
+        true_ns_ += ns;
+        if (!own_.page) without_record_ns_ += ns;
+        set_record(record_.steal + ns);
+    }
+
+    // steal_account_process_time() of kernel/sched/cputime.c, at one of the places that have it.
+    void account(u32 caller) {
+        if (!here_) return;
+        const bool ours = callers_[caller];
+        ++asked_[ours];
+        const u64 shown_ns = ours ? ask_steal(*this, own_) : record_.steal;
+        if (shown_ns < accounted_ns_) ++lies_;
+        accounted_ns_ = shown_ns;
+    }
+
+    void change_callers(bool ours) {
+        const u64 first = random_.next() % kCallers;
+        callers_[first] = ours;
+        live();
+        callers_[1 - first] = ours;
+        live();
+    }
+
+    Xorshift random_;
+    KvmStealTime record_{};
+    StealClock own_{};
+    bool slot_ = true;
+    bool here_ = true;
+    bool hooked_ = false;
+    bool healed_ = false;
+    bool looks_are_ticks_ = false;
+    bool callers_[kCallers]{};
+    u64 now_ns_ = 1'000'000 * kMs;
+    u64 accounted_ns_ = 0;
+    u64 true_ns_ = 0;
+    u64 without_record_ns_ = 0;
+    u64 bursts_ns_ = 0;
+    u64 reset_total_ns_ = 0;
+    u64 lies_ = 0;
+    u64 asked_[2]{};
+};
+
+constexpr u32 kRounds = 20'000;
+
+}  // namespace
+
+// Nothing is lost either, but what the host stole while our clock had no record, at most.
+KVMPV_TEST(steal_handover, back_and_forth) {
+    Test test(handle);
+    Guest guest(20261121);
+    u32 nothing_lost = 0;
+    for (u32 round = 0; round < kRounds; ++round) {
+        const u64 lost_ns = guest.stolen_in_truth() - guest.accounted();
+        const u64 without_record_ns = guest.stolen_without_record();
+        guest.live();
+        guest.come_and_go();
+        guest.hook();
+        guest.come_and_go();
+        guest.live();
+        guest.come_and_go();
+        const bool healed = guest.unhook();
+        guest.settle();
+        if (!(test.is_true("healed", healed) & test.equal("less than accounted", guest.lies(), 0) &
+              test.between("lost", guest.stolen_in_truth() - guest.accounted() - lost_ns, 0,
+                           guest.stolen_without_record() - without_record_ns) &
+              test.is_true("parts", guest.parts_make_the_whole()) &
+              test.equal("steps", guest.own().backward.count + guest.own().forward.count, 0)))
+            return test.note([&](LineWriter& out) { out << "round " << round; });
+        nothing_lost += guest.stolen_in_truth() - guest.accounted() == lost_ns;
+    }
+    test.at_least("rounds without loss", nothing_lost, kRounds / 4);
+    test.at_least("the kernel's own asked", guest.asked(false), 10'000);
+    test.at_least("ours asked", guest.asked(true), 10'000);
+}
+
+// A host that lies as long as ours alone is asked. The kernel never learns of it.
+KVMPV_TEST(steal_handover, with_a_host_that_lies) {
+    Test test(handle);
+    Guest guest(4711);
+    Xorshift random(13);
+    for (u32 round = 0; round < kRounds; ++round) {
+        guest.hook();
+        guest.come_and_go();
+        if (!guest.here()) guest.come();
+        for (u64 lie : {random.next() % guest.record_ns(), random.next(), u64{0}}) {
+            // Looked at before and after, or it would be told to somebody else.
+            guest.settle();
+            guest.settle();
+            guest.set_record(lie);
+            guest.settle();
+        }
+        guest.come_and_go();
+        const bool healed = guest.unhook();
+        guest.settle();
+        if (!(test.is_true("healed", healed) & test.equal("less than accounted", guest.lies(), 0) &
+              test.equal("the kernel's own", guest.record_ns(), guest.accounted())))
+            return test.note([&](LineWriter& out) { out << "round " << round; });
+    }
+    test.at_least("steps back", guest.own().backward.count, kRounds);
+    test.at_least("steps ahead", guest.own().forward.count, kRounds / 2);
+}
+
+// Another CPU's scheduler asks as well, and keeps in mind what it was told.
+KVMPV_TEST(steal_handover, asked_from_afar) {
+    Test test(handle);
+    Guest guest(1);
+    StealClock own{};
+    KvmStealTime record{.steal = 9 * kMs, .version = 2};
+    begin_steal(guest, own, &record, true);
+    test.equal("what the kernel's own says", ask_steal_from_afar(guest, own), 9 * kMs);
+    test.equal("there", ask_steal(guest, own), 9 * kMs);
+    record = {.steal = 10 * kMs, .version = 4};
+    test.equal("no look since", ask_steal_from_afar(guest, own), 9 * kMs);
+    prepare_steal_hook(guest, own, true);
+    test.equal("until it is asked there", ask_steal_from_afar(guest, own), 10 * kMs);
+    end_steal(guest, own);
+    test.equal("without a record", ask_steal_from_afar(guest, own), 0);
+    test.equal("there", ask_steal(guest, own), 0);
+}
