@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Watches the steal time that the kernel has accounted, on every CPU and before every addition to
- * it, to the nanosecond. Shares no code with kvmpv.
+ * Watches the steal time that the kernel has accounted, on every CPU, at each tick and after idle,
+ * where the kernel is about to add to it, to the nanosecond. Shares no code with kvmpv.
  *
  *	/sys/kernel/debug/kvmpv_accounted	per CPU: looks, how often less was found than
  *						before, and the most that was missing

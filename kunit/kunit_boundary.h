@@ -196,6 +196,7 @@
 	CASE(steal, heals_while_the_host_adds) \
 	CASE(steal, heals_a_torn_record) \
 	CASE(steal, heals_an_offline_cpu) \
+	CASE(steal, heals_what_was_never_asked) \
 	CASE(steal, healing_is_verified) \
 	CASE(steal, random_host) \
 	CASE(steal, buckets) \
@@ -203,7 +204,10 @@
 
 #define KVMPV_STEAL_HANDOVER_CASES(CASE) \
 	CASE(steal_handover, back_and_forth) \
+	CASE(steal_handover, with_a_rate_that_is_not_exact) \
+	CASE(steal_handover, back_before_the_first_question) \
 	CASE(steal_handover, with_a_host_that_lies) \
+	CASE(steal_handover, nobody_was_asked) \
 	CASE(steal_handover, asked_from_afar)
 
 #define KVMPV_STEAL_TABLE_CASES(CASE) \

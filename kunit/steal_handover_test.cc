@@ -21,14 +21,17 @@ constexpr u32 kCallers = 2;
 // TSC ticks once per nanosecond.
 class Guest {
 public:
-    explicit Guest(u64 seed) : random_(seed) {}
+    // `tsc_late_shift`: the guest takes the TSC for slower than it is, by one part in so many
+    // powers of two.
+    explicit Guest(u64 seed, u32 tsc_late_shift = 63)
+        : random_(seed), tsc_late_shift_(tsc_late_shift) {}
 
     // ---- The kernel -----------------------------------------------------------------------------
 
     // Anything that happens while nobody comes, goes, hooks or unhooks.
     void live() {
         for (u64 n = random_.next() % 4; n; --n) {
-            pass(random_.next() % kTickNs);
+            if (random_.next() % 2) pass(random_.next() % kTickNs);
             switch (random_.next() % 8) {
                 case 0: look(); break;
                 case 1: glance_at_steal(*this, own_); break;
@@ -59,34 +62,38 @@ public:
         slot_ = true;
         steal(random_.next() % (3 * kTickNs));
         live();
-        begin_steal(*this, own_, &record_, !hooked_ || healed_);
-        look();
+        // Now and then its slot is not what it should be.
+        if (random_.next() % 8) begin_steal(*this, own_, &record_, !hooked_);
         live();
     }
 
     // ---- What src/steal.cc does -----------------------------------------------------------------
 
     void hook() {
-        looks_are_ticks_ = true;
+        both_are_asked_ = true;
         prepare_steal_hook(*this, own_, true);
         come_and_go();
         change_callers(true);
         come_and_go();
         hooked_ = true;
+        come_and_go();
+        both_are_asked_ = false;
     }
 
     bool unhook() {
+        both_are_asked_ = true;
         const bool healed = heal_steal(*this, own_, record_);
-        healed_ = true;
         come_and_go();
         change_callers(false);
         come_and_go();
-        hooked_ = healed_ = looks_are_ticks_ = false;
+        hooked_ = false;
+        come_and_go();
+        both_are_asked_ = false;
         return healed;
     }
 
     void look() {
-        if (here_ && !(own_.takes_over && looks_are_ticks_)) ask_steal(*this, own_);
+        if (here_) ask_steal(*this, own_);
     }
 
     // ---- The host ---------------------------------------------------------------------------
@@ -123,10 +130,12 @@ public:
     void store(u64& shared, u64 value) { shared = value; }
     void add(u64& shared, u64 value) { shared += value; }
     u64 tsc() { return now_ns_; }
-    u64 elapsed_ns(u64 ticks) { return ticks; }
+    u64 elapsed_ns(u64 ticks) { return ticks - (ticks >> tsc_late_shift_); }
     u64 tick_ns() { return kTickNs; }
     u64 uptime_ns() { return now_ns_; }
     u64 accounted_ns(const StealClock&) { return accounted_ns_; }
+    bool both_are_asked() { return both_are_asked_; }
+    void set_both_are_asked(bool both) { both_are_asked_ = both; }
     void stepped(StealClock&, bool, u64) {}
     void stolen(StealClock&, u64 ns) { bursts_ns_ += ns; }
     void moved(StealClock&, u64 ns) { reset_total_ns_ += ns; }
@@ -164,13 +173,13 @@ private:
     }
 
     Xorshift random_;
+    u32 tsc_late_shift_;
     KvmStealTime record_{};
     StealClock own_{};
     bool slot_ = true;
     bool here_ = true;
     bool hooked_ = false;
-    bool healed_ = false;
-    bool looks_are_ticks_ = false;
+    bool both_are_asked_ = false;
     bool callers_[kCallers]{};
     u64 now_ns_ = 1'000'000 * kMs;
     u64 accounted_ns_ = 0;
@@ -210,9 +219,44 @@ KVMPV_TEST(steal_handover, back_and_forth) {
             return test.note([&](LineWriter& out) { out << "round " << round; });
         nothing_lost += guest.stolen_in_truth() - guest.accounted() == lost_ns;
     }
-    test.at_least("rounds without loss", nothing_lost, kRounds / 4);
+    test.at_least("rounds without loss", nothing_lost, kRounds / 5);
     test.at_least("the kernel's own asked", guest.asked(false), 10'000);
     test.at_least("ours asked", guest.asked(true), 10'000);
+}
+
+// The TSC's rate is known to some 500 ppm: of a long burst a little is not believed, and nothing
+// said of it. The kernel's own clock believes it all.
+KVMPV_TEST(steal_handover, with_a_rate_that_is_not_exact) {
+    Test test(handle);
+    Guest guest(815, 11);
+    for (u32 round = 0; round < 10 * kRounds; ++round) {
+        guest.hook();
+        guest.come_and_go();
+        const bool healed = guest.unhook();
+        if (!(test.is_true("healed", healed) & test.equal("less than accounted", guest.lies(), 0) &
+              test.is_true("parts", guest.parts_make_the_whole()) &
+              test.equal("steps", guest.own().backward.count + guest.own().forward.count, 0)))
+            return test.note([&](LineWriter& out) { out << "round " << round; });
+    }
+    test.at_least("not believed", guest.stolen_in_truth() - guest.accounted(), 1);
+}
+
+// A host that lies before the kernel has asked ours, and asks its own again.
+KVMPV_TEST(steal_handover, back_before_the_first_question) {
+    Test test(handle);
+    Guest guest(99);
+    Xorshift random(7);
+    u64 behind = 0;
+    for (u32 round = 0; round < kRounds; ++round) {
+        guest.live();
+        guest.hook();
+        guest.set_record(random.next() % (guest.record_ns() + 1));
+        behind += guest.record_ns() < guest.accounted() && guest.own().takes_over;
+        if (!(test.is_true("healed", guest.unhook()) &
+              test.equal("less than accounted", guest.lies(), 0)))
+            return test.note([&](LineWriter& out) { out << "round " << round; });
+    }
+    test.at_least("not asked before", behind, kRounds / 100);
 }
 
 // A host that lies as long as ours alone is asked. The kernel never learns of it.
@@ -242,20 +286,45 @@ KVMPV_TEST(steal_handover, with_a_host_that_lies) {
     test.at_least("steps ahead", guest.own().forward.count, kRounds / 2);
 }
 
+// Records of ours, which nobody has shown: what they say before the hook does not count.
+KVMPV_TEST(steal_handover, nobody_was_asked) {
+    Test test(handle);
+    Guest guest(2);
+    StealClock own{};
+    KvmStealTime record{.steal = 9 * kMs, .version = 2};
+    begin_steal(guest, own, &record, false);
+    test.equal("begins", ask_steal(guest, own), 0);
+    record = {.steal = 10 * kMs, .version = 4};
+    test.equal("observed", ask_steal(guest, own), kMs);
+    record = {.steal = 12 * kMs, .version = 6};
+    prepare_steal_hook(guest, own, false);
+    test.equal("what is accounted", own.total_ns, 0);
+    record = {.steal = 13 * kMs, .version = 8};
+    test.equal("since the hook", ask_steal(guest, own), kMs);
+}
+
 // Another CPU's scheduler asks as well, and keeps in mind what it was told.
 KVMPV_TEST(steal_handover, asked_from_afar) {
     Test test(handle);
     Guest guest(1);
+    while (!guest.accounted()) {
+        guest.live();
+        guest.settle();
+    }
+    const u64 accounted_ns = guest.accounted();
     StealClock own{};
-    KvmStealTime record{.steal = 9 * kMs, .version = 2};
+    const u64 steal_ns = accounted_ns + 9 * kMs;
+    KvmStealTime record{.steal = steal_ns, .version = 2};
     begin_steal(guest, own, &record, true);
-    test.equal("what the kernel's own says", ask_steal_from_afar(guest, own), 9 * kMs);
-    test.equal("there", ask_steal(guest, own), 9 * kMs);
-    record = {.steal = 10 * kMs, .version = 4};
-    test.equal("no look since", ask_steal_from_afar(guest, own), 9 * kMs);
+    test.equal("there", ask_steal(guest, own), steal_ns);
+    record = {.steal = steal_ns + kMs, .version = 4};
+    test.equal("no look since", ask_steal_from_afar(guest, own), steal_ns);
+    guest.set_both_are_asked(true);
     prepare_steal_hook(guest, own, true);
-    test.equal("until it is asked there", ask_steal_from_afar(guest, own), 10 * kMs);
+    record = {.steal = steal_ns + 2 * kMs, .version = 6};
+    test.equal("while both are asked", ask_steal_from_afar(guest, own), steal_ns + 2 * kMs);
     end_steal(guest, own);
-    test.equal("without a record", ask_steal_from_afar(guest, own), 0);
-    test.equal("there", ask_steal(guest, own), 0);
+    own.total_ns = 0;
+    test.equal("without a record", ask_steal_from_afar(guest, own), accounted_ns);
+    test.equal("there", ask_steal(guest, own), accounted_ns);
 }

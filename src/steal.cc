@@ -76,7 +76,7 @@ Result<void> Steal::create(Survey& found) {
     u32 tsc_khz = linux_tsc_khz();
     if (!tsc_khz) tsc_khz = measure_tsc_khz();
     if (!tsc_khz) return Error(-kEio);
-    steal_clock::setup = {TicksToNs(tsc_khz), linux_tick_ns(), false};
+    steal_clock::setup = {TicksToNs(tsc_khz), linux_tick_ns(), false, false};
     for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
         state_of(static_cast<u32>(cpu)) = {};
         state_of(static_cast<u32>(cpu)).clock.cpu = static_cast<u32>(cpu);
@@ -119,30 +119,23 @@ Result<void> Steal::set_hooked(bool wanted) {
 
 // On the CPU, with interrupts off.
 void Steal::begin_cpu(u32 cpu) {
-    const bool native_is_asked = !owned() && (!hooked() || healed_);
+    const bool native_is_asked = !owned() && !hooked();
     steal_clock::begin(state_of(cpu), page_of(cpu), native_is_asked);
 }
 
-void Steal::prepare_hook_of(u32 cpu) {
-    steal_clock::prepare_hook(state_of(cpu), !steal.owned());
-    forget(state_of(cpu));
-}
-
 // The kernel's own clock shows the record as it is, so the record has to say what we have shown.
-// Nobody looks at an offline CPU's record; when the CPU comes, before the kernel asks its own clock
-// or after, that begins where the record is.
+// Nobody looks at an offline CPU's record until the CPU comes.
 void Steal::heal_all() {
     const CpusLock lock;
+    steal_clock::setup.both_are_asked = true;
     cpus_not_healed = 0;
     linux_on_each_cpu([](u32 cpu) {
-        CpuState& state = state_of(cpu);
-        if (state.clock.page && !steal_clock::heal(state, *steal.page_of(cpu)))
+        if (!steal_clock::heal(state_of(cpu), *steal.page_of(cpu)))
             __atomic_fetch_add(&cpus_not_healed, 1, __ATOMIC_RELAXED);
     });
     for_each_offline_cpu([](u32 cpu) {
         if (!steal_clock::heal(state_of(cpu), *steal.page_of(cpu))) ++cpus_not_healed;
     });
-    healed_ = true;
     if (cpus_not_healed)
         linux_log_err(
             "steal: a record does not say what was written to it; the kernel may see "
@@ -151,15 +144,23 @@ void Steal::heal_all() {
 
 // ---- The hook -----------------------------------------------------------------------------------
 
+void Steal::prepare_hook() {
+    const CpusLock lock;
+    steal_clock::setup.both_are_asked = !owned();
+    const auto prepare = [](u32 cpu) {
+        steal_clock::prepare_hook(state_of(cpu), !steal.owned());
+        forget(state_of(cpu));
+    };
+    linux_on_each_cpu(prepare);
+    for_each_offline_cpu(prepare);
+    steal_clock::setup.looks_are_ticks = true;
+}
+
 // From the moment of the hook on the kernel subtracts from our values what it has.
 Result<void> Steal::hook() {
-    steal_clock::setup.looks_are_ticks = true;
-    {
-        const CpusLock lock;
-        linux_on_each_cpu(prepare_hook_of);
-        for_each_offline_cpu(prepare_hook_of);
-    }
+    prepare_hook();
     Result<void> done = hook_.hook(reinterpret_cast<const void*>(kvmpv_steal_clock));
+    steal_clock::setup.both_are_asked = false;
     if (done.ok() && owned()) {
         done = Result<void>::from_errno(linux_steal_accounting_start());
         if (!done.ok()) static_cast<void>(hook_.unhook());
@@ -170,14 +171,14 @@ Result<void> Steal::hook() {
 }
 
 Result<void> Steal::unhook() {
-    // Looked at first, because what follows shows.
+    // First, because what follows cannot be taken back unseen.
     if (!hook_.on_top()) return Error(-kEbusy);
     if (owned())
         linux_steal_accounting_stop();
     else
         heal_all();
     const Result<void> done = hook_.unhook();
-    healed_ = false;
+    steal_clock::setup.both_are_asked = false;
     if (!done.ok() && owned()) static_cast<void>(linux_steal_accounting_start());
     if (done.ok()) steal_clock::setup.looks_are_ticks = false;
     return done;

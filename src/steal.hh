@@ -59,7 +59,7 @@ private:
     u64 physical_of(u32 cpu) const;
     Result<void> register_cpu(u32 cpu);
     void begin_cpu(u32 cpu);
-    static void prepare_hook_of(u32 cpu);
+    void prepare_hook();
     void heal_all();
     Result<void> hook();
     Result<void> unhook();
@@ -71,8 +71,6 @@ private:
     bool area_is_kept_ = false;
     bool enabled_ = false;
     bool was_hooked_ = false;
-    // While we leave the hook: the records say what we have shown.
-    bool healed_ = false;
     u64 reset_time_ns_ = 0;
     // While enable() runs, a CPU without its record is a reason to give up; later it is not.
     bool enabling_ = false;

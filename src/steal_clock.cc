@@ -2,7 +2,8 @@
 //
 // How the kernel's scheduler asks us for steal time: the target of the static call pv_steal_clock,
 // called with interrupts off, often with a run queue locked. So there is nothing here that could
-// sleep, take a lock or be traced; the whole file is compiled without ftrace (Kbuild).
+// sleep or take a lock. The whole file is compiled without ftrace (Kbuild); what is called of other
+// files, where something was stolen or a clock begins, may be traced as the scheduler itself may.
 
 #include "steal_clock.hh"
 
@@ -41,6 +42,7 @@ struct LiveMachine {
     static u64 tick_ns() { return setup.tick_ns; }
     static u64 uptime_ns() { return linux_monotonic_ns(); }
     static u64 accounted_ns(const StealClock& own) { return linux_accounted_steal_ns(own.cpu); }
+    static bool both_are_asked() { return setup.both_are_asked; }
 
     static void stepped(StealClock& own, bool forward, u64 ns) {
         linux_trace_steal_step(own.cpu, forward, ns, own.total_ns);
@@ -65,19 +67,15 @@ void prepare_hook(CpuState& state, bool takes_over) {
     prepare_steal_hook(machine, state.clock, takes_over);
 }
 
-void begin(CpuState& state, const KvmStealTime* page, bool takes_over) {
-    begin_steal(machine, state.clock, page, takes_over);
-    look(state);
+void begin(CpuState& state, const KvmStealTime* page, bool native_is_asked) {
+    begin_steal(machine, state.clock, page, native_is_asked);
 }
 
 void end(CpuState& state) { end_steal(machine, state.clock); }
 
 bool heal(CpuState& state, KvmStealTime& page) { return heal_steal(machine, state.clock, page); }
 
-void look(CpuState& state) {
-    if (state.clock.takes_over && setup.looks_are_ticks) return;
-    static_cast<void>(ask_steal(machine, state.clock));
-}
+void look(CpuState& state) { static_cast<void>(ask_steal(machine, state.clock)); }
 
 }  // namespace kvmpv::steal_clock
 

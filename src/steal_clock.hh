@@ -17,7 +17,8 @@ struct Longest {
     kvmpv_task task;
 };
 
-// Lies in its CPU's kvmpv_cpu. Written on that CPU with interrupts off, or while it is not there.
+// Lies in its CPU's kvmpv_cpu. Written, but for preempted_at_look, on that CPU with interrupts off
+// or while it is not there.
 struct CpuState {
     StealClock clock;
     StealShape shape;
@@ -38,21 +39,21 @@ inline CpuState& state_of(u32 cpu) { return *reinterpret_cast<CpuState*>(linux_c
 struct Setup {
     TicksToNs ticks_to_ns;
     u64 tick_ns;
-    // The kernel asks us with every tick, or is about to: what is found is a burst and no sum of a
-    // second's.
+    // Looks come with every tick, so that what is found is a burst and no sum of a second's.
     bool looks_are_ticks;
+    // In shared mode, while the kernel's calls are changed from one clock to the other.
+    bool both_are_asked;
 };
 extern constinit Setup setup;
 
 // As in steal_handover.hh; on the CPU that `state` is of, with interrupts off, or on any while that
 // one is offline.
 void prepare_hook(CpuState& state, bool takes_over);
-void begin(CpuState& state, const KvmStealTime* page, bool takes_over);
+void begin(CpuState& state, const KvmStealTime* page, bool native_is_asked);
 void end(CpuState& state);
 [[nodiscard]] bool heal(CpuState& state, KvmStealTime& page);
 
-// What the record says is taken in, unless that is for the kernel to make us do. On the CPU that
-// `state` is of, with interrupts off.
+// On the CPU that `state` is of, with interrupts off.
 void look(CpuState& state);
 
 }  // namespace kvmpv::steal_clock

@@ -2,6 +2,7 @@
 //
 // The files of `steal/`, and what `status` adds about steal time.
 
+#include "ask_lock.hh"
 #include "kvmpv/x86.hh"
 #include "steal.hh"
 #include "view.hh"
@@ -138,6 +139,7 @@ void show_steal_hook(void* seq) {
 int store_steal_hook(const char* text) {
     const std::optional<bool> wanted = parse_switch(text);
     if (!wanted) return -kEinval;
+    const AskLock lock;
     return steal.set_hooked(*wanted).zero_or_negative_errno();
 }
 
@@ -149,6 +151,7 @@ void show_steal_reset(void* seq) {
 
 int store_steal_reset(const char* text) {
     if (text[0] != '1' || text[1] != '\0' || !steal.enabled()) return -kEinval;
+    const AskLock lock;
     steal.reset();
     return 0;
 }

@@ -2,6 +2,7 @@
 //
 // `steal/tasks`, `steal/cgroups` and the switch for both.
 
+#include "ask_lock.hh"
 #include "steal_tasks.hh"
 #include "view.hh"
 #include "views.hh"
@@ -13,14 +14,6 @@ namespace {
 using steal_tasks::CgroupWho;
 using steal_tasks::Summary;
 using steal_tasks::TaskWho;
-
-class AskLock {
-public:
-    AskLock() { linux_ask_lock(); }
-    ~AskLock() { linux_ask_unlock(); }
-    AskLock(const AskLock&) = delete;
-    AskLock& operator=(const AskLock&) = delete;
-};
 
 void write_head(Out& out, const Summary& sum) {
     (out << "attribution " << (steal_tasks::is_on() ? "on" : "off") << " since_reset_ns "

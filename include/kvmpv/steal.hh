@@ -18,6 +18,7 @@
 //     u64 tick_ns()                                how often the kernel asks, in a busy CPU
 //     u64 uptime_ns()                              how long the guest has been there
 //     u64 accounted_ns(const StealClock& own)      what the kernel has accounted on that CPU
+//     bool both_are_asked()                        some of the kernel's callers ask its own clock
 //     void stolen(StealClock& own, u64 ns)         so much has just been added
 //     void stepped(StealClock& own, bool forward, u64 ns)   so much was not believed
 //     void moved(StealClock& own, u64 ns)          the total was set ahead by so much, modulo 2^64,
@@ -79,8 +80,8 @@ struct StealClock {
     u64 unchecked_ns;
     u64 checked_tsc;
     u32 cpu;
-    // The kernel's own clock shows the record now, or has until it asked ours: the next look goes
-    // on from there.
+    // The kernel's own clock has been showing the record: the next look goes on from there. While
+    // both are asked, so does each.
     bool takes_over;
     Steps backward;
     Steps forward;     // ahead of time; sum_ns and last_ns: what was dropped
@@ -142,7 +143,8 @@ void set_steal(Machine& machine, StealClock& own, u64 total_ns) {
     machine.store(own.total_ns, total_ns);
 }
 
-// The least that may be shown. A clock that takes over has shown nothing yet.
+// The least that may be shown. What a clock that takes over showed without a record, or to nobody,
+// is no reason to show it again.
 template <class Machine>
 u64 least_steal(Machine& machine, const StealClock& own) {
     const u64 accounted_ns = machine.accounted_ns(own);
@@ -165,7 +167,8 @@ void take_up_steal(Machine& machine, StealClock& own) {
     }
     set_steal(machine, own, begin_ns);
     machine.barrier();  // ask_steal_from_afar()
-    own.takes_over = false;
+    own.takes_over = own.takes_over && machine.both_are_asked();
+    if (own.takes_over) own.version = StealClock::kNoVersion;
 }
 
 // Without a record nothing is stolen; but another clock may have been asked since the last look.
@@ -248,20 +251,21 @@ template <class Machine>
 
 // Takes in what the record says, for who does not want the answer and comes often: as long as the
 // record is unchanged the time is not read. What it grows by next is then held against the time
-// since an earlier look, by ask_steal(), which the kernel's tick makes. A clock that takes over is
-// left to that, too. Context as above.
+// since an earlier look, by ask_steal(), which the kernel's tick makes. Context as
+// above.
 template <class Machine>
 [[gnu::always_inline]] inline void glance_at_steal(Machine& machine, StealClock& own) {
     const KvmStealTime* page = machine.load(own.page);
     if (!page || steal_unchanged(machine, own, *page)) [[likely]]
         return;
-    if (own.takes_over) return;
     look_at_steal(machine, own, *page, machine.tsc());
 }
 
 // What is shown now, asked from another CPU: what this one knew when it looked last. A look at a
 // record whose CPU the host has stopped would not tell more, and its moment would be the wrong one
-// to hold the next look's time against. Of a clock that takes over: what has been shown so far.
+// to hold the next look's time against. Of a clock that takes over: what has been shown so far, or,
+// without a record, accounted. A run queue that was told more by the kernel's own clock shortly
+// before lets its own time stand still for one update.
 template <class Machine>
 [[gnu::always_inline]] inline u64 ask_steal_from_afar(Machine& machine, const StealClock& own) {
     const bool takes_over = machine.load(own.takes_over);
@@ -270,8 +274,8 @@ template <class Machine>
     if (!takes_over) [[likely]]
         return total_ns;
     const KvmStealTime* page = machine.load(own.page);
-    const u64 raw_ns = page ? machine.load(page->steal) : 0;
-    return raw_ns > total_ns ? raw_ns : total_ns;
+    const u64 native_ns = page ? machine.load(page->steal) : machine.accounted_ns(own);
+    return native_ns > total_ns ? native_ns : total_ns;
 }
 
 // ---- The shape of what was stolen ---------------------------------------------------------------

@@ -3,12 +3,13 @@
 // How the steal clock of steal.hh and the kernel's own take turns, while the CPU comes and goes.
 //
 // The kernel asks one of the two and subtracts, without a sign, what it was told before, whoever
-// told it: one that shows less than the other has makes hundreds of years of steal. Before the
-// kernel is made to ask the other, each CPU's clock is prepared under the lock that keeps CPUs from
-// coming and going; the change itself takes that lock anew, and a CPU may have come or gone, or
-// both, in between. Nor does the change happen at one moment: the kernel's callers are changed one
-// by one. So nothing here relies on which of the two the kernel has asked last, only on what it has
-// accounted.
+// told it: one that shows less than the other has makes hundreds of years of steal. The kernel's
+// callers are changed one by one, so for a while both are asked; and CPUs may come and go between
+// any two steps, because each takes the lock against that anew. Therefore:
+//   - While both are asked, ours shows what the kernel's own does, the record as it is. Before that
+//     begins at the end of our turn, the record is made to say what ours has shown.
+//   - Whenever ours begins, it begins with the first look and not ahead of it, and wherever it has
+//     no record it shows what is accounted, if that is more.
 //
 // Machine: as in steal.hh. All of it on the CPU itself, with interrupts off, or while that CPU is
 // not there.
@@ -19,38 +20,43 @@
 
 namespace kvmpv {
 
-// The kernel is about to ask this clock. `takes_over`: it has been asking one that shows the record
-// as it is, and does so until it asks ours for the first time, which nobody else may do then.
+// The kernel is about to ask this clock. `takes_over`: so far it asks one that shows the record as
+// it is; both_are_asked() from now on, until it asks ours alone.
 template <class Machine>
 void prepare_steal_hook(Machine& machine, StealClock& own, bool takes_over) {
     own.takes_over = takes_over;
     own.version = StealClock::kNoVersion;
     set_steal(machine, own, machine.accounted_ns(own));
-    if (!takes_over) ask_steal(machine, own);
+    ask_steal(machine, own);
 }
 
 // The CPU has its record, for the first time or again. What that says so far need not go on from
-// the last look: after a registration, after sleep. `takes_over`: the kernel's own clock shows it.
+// the last look: after a registration, after sleep. `native_is_asked`: the kernel's own clock shows
+// it. If not, a clock that was to take over from before still does.
 template <class Machine>
-void begin_steal(Machine&, StealClock& own, const KvmStealTime* page, bool takes_over) {
+void begin_steal(Machine& machine, StealClock& own, const KvmStealTime* page,
+                 bool native_is_asked) {
     own.page = page;
     own.version = StealClock::kNoVersion;
-    if (takes_over) own.takes_over = true;
+    if (native_is_asked) own.takes_over = true;
+    ask_steal(machine, own);
 }
 
 // The CPU has no record from now on, and the clock stands still.
 template <class Machine>
 void end_steal(Machine& machine, StealClock& own) {
-    if (!own.takes_over) ask_steal(machine, own);
+    ask_steal(machine, own);
     own.page = nullptr;
 }
 
 // Writes into the record what is shown, so that a clock that shows the record as it is can take
-// over. The host adds to what it finds there, and cannot run while one instruction of ours does.
-// False if the record does not say it afterwards.
+// over; both_are_asked() from now on, until the kernel asks ours no more. The host adds to what it
+// finds there, and cannot run while one instruction of ours does. False if the record does not say
+// it afterwards.
 template <class Machine>
 [[nodiscard]] bool heal_steal(Machine& machine, StealClock& own, KvmStealTime& page) {
-    if (own.takes_over) return true;  // The record has been shown so far, nothing else.
+    // The kernel has been asking its own so far, or nobody. A record ahead stays as it was shown.
+    if (own.takes_over && machine.load(page.steal) >= machine.accounted_ns(own)) return true;
     set_steal(machine, own, least_steal(machine, own));
     // Whole whatever the version says: the host does not write while this CPU runs.
     const u64 tsc = machine.tsc();
@@ -59,8 +65,8 @@ template <class Machine>
         advance_steal(machine, own, raw_ns, machine.load(page.version), tsc);
     if (const u64 carry_ns = own.total_ns - raw_ns) machine.add(page.steal, carry_ns);
     own.raw_ns = own.total_ns;
-    own.version = machine.load(page.version) & ~u32{1};
-    own.tsc = tsc;
+    own.takes_over = true;
+    own.version = StealClock::kNoVersion;
     // Ahead by what was stolen since the look, and no more.
     const u64 ahead_ns = machine.load(page.steal) - own.total_ns;
     return ahead_ns <= machine.elapsed_ns(machine.tsc() - tsc) + machine.tick_ns();

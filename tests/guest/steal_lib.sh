@@ -90,7 +90,7 @@ watch_found_nothing() {
 	wait $watcher
 	cat /sys/kernel/debug/kvmpv_accounted > /tmp/accounted && rmmod kvmpv_accounted || return 1
 	awk -v least="$1" '
-		NR > 1 && $2 < least { print "CPU " $1 " accounted only " $2 " times"; bad = 1 }
+		NR > 1 && $2 < least { print "CPU " $1 ": only " $2 " looks at what is accounted"; bad = 1 }
 		NR > 1 && $3 { print "CPU " $1 " went back " $3 " times, by up to " $4 " ns"; bad = 1 }
 		END { exit bad || NR < 3 }' /tmp/accounted || return 1
 	awk -v least="$1" -v late=40 '
