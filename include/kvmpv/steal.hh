@@ -261,6 +261,14 @@ template <class Machine>
     look_at_steal(machine, own, *page, machine.tsc());
 }
 
+template <class Machine>
+[[gnu::noinline]] u64 shown_by_either(Machine& machine, const StealClock& own) {
+    const u64 total_ns = machine.load(own.total_ns);
+    const KvmStealTime* page = machine.load(own.page);
+    const u64 native_ns = page ? machine.load(page->steal) : machine.accounted_ns(own);
+    return native_ns > total_ns ? native_ns : total_ns;
+}
+
 // What is shown now, asked from another CPU: what this one knew when it looked last. A look at a
 // record whose CPU the host has stopped would not tell more, and its moment would be the wrong one
 // to hold the next look's time against. Of a clock that takes over: what has been shown so far, or,
@@ -270,12 +278,9 @@ template <class Machine>
 [[gnu::always_inline]] inline u64 ask_steal_from_afar(Machine& machine, const StealClock& own) {
     const bool takes_over = machine.load(own.takes_over);
     machine.barrier();  // In the order in which take_up_steal() ends.
-    const u64 total_ns = machine.load(own.total_ns);
-    if (!takes_over) [[likely]]
-        return total_ns;
-    const KvmStealTime* page = machine.load(own.page);
-    const u64 native_ns = page ? machine.load(page->steal) : machine.accounted_ns(own);
-    return native_ns > total_ns ? native_ns : total_ns;
+    if (takes_over) [[unlikely]]
+        return shown_by_either(machine, own);
+    return machine.load(own.total_ns);
 }
 
 // ---- The shape of what was stolen ---------------------------------------------------------------
