@@ -98,7 +98,7 @@ public:
 
     // ---- The host ---------------------------------------------------------------------------
 
-    // A lie, told while the CPU has a record that is ours to watch.
+    // True or not.
     void set_record(u64 steal_ns) {
         record_.steal = steal_ns;
         record_.version += 2;
@@ -114,6 +114,7 @@ public:
     u64 record_ns() const { return record_.steal; }
     u64 asked(bool ours) const { return asked_[ours]; }
     const StealClock& own() const { return own_; }
+
     // The kernel's own clock and the accounting are one again, as if nobody had ever been there.
     void settle() {
         if (!here_) come();
@@ -270,7 +271,6 @@ KVMPV_TEST(steal_handover, with_a_host_that_lies) {
         if (!guest.here()) guest.come();
         for (u64 lie : {random.next() % guest.record_ns(), random.next(), u64{0}}) {
             // Looked at before and after, or it would be told to somebody else.
-            guest.settle();
             guest.settle();
             guest.set_record(lie);
             guest.settle();

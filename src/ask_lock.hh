@@ -6,8 +6,8 @@
 
 namespace kvmpv {
 
-// One asks for what has to be gathered or changed on several CPUs, and no other meanwhile. May
-// sleep; before CpusLock.
+// One asks at a time for what is gathered, or changed, on demand and not in an instant. May sleep;
+// taken before CpusLock.
 class AskLock {
 public:
     AskLock() { linux_ask_lock(); }

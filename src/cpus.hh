@@ -35,4 +35,11 @@ void for_each_offline_cpu(Function&& function) {
         if (!is_online(static_cast<u32>(cpu))) function(static_cast<u32>(cpu));
 }
 
+// For each possible CPU: on the CPU itself, with interrupts off, where it is online, else here.
+// Under CpusLock.
+inline void on_or_for_each_cpu(void (*function)(u32 cpu)) {
+    linux_on_each_cpu(function);
+    for_each_offline_cpu(function);
+}
+
 }  // namespace kvmpv

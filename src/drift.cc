@@ -2,6 +2,7 @@
 
 #include "drift.hh"
 
+#include "ask_lock.hh"
 #include "clock.hh"
 #include "irqs.hh"
 #include "kvmpv/x86.hh"
@@ -118,7 +119,7 @@ void Drifts::enable() {
 }
 
 void Drifts::look(Answers& answers) {
-    linux_ask_lock();
+    const AskLock lock;
     if (__atomic_exchange_n(&forgotten_, false, __ATOMIC_RELAXED))
         for (Known& known : known_) known.has_first = false;
     answers.own_read_ns = ns_of([] {});
@@ -138,7 +139,6 @@ void Drifts::look(Answers& answers) {
         }
         answers.of[i] = answer;
     }
-    linux_ask_unlock();
 }
 
 }  // namespace kvmpv

@@ -129,12 +129,9 @@ void Steal::heal_all() {
     const CpusLock lock;
     steal_clock::setup.both_are_asked = true;
     cpus_not_healed = 0;
-    linux_on_each_cpu([](u32 cpu) {
+    on_or_for_each_cpu([](u32 cpu) {
         if (!steal_clock::heal(state_of(cpu), *steal.page_of(cpu)))
             __atomic_fetch_add(&cpus_not_healed, 1, __ATOMIC_RELAXED);
-    });
-    for_each_offline_cpu([](u32 cpu) {
-        if (!steal_clock::heal(state_of(cpu), *steal.page_of(cpu))) ++cpus_not_healed;
     });
     if (cpus_not_healed)
         linux_log_err(
@@ -147,12 +144,10 @@ void Steal::heal_all() {
 void Steal::prepare_hook() {
     const CpusLock lock;
     steal_clock::setup.both_are_asked = !owned();
-    const auto prepare = [](u32 cpu) {
+    on_or_for_each_cpu([](u32 cpu) {
         steal_clock::prepare_hook(state_of(cpu), !steal.owned());
         forget(state_of(cpu));
-    };
-    linux_on_each_cpu(prepare);
-    for_each_offline_cpu(prepare);
+    });
     steal_clock::setup.looks_are_ticks = true;
 }
 
@@ -274,9 +269,7 @@ void Steal::sample(u32 cpu) {
 void Steal::reset() {
     const CpusLock lock;
     reset_time_ns_ = linux_monotonic_ns();
-    const auto forget_cpu = [](u32 cpu) { forget(state_of(cpu)); };
-    linux_on_each_cpu(forget_cpu);
-    for_each_offline_cpu(forget_cpu);
+    on_or_for_each_cpu([](u32 cpu) { forget(state_of(cpu)); });
 }
 
 }  // namespace kvmpv

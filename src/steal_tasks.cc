@@ -40,13 +40,10 @@ void point_at_tables(bool wanted) {
     const CpusLock lock;
     const auto point = [](u32 cpu) { state_of(cpu).charges = charges_of(cpu); };
     const auto forget = [](u32 cpu) { state_of(cpu).charges = nullptr; };
-    if (wanted) {
-        linux_on_each_cpu(point);
-        for_each_offline_cpu(point);
-    } else {
-        linux_on_each_cpu(forget);
-        for_each_offline_cpu(forget);
-    }
+    if (wanted)
+        on_or_for_each_cpu(point);
+    else
+        on_or_for_each_cpu(forget);
 }
 
 // Nothing is charged on that CPU meanwhile, nor does its clock go on.

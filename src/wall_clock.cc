@@ -2,6 +2,7 @@
 
 #include "wall_clock.hh"
 
+#include "ask_lock.hh"
 #include "cold_machine.hh"
 #include "kvmpv/version_read.hh"
 
@@ -45,7 +46,7 @@ void WallClock::leave(u64 before) {
 Result<u64> WallClock::epoch_ns() {
     if (!area_.address) return Error(-kEnodev);
     const PvclockWallClock& answer = *static_cast<const PvclockWallClock*>(area_.address);
-    linux_ask_lock();
+    const AskLock lock;
 
     u64 before = 0;
     Result<void> asked =
@@ -64,7 +65,6 @@ Result<u64> WallClock::epoch_ns() {
         leave(before);
     }
 
-    linux_ask_unlock();
     if (!asked.ok()) return asked.error();
     // A version that did not move is a host that did not write; a nanosecond beyond a second is one
     // that wrote something else.

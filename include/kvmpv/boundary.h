@@ -521,7 +521,8 @@ void linux_msleep(u32 ms);
 
 /*
  * One at a time asks the host or a device something (src/linux/ask_lock.c): the wall clock's MSR is
- * one for all CPUs, and two who read the same devices would time each other.
+ * one for all CPUs, and two who read the same devices would time each other. Nor is steal time
+ * hooked or reset under who gathers its charges.
  */
 void linux_ask_lock(void);
 void linux_ask_unlock(void);

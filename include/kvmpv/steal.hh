@@ -251,8 +251,7 @@ template <class Machine>
 
 // Takes in what the record says, for who does not want the answer and comes often: as long as the
 // record is unchanged the time is not read. What it grows by next is then held against the time
-// since an earlier look, by ask_steal(), which the kernel's tick makes. Context as
-// above.
+// since an earlier look, by ask_steal(), which the kernel's tick makes. Context as above.
 template <class Machine>
 [[gnu::always_inline]] inline void glance_at_steal(Machine& machine, StealClock& own) {
     const KvmStealTime* page = machine.load(own.page);
@@ -261,6 +260,7 @@ template <class Machine>
     look_at_steal(machine, own, *page, machine.tsc());
 }
 
+// What a clock that takes over, or the kernel's own in its place, has shown at most. From any CPU.
 template <class Machine>
 [[gnu::noinline]] u64 shown_by_either(Machine& machine, const StealClock& own) {
     const u64 total_ns = machine.load(own.total_ns);
