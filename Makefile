@@ -41,8 +41,10 @@ modules-locked:
 	@echo 'built $(BUILD)/kvmpv.ko'
 
 # ---- Trying and testing -------------------------------------------------------------------------
-# The scripts' own interpreter: scripts/deps cannot say that it is missing.
-need-python = $(if $(wildcard /usr/bin/python3),,$(error no python3: install the package python3))
+# The scripts' own interpreter: scripts/deps cannot say that it is missing. The package python3-minimal
+# alone has no dataclasses.
+need-python = $(if $(shell /usr/bin/python3 -c 'import dataclasses' 2>/dev/null && echo yes),,$(error \
+	no python3: install the package python3))
 
 deps:
 	$(need-python)@scripts/deps
