@@ -57,7 +57,7 @@ NEEDED = (
     Package("findutils", "goes over the files of unpacked kernels", ("find",)),
     Package("util-linux", "ends what a killed script started; locks builds", ("setpriv", "flock")),
     Package("libbenchmark-dev", "make bench: Google Benchmark, for the clock on the real CPU"),
-    Package("msr-tools", "tests read MSRs with it, not with kvmpv", ("rdmsr",)),
+    Package("msr-tools", "tests read MSRs with it, not with kvmpv", ("rdmsr", "wrmsr")),
     Package("coreutils", "the size of a cached kernel", ("du",)),
     Package("dkms", "make dkms-install, and the test of it", ("dkms",)),
     Package("git", "the version in package and module names", ("git",)),
