@@ -28,20 +28,22 @@ no_time_goes_back() {
 	start_warp kvmpv $READS && no_steps
 }
 
-insmod /kvmpv/kvmpv_bench.ko
 check loads load
+insmod /kvmpv/kvmpv_bench.ko
 check path equal path "$(field clock/state path)" guarded
 instructions=$(read_on 0)
 report "a guarded read: $instructions instructions"
 check as_long_on_both as_long_as_before
 check no_time_goes_back no_time_goes_back
+rmmod kvmpv_bench
 check unloads rmmod kvmpv
 before=$(rdmsr -p 0 $TSC_AUX)
 check both_are_cpu_1 both_are_cpu_1
 check loads_again load
+insmod /kvmpv/kvmpv_bench.ko
 check as_long_as_before as_long_as_before
 check no_time_goes_back_all_the_same no_time_goes_back
+rmmod kvmpv_bench
 check unloads_again rmmod kvmpv
 wrmsr -p 0 $TSC_AUX "0x$before"
-rmmod kvmpv_bench
 finish
