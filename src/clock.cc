@@ -3,6 +3,7 @@
 #include "clock.hh"
 
 #include "clock_read.hh"
+#include "cold_machine.hh"
 #include "cpus.hh"
 #include "events.hh"
 #include "irqs.hh"
@@ -54,16 +55,41 @@ constinit u32 cpus_behind_guard = 0;
 // Of begin_time(), which is called once at a time.
 constinit u64 earliest_ns = 0;
 
-// Where the kernel does not know the TSC's rate: slower than any, so that too much is believed
-// rather than too little.
-constexpr u32 kSlowestTscKhz = 100'000;
+struct HereMachine : ColdMachine {
+    static u64 ordered_tsc() { return clock.ordered_tsc(); }
+};
 
-// The CPU's clock is held against its TSC from now on, if what it shows can be true.
+// What this CPU's record says. Interrupts off.
+ClockSample look_here() {
+    HereMachine machine;
+    const void* const page = x86::this_cpu_load<&kvmpv_cpu.clock_page>();
+    return look(machine, *static_cast<const PvclockVcpuTimeInfo*>(page), {});
+}
+
+// The CPU's clock is held against its TSC from now on, if what it shows can be true. Interrupts
+// off.
 void begin_time_here() {
     struct kvmpv_cpu& own = *x86::this_cpu_load<&kvmpv_cpu.self>();
-    const u64 tsc = x86::rdtsc();
-    const std::optional<u64> now_ns = clock_read::this_cpu_record_ns();
-    if (now_ns && clock_read::guard.can_be(*now_ns, 0)) clock_read::set_base(own, tsc, *now_ns);
+    const ClockSample now = look_here();
+    if (!now.can_tell_time() || !clock_read::guard.can_be(now.ns_at(now.tsc), 0)) return;
+    clock_read::set_base(own, now.tsc, now.ns_at(now.tsc));
+    clock_read::set_base_rate(own, now);
+}
+
+// A CPU that comes later, or whose clock is not believed, is taken to run as fast as another.
+void give_all_a_rate() {
+    const struct kvmpv_cpu* known = nullptr;
+    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
+        const struct kvmpv_cpu* own = linux_cpu(static_cast<u32>(cpu));
+        if (!known && own->clock_base_mul) known = own;
+    }
+    if (!known) return;
+    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
+        struct kvmpv_cpu* own = linux_cpu(static_cast<u32>(cpu));
+        if (own->clock_base_mul) continue;
+        own->clock_base_mul = known->clock_base_mul;
+        own->clock_base_shift = known->clock_base_shift;
+    }
 }
 
 }  // namespace
@@ -114,8 +140,6 @@ Result<void> Clock::create(Survey& found, const kvmpv_parameters& parameters) {
     rating_ = parameters.clock_rating ? parameters.clock_rating : automatic;
     vdso_parameter_ = parameters.vdso;
     clock_read::setup.stable_offered = stable_offered_;
-    const u32 tsc_khz = linux_tsc_khz();
-    clock_read::setup.ticks_to_ns = TicksToNs(tsc_khz ? tsc_khz : kSlowestTscKhz);
     clock_read::setup.fallback_page = no_page();
     clock_read::setup.second_page = no_page();
     for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
@@ -160,16 +184,19 @@ void Clock::begin_time() {
     clock_read::guard.restart();
     earliest_ns = std::numeric_limits<u64>::max();
     linux_on_each_cpu([](u32) {
-        const std::optional<u64> now_ns = clock_read::this_cpu_record_ns();
+        const ClockSample now = look_here();
+        if (!now.can_tell_time()) return;
+        const u64 now_ns = now.ns_at(now.tsc);
         u64 least_ns = __atomic_load_n(&earliest_ns, __ATOMIC_RELAXED);
-        while (now_ns && *now_ns < least_ns &&
-               !__atomic_compare_exchange_n(&earliest_ns, &least_ns, *now_ns, false,
+        while (now_ns < least_ns &&
+               !__atomic_compare_exchange_n(&earliest_ns, &least_ns, now_ns, false,
                                             __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
         }
     });
     if (earliest_ns == std::numeric_limits<u64>::max()) return;
     clock_read::guard.move_horizon(earliest_ns);
     linux_on_each_cpu([](u32) { begin_time_here(); });
+    give_all_a_rate();
 }
 
 void Clock::choose_path() {
@@ -193,14 +220,18 @@ void Clock::switch_path() {
     });
 }
 
-// What the guard has held at its last value would be taken back by the path that knows no guard.
+// What the guard has held at its last value would be taken back by the path that knows no guard,
+// and what it does not believe would be shown.
 bool Clock::stable_path_has_caught_up() const {
     constexpr u32 kPatienceMs = 1000;
     for (u32 waited_ms = 0; waited_ms < kPatienceMs; ++waited_ms) {
         cpus_behind_guard = 0;
         linux_on_each_cpu([](u32) {
             const u64 last_ns = clock_read::guard.last_ns();
-            if (clock.callback(false)(nullptr) < last_ns)
+            const u64 now_ns = clock.callback(false)(nullptr);
+            struct kvmpv_cpu& own = *x86::this_cpu_load<&kvmpv_cpu.self>();
+            const u64 latest_ns = clock_read::latest_ns_at(own, x86::rdtsc());
+            if (now_ns < last_ns || !clock_read::guard.can_be(now_ns, latest_ns))
                 __atomic_fetch_add(&cpus_behind_guard, 1, __ATOMIC_RELAXED);
         });
         if (!cpus_behind_guard) return true;
@@ -217,7 +248,9 @@ Result<void> Clock::force_unstable(bool forced) {
     }
     if (forced == forced_) return {};
     if (!forced && !host_is_unstable_ && !stable_path_has_caught_up()) {
-        linux_log_warn("force_unstable: the clock is behind what was shown; the guard stays on");
+        linux_log_warn(
+            "force_unstable: a CPU's clock is behind what was shown, or far ahead of time; the "
+            "guard stays on");
         return Error(-kEbusy);
     }
     forced_ = forced;
@@ -317,7 +350,7 @@ Result<void> Clock::online_cpu(u32 cpu) {
 }
 
 void Clock::down_cpu(u32 cpu) {
-    clock_read::set_base(*linux_cpu(cpu), 0, 0);
+    clock_read::drop_base(*linux_cpu(cpu));
     // Readers first: between the two steps nobody looks at a record that is no longer written.
     if (clock_read::setup.fallback_page == page_of(cpu) ||
         clock_read::setup.second_page == page_of(cpu))

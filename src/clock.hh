@@ -7,6 +7,7 @@
 #include "kvmpv/boundary.h"
 #include "kvmpv/pvclock.hh"
 #include "kvmpv/result.hh"
+#include "kvmpv/x86.hh"
 #include "survey.hh"
 
 namespace kvmpv {
@@ -72,6 +73,7 @@ public:
     bool revoked() const { return revoked_; }
     // One instruction less than lfence and rdtsc, and not slower on any CPU tried.
     bool has_rdtscp() const { return has_rdtscp_; }
+    u64 ordered_tsc() const { return has_rdtscp_ ? x86::rdtscp() : x86::lfence_rdtsc(); }
     const char* tsc_read() const { return has_rdtscp_ ? "rdtscp" : "lfence"; }
     Vdso vdso() const { return vdso_ == Vdso::kOn && guarded() ? Vdso::kGuardOn : vdso_; }
 

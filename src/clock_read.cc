@@ -157,13 +157,6 @@ template <TscRead kTscRead>
 
 }  // namespace
 
-std::optional<u64> this_cpu_record_ns() {
-    SeedMachine<TscRead::kLfence> machine;
-    const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();
-    if (!page_is_ready(machine, page)) return std::nullopt;
-    return read_page(machine, page);
-}
-
 void raise_guard(u64 now_ns) {
     LiveMachine<TscRead::kLfence> machine;
     guard.raise_believable(machine, now_ns);

@@ -45,7 +45,7 @@ constinit bool enabled = false;
 constinit u64 wakes = 0;
 
 struct SamplerMachine : ColdMachine {
-    static u64 ordered_tsc() { return clock.has_rdtscp() ? x86::rdtscp() : x86::lfence_rdtsc(); }
+    static u64 ordered_tsc() { return clock.ordered_tsc(); }
 };
 
 // One look, and all that comes of it.
@@ -124,7 +124,7 @@ private:
     // What a record says may be ahead of time. It is believed all the same if it has said so before
     // and every other CPU's does, too: then that is the host's clock.
     void check_pace() {
-        if (!now_.known || now_.torn || !now_.can_be_read()) return;
+        if (!now_.can_tell_time()) return;
         struct kvmpv_cpu& own = *linux_cpu(cpu_);
         const u64 now_ns = now_.ns_at(now_.tsc);
         const bool first = own.clock_base_tsc == 0;
@@ -133,16 +133,30 @@ private:
         const bool believed = can_be || (state_.too_far_ahead && every_cpu_is_ahead());
         state_.too_far_ahead = !believed;
         if (!believed) return;
-        // A clock that is ahead by less keeps its base, or it could come further ahead each time.
-        const bool ahead = can_be && !first && now_ns > latest_ns;
-        if (!ahead) clock_read::set_base(own, now_.tsc, now_ns);
-        clock_read::guard.move_horizon(ahead ? latest_ns : now_ns);
+        // A clock that is ahead by less goes on from where time is, or it could come further ahead
+        // each time.
+        const u64 base_ns = can_be && !first && now_ns > latest_ns ? latest_ns : now_ns;
+        clock_read::set_base(own, now_.tsc, base_ns);
+        clock_read::guard.move_horizon(base_ns);
+        if (first || every_cpu_runs_as_fast()) clock_read::set_base_rate(own, now_);
     }
 
+    // Where all records name the same rate it is the host's.
+    bool every_cpu_runs_as_fast() const {
+        return every_cpu([this](const CpuState& state) {
+            return &state == &state_ || !state.sample.known || state.sample.same_rate(now_);
+        });
+    }
     static bool every_cpu_is_ahead() {
+        return every_cpu([](const CpuState& state) { return state.too_far_ahead; });
+    }
+
+    // That is looked at.
+    template <class Test>
+    static bool every_cpu(Test test) {
         for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
             const CpuState& state = state_of(static_cast<u32>(cpu));
-            if (state.page && !state.too_far_ahead) return false;
+            if (state.page && !test(state)) return false;
         }
         return true;
     }
@@ -174,7 +188,7 @@ private:
 
 void forget(u32 cpu) {
     state_of(cpu) = {};
-    clock_read::set_base(*linux_cpu(cpu), 0, 0);
+    clock_read::drop_base(*linux_cpu(cpu));
 }
 
 void log_revoked(u32 cpu, u64 by_ns) {

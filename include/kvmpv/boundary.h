@@ -45,11 +45,14 @@ struct kvmpv_cpu {
 	u64 clock_count[KVMPV_NUM_CLOCK_COUNTERS];
 	u64 clock_held_back_max_ns;
 	/*
-	 * A moment of this CPU's TSC, or 0 for none, and what its clock showed then: what bounds
-	 * what it can show later. Written by its own CPU only, with interrupts off.
+	 * A moment of this CPU's TSC, or 0 for none, what its clock showed then, and how fast it
+	 * ran (the record's multiplier and shift): what bounds what it can show later. Written by
+	 * its own CPU only, with interrupts off, or while that CPU is not there.
 	 */
 	u64 clock_base_tsc;
 	u64 clock_base_ns;
+	u32 clock_base_mul;
+	s32 clock_base_shift;
 	/* What each slot held when we took it, if that was enabled, else 0. */
 	u64 foreign_msr[KVMPV_NUM_REGISTRATIONS];
 	/* What the sampler saw last; src/sampler.cc alone knows what it means. */

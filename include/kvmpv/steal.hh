@@ -27,10 +27,27 @@
 #pragma once
 
 #include "kvmpv/abi.hh"
-#include "kvmpv/ticks_to_ns.hh"
 #include "kvmpv/version_read.hh"
 
 namespace kvmpv {
+
+// ---- TSC ticks in nanoseconds -----------------------------------------------------------------
+
+// Exact to 1 part in 2^32 for a TSC above 1 MHz; saturates.
+class TicksToNs {
+public:
+    constexpr TicksToNs() = default;
+    // `tsc_khz` is not 0.
+    explicit constexpr TicksToNs(u32 tsc_khz) : ns_by_2_32_((u64{1'000'000} << 32) / tsc_khz) {}
+
+    constexpr u64 operator()(u64 ticks) const {
+        const u128 ns = (u128{ticks} * ns_by_2_32_) >> 32;
+        return ns >> 64 ? ~u64{0} : static_cast<u64>(ns);
+    }
+
+private:
+    u64 ns_by_2_32_ = 0;
+};
 
 // ---- The clock of one CPU -----------------------------------------------------------------------
 
