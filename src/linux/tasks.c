@@ -27,14 +27,25 @@ static void __used noinline define_task_offsets(void)
 		     : : "i" (offsetof(struct task_struct, nivcsw)));
 }
 
+/* 0, which no cgroup has, in a kernel that was built without them. */
+static u64 current_cgroup(void)
+{
+	u64 id = 0;
+
+#ifdef CONFIG_CGROUPS
+	rcu_read_lock();
+	id = cgroup_id(task_dfl_cgroup(current));
+	rcu_read_unlock();
+#endif
+	return id;
+}
+
 /* The name may be changing meanwhile; its last byte is always 0. */
 void linux_current_task(struct kvmpv_task *task)
 {
 	task->pid = current->pid;
 	task->tgid = current->tgid;
 	task->start_ns = current->start_boottime;
-	rcu_read_lock();
-	task->cgroup = cgroup_id(task_dfl_cgroup(current));
-	rcu_read_unlock();
+	task->cgroup = current_cgroup();
 	memcpy(task->comm, current->comm, sizeof(task->comm));
 }
