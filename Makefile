@@ -72,19 +72,28 @@ modules-locked:
 	@echo 'built $(BUILD)/kvmpv.ko'
 
 # ---- Trying and testing -------------------------------------------------------------------------
-deps:
-	@scripts/deps
+# The scripts' own interpreter: scripts/deps cannot say that it is missing. The package python3-minimal
+# alone has no dataclasses.
+need-python = $(if $(shell /usr/bin/python3 -c 'import dataclasses' 2>/dev/null && echo yes),,$(error \
+	no python3: install the package python3))
 
-try: deps
+deps:
+	$(need-python)@scripts/deps
+
+try:
+	$(need-python)@scripts/deps try
 	@scripts/try $(TRY_ARGS)
 
-check: deps
+check:
+	$(need-python)@scripts/deps check
 	@tests/check $(CHECK_ARGS)
 
-check-all: deps
+check-all:
+	$(need-python)@scripts/deps check
 	@tests/check --all $(CHECK_ARGS)
 
-bench: deps
+bench:
+	$(need-python)@scripts/deps bench
 	@bench/run $(BENCH_ARGS)
 
 # ---- Installing ---------------------------------------------------------------------------------
@@ -130,7 +139,7 @@ help:
 #help make check         build for all supported kernels and run every test in guests
 #help make bench         measure the clock against the kernel's own, in guests and on this CPU
 #help make check-all     the same, and what takes hours: every scenario on the debug kernel, a million interrupts
-#help make deps          install the Debian packages that the above need
+#help make deps          install the Debian packages that all of the above need, scripts/deps build what make needs
 #help make install       install kvmpv.ko for the kernel (KVER=, KDIR=, DESTDIR=); make uninstall removes it
 #help make dkms-install  have DKMS build and install it for every kernel; make dkms-remove undoes that
 #help make clean         remove build/

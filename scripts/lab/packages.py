@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,55 +15,93 @@ from lab import LabError
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", "/usr/bin:/bin"), "/usr/sbin", "/sbin"))
 
 
+# What the project does, in such an order that each use needs what those before it need as well.
+USES = ("build", "try", "bench", "check")
+
+
 @dataclass(frozen=True)
 class Package:
+    use: str  # the first of USES that needs it
     name: str
     why: str
     tools: tuple[str, ...] = ()  # the commands of it that the scripts start
 
 
+# None of them starts a service or puts one in the place of another.
 NEEDED = (
     Package(
-        "gcc-12", "the compiler that Debian 12 builds its kernels and headers with", ("gcc-12",)
+        "build",
+        "gcc-12",
+        "the compiler that Debian 12 builds its kernels and headers with",
+        ("gcc-12",),
     ),
     Package(
+        "build",
         "g++-12",
         "compiles the C++ part of the module; kernel headers do not pull it in",
         ("g++-12",),
     ),
     Package(
-        "binutils", "the linker, and nm and readelf for the object check", ("ld", "nm", "readelf")
+        "build",
+        "binutils",
+        "the linker, and nm and readelf for the object check",
+        ("ld", "nm", "objcopy", "objdump", "readelf"),
     ),
-    Package("make", "runs Kbuild", ("make",)),
-    Package("libc6-dev", "the C headers below the few libstdc++ headers in use"),
-    Package("dwarves", "pahole: BTF of the module on kernels that ship their vmlinux", ("pahole",)),
-    Package("kmod", "depmod and modinfo for unpacked kernels", ("depmod", "modinfo")),
+    Package("build", "make", "runs Kbuild", ("make",)),
+    Package("build", "libc6-dev", "the C headers below the few libstdc++ headers in use"),
+    Package("build", "libelf1", "objtool and resolve_btfids of unpacked headers load it"),
     Package(
+        "build",
+        "dwarves",
+        "pahole: BTF of the module on kernels that ship their vmlinux",
+        ("pahole",),
+    ),
+    Package(
+        "build",
+        "kmod",
+        "depmod and modinfo for unpacked kernels",
+        ("depmod", "modinfo", "modprobe"),
+    ),
+    Package("build", "findutils", "goes over the files of a build and of kernels", ("find",)),
+    Package(
+        "build",
+        "util-linux",
+        "locks builds; ends what a killed script started",
+        ("flock", "setpriv", "unshare"),
+    ),
+    Package("build", "python3", "every script under scripts/", ("python3",)),
+    Package("try", "apt", "looks up and downloads kernels", ("apt-get", "apt-cache")),
+    Package("try", "dpkg", "unpacks kernels without installing them", ("dpkg-deb", "dpkg-query")),
+    Package("try", "xz-utils", "unpacks modules, and the kernel source", ("xz",)),
+    Package("try", "coreutils", "the size of a cached kernel", ("du",)),
+    Package(
+        "try",
         "qemu-system-x86",
         "runs the guests and, without hardware KVM, their host",
         ("qemu-system-x86_64",),
     ),
-    Package("busybox-static", "user space of the guests", ("busybox",)),
-    Package("cpio", "packs the initramfs of a guest", ("cpio",)),
-    Package("flex", "the kunit kernel: Kconfig's scanner", ("flex",)),
-    Package("bison", "the kunit kernel: Kconfig's parser", ("bison",)),
-    Package("bc", "the kunit kernel: computes time constants", ("bc",)),
-    Package("libelf-dev", "the kunit kernel: objtool reads ELF with it"),
-    Package("zstd", "the kunit kernel: compresses the image", ("zstd",)),
-    Package("xz-utils", "unpacks the kernel source", ("xz",)),
-    Package("perl", "the kunit kernel; the kernel's checkpatch.pl", ("perl",)),
-    Package("tar", "unpacks the kernel source", ("tar",)),
-    Package("apt", "looks up and downloads kernels", ("apt-get", "apt-cache")),
-    Package("dpkg", "unpacks kernels without installing them", ("dpkg-deb", "dpkg-query")),
-    Package("findutils", "goes over the files of unpacked kernels", ("find",)),
-    Package("util-linux", "ends what a killed script started; locks builds", ("setpriv", "flock")),
-    Package("libbenchmark-dev", "make bench: Google Benchmark, for the clock on the real CPU"),
-    Package("msr-tools", "tests read MSRs with it, not with kvmpv", ("rdmsr", "wrmsr")),
-    Package("coreutils", "the size of a cached kernel", ("du",)),
-    Package("dkms", "make dkms-install, and the test of it", ("dkms",)),
-    Package("git", "the version in package and module names", ("git",)),
-    Package("python3", "every script under scripts/", ("python3",)),
+    Package("try", "busybox-static", "user space of the guests", ("busybox",)),
+    Package("bench", "libbenchmark-dev", "Google Benchmark, for the clock on the real CPU"),
+    Package("bench", "msr-tools", "reads MSRs in guests, beside kvmpv", ("rdmsr", "wrmsr")),
+    Package("check", "flex", "the kunit kernel: Kconfig's scanner", ("flex",)),
+    Package("check", "bison", "the kunit kernel: Kconfig's parser", ("bison",)),
+    Package("check", "bc", "the kunit kernel: computes time constants", ("bc",)),
+    Package("check", "libelf-dev", "the kunit kernel: objtool reads ELF with it"),
+    Package("check", "zstd", "the kunit kernel: compresses the image", ("zstd",)),
+    Package("check", "perl", "the kunit kernel; the kernel's checkpatch.pl", ("perl",)),
+    Package("check", "tar", "unpacks the kernel source", ("tar",)),
+    Package("check", "cpio", "reads the archives that the lab makes for guests", ("cpio",)),
+    Package("check", "dkms", "make dkms-install, and the test of it", ("dkms",)),
+    Package("check", "debootstrap", "makes the bare machine's root", ("debootstrap",)),
+    Package("check", "debian-archive-keyring", "the keys by which debootstrap knows the archive"),
+    Package("check", "openssl", "dkms signs modules with it", ("openssl",)),
 )
+
+
+def needed(uses: Iterable[str]) -> list[Package]:
+    """What these uses need."""
+    reach = max(USES.index(use) for use in uses)
+    return [package for package in NEEDED if USES.index(package.use) <= reach]
 
 
 def tool(name: str) -> Path:

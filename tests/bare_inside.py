@@ -1,0 +1,175 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is tried on the bare machine. Runs in it as root; prints a line of JSON for each result."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = Path("/usr/bin/python3")
+
+# What init, cron, D-Bus and a desktop start by themselves.
+STARTED = (
+    "/etc/systemd/system",
+    "/usr/lib/systemd/system",
+    "/etc/init.d",
+    *(f"/etc/rc{level}.d" for level in "S0123456"),
+    *(f"/etc/cron.{often}" for often in ("d", "hourly", "daily", "weekly", "monthly")),
+    "/usr/share/dbus-1/system-services",
+    "/etc/xdg/autostart",
+)
+# Kmod's loads the modules of /etc/modules at boot and ends.
+NO_SERVICES = {"/etc/init.d/kmod", "/etc/rcS.d/S01kmod"}
+
+SHOWN = 60  # lines of a failure
+
+Result = tuple[bool, str]
+
+
+def run(*command: str) -> tuple[int, str]:
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    return done.returncode, done.stdout
+
+
+def machine_is_bare() -> Result:
+    there = [
+        name for name in ("cc", "gcc", "g++", "ld", "dkms", "openssl", "sudo") if shutil.which(name)
+    ]
+    there += [path for path in ("/lib/modules", "/var/lib/dkms") if os.path.exists(path)]
+    return not there, f"there already: {there}"
+
+
+def without_python() -> Result:
+    """Without any, and with as much of it as the package python3-minimal has."""
+    outputs = []
+    for part in (PYTHON, Path(dataclasses.__file__)):
+        hidden = part.with_suffix(".hidden")
+        part.rename(hidden)
+        try:
+            status, output = run("make", "deps")
+        finally:
+            hidden.rename(part)
+        outputs.append(output)
+        if status == 0 or output.count("\n") != 1 or "install the package python3" not in output:
+            return False, output
+    return True, "".join(outputs)
+
+
+def deps_of_a_build() -> Result:
+    status, output = run("scripts/deps", "build")
+    more = [name for name in ("qemu-system-x86_64", "dkms", "busybox") if shutil.which(name)]
+    return status == 0 and not more, f"{output}\nthere, too: {more}"
+
+
+def build_for(kernel: str) -> Result:
+    folder = subprocess.check_output(
+        ["scripts/kernels", "show", kernel, "build"], cwd=ROOT, text=True
+    ).strip()
+    status, output = run("make", f"KDIR={folder}", "KVMPV_WERROR=1")
+    quiet = re.fullmatch(r"built build/\S+/kvmpv\.ko\n", output)
+    return status == 0 and bool(quiet), output
+
+
+def deps() -> Result:
+    before, packages = started(), installed()
+    status, output = run("make", "deps")
+    services = started() - before - NO_SERVICES
+    removed = packages - installed()
+    running = processes()
+    good = status == 0 and not services and not removed and not running
+    return good, f"{output}\nservices: {services}\nremoved: {removed}\nrunning: {running}"
+
+
+def deps_again() -> Result:
+    status, output = run("scripts/deps", "--check")
+    return status == 0, output
+
+
+def started() -> set[str]:
+    return {str(file) for folder in STARTED for file in Path(folder).rglob("*")}
+
+
+def installed() -> set[str]:
+    command = ["dpkg-query", "-W", "-f", "${Package}\\n"]
+    return set(subprocess.check_output(command, text=True).split())
+
+
+def processes() -> list[str]:
+    """What runs in here, but for ourselves and those who wait for us outside of the root."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            inside = os.path.samefile(process / "root", "/")
+            name = (process / "comm").read_text().strip()
+        except OSError:
+            continue  # it has ended
+        if inside and int(process.name) != os.getpid():
+            found.append(f"{process.name} {name}")
+    return found
+
+
+def dkms_without_openssl() -> Result:
+    """For one kernel. With openssl, and for both, it is among the checks of sources and objects."""
+    release, folder = (
+        subprocess.check_output(["scripts/kernels", "show", "6.1", field], cwd=ROOT, text=True)
+        for field in ("release", "build")
+    )
+    hide = 'mount --bind /dev/null /usr/bin/openssl && exec sh tests/dkms.sh "$1"'
+    kernel = f"{release.strip()}={folder.strip()}"
+    status, output = run("unshare", "--mount", "sh", "-c", hide, "sh", kernel)
+    said = "mok.key not found and can't be generated, modules won't be signed"
+    return status == 0 and said in output, output
+
+
+def sources_and_objects() -> Result:
+    status, output = run("tests/check", "--only", "sources and objects")
+    passed = re.search(r"^ok   sources and objects: (\d+) tests", output, re.MULTILINE)
+    return status == 0 and passed is not None and int(passed[1]) > 0, output
+
+
+STEPS: tuple[tuple[tuple[str, Callable[[], Result]], ...], ...] = (
+    (("the machine is bare", machine_is_bare),),
+    (("without python3 make deps says so in one line", without_python),),
+    (("scripts/deps build", deps_of_a_build),),
+    (("make for 6.1", lambda: build_for("6.1")), ("make for 6.12", lambda: build_for("6.12"))),
+    (("make deps removes nothing and starts no service", deps),),
+    (("make deps has left nothing out", deps_again),),
+    (
+        ("DKMS without openssl", dkms_without_openssl),
+        ("sources and objects", sources_and_objects),
+    ),
+)
+
+
+def main() -> None:
+    """Each row at once, the next one only after it has passed."""
+    for row in STEPS:
+        with ThreadPoolExecutor(len(row)) as pool:
+            results = list(pool.map(lambda step: step[1](), row))
+        for (name, _), (passed, text) in zip(row, results):
+            detail = "\n".join(text.splitlines()[-SHOWN:])
+            print(json.dumps({"name": name, "passed": passed, "detail": detail}), flush=True)
+        if not all(passed for passed, _ in results):
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
