@@ -39,7 +39,7 @@ NEEDED = (
     Package("kmod", "depmod and modinfo for unpacked kernels", ("depmod", "modinfo")),
     Package(
         "qemu-system-x86",
-        "runs the guests and, without hardware KVM, their host",
+        "runs the guests and, without hardware KVM, their host; the newer one uses its libraries",
         ("qemu-system-x86_64",),
     ),
     Package("busybox-static", "user space of the guests", ("busybox",)),
