@@ -77,7 +77,7 @@ NEEDED = (
     Package(
         "try",
         "qemu-system-x86",
-        "runs the guests and, without hardware KVM, their host",
+        "runs the guests and, without hardware KVM, their host; the newer one uses its libraries",
         ("qemu-system-x86_64",),
     ),
     Package("try", "busybox-static", "user space of the guests", ("busybox",)),
