@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The build fails where it has to: kbuild's rules make it easy to lose a compiler's exit status."""
+"""The build fails where it has to, and takes what it has to: kbuild's rules make it easy to lose a compiler's exit status,
+and a kernel with a sanitizer adds constructors to each object."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,7 +17,9 @@ from lab.kernels import kernel
 SOURCES = ("Makefile", "Kbuild", "include", "src", "kunit", "bench", "scripts")
 
 
-class Build(unittest.TestCase):
+class Folder(unittest.TestCase):
+    """With a copy of all that a build needs, to be changed at will."""
+
     def setUp(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kvmpv-build-"))
         self.addCleanup(shutil.rmtree, self.folder)
@@ -26,6 +30,13 @@ class Build(unittest.TestCase):
             else:
                 shutil.copy(source, self.folder / name)
 
+    def break_with(self, text: str) -> None:
+        # The first object of all, so that nothing else is compiled in vain.
+        with (self.folder / "src/clock.cc").open("a") as file:
+            file.write(text)
+
+
+class Build(Folder):
     def make(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["make", "modules", f"KDIR={kernel('6.12').build}"],
@@ -33,11 +44,6 @@ class Build(unittest.TestCase):
             capture_output=True,
             text=True,
         )
-
-    def break_with(self, text: str) -> None:
-        # The first object of all, so that nothing else is compiled in vain.
-        with (self.folder / "src/clock.cc").open("a") as file:
-            file.write(text)
 
     def test_an_error_in_cxx_fails_the_build(self) -> None:
         self.break_with("\nint not_cxx = ;\n")
@@ -51,6 +57,89 @@ class Build(unittest.TestCase):
         done = self.make()
         self.assertNotEqual(done.returncode, 0)
         self.assertNotIn("built", done.stdout)
+
+
+KASAN = (
+    "CONFIG_KASAN=y",
+    "CONFIG_KASAN_GENERIC=y",
+    "CONFIG_KASAN_INLINE=y",
+    "CONFIG_KASAN_STACK=y",
+    "CONFIG_KASAN_SHADOW_OFFSET=0xdffffc0000000000",
+)
+KCSAN = ("CONFIG_KCSAN=y",)
+CALLS = {KASAN: r"__asan_(report_)?(load|store)", KCSAN: r"__tsan_(read|write|volatile|atomic)"}
+
+# Kbuild: KCSAN does not look at these. What eoi_callback touches it touches by assembly, which no sanitizer sees.
+UNWATCHED = ("clock_read", "eoi_callback", "steal_clock")
+NOTHING_TO_SEE = ("eoi_callback",)
+
+
+class Sanitizers(Folder):
+    """C++ objects as a kernel with a sanitizer has them built: all that kbuild goes by is in the headers' auto.conf,
+    so that those of a stock kernel do, with the options added. The debug kernel really has KASAN (test_object.py)."""
+
+    def headers(self, name: str, options: tuple[str, ...]) -> Path:
+        """The build folder of this kernel as if it had been configured with these options."""
+        build = kernel(name).build
+        assert build is not None
+        # Debian's consists of several folders, which find each other by relative links.
+        usr = build.parent.parent
+        copy = self.folder / f"usr-{name}-{options[0]}"
+        if not copy.exists():
+            subprocess.run(["cp", "-rs", usr, copy], check=True)
+            config = copy / build.relative_to(usr) / "include/config/auto.conf"
+            text = config.read_text()
+            config.unlink()
+            config.write_text(text + "".join(f"{option}\n" for option in options))
+        return copy / build.relative_to(usr)
+
+    def make(
+        self, name: str, options: tuple[str, ...], *objects: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["make", "-j2", "-C", self.headers(name, options), f"M={self.folder}"]
+            + ["KVMPV_WERROR=1", *(f"src/{stem}.o" for stem in objects)],
+            capture_output=True,
+            text=True,
+        )
+
+    def calls(self, stem: str, pattern: str) -> list[str]:
+        found = subprocess.run(
+            ["nm", "-u", self.folder / f"src/{stem}.o"], check=True, capture_output=True, text=True
+        ).stdout
+        return re.findall(rf"\b{pattern}\w*", found)
+
+    def watched(self, options: tuple[str, ...], stem: str) -> bool:
+        return stem not in (UNWATCHED if options is KCSAN else NOTHING_TO_SEE)
+
+    def check(self, name: str, options: tuple[str, ...], *objects: str) -> None:
+        done = self.make(name, options, *objects)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for stem in objects:
+            with self.subTest(kernel=name, options=options, object=stem):
+                self.assertEqual(
+                    bool(self.calls(stem, CALLS[options])), self.watched(options, stem)
+                )
+
+    def test_every_cxx_object_is_watched_by_kcsan(self) -> None:
+        objects = sorted(source.stem for source in (ROOT / "src").glob("*.cc"))
+        self.assertLessEqual(set(UNWATCHED), set(objects))
+        self.check("6.12", KCSAN, *objects)
+
+    def test_both_sanitizers_are_let_in_by_both_kernels(self) -> None:
+        for options in (KASAN, KCSAN):
+            for name in ("6.1", "6.12"):
+                self.check(name, options, "clock", *UNWATCHED)
+
+    def test_a_constructor_of_our_own_is_refused_beside_a_sanitizers(self) -> None:
+        self.break_with("\nstruct Late { Late(); int value; };\nLate needs_a_runtime;\n")
+        for options in (KASAN, KCSAN):
+            with self.subTest(options=options):
+                done = self.make("6.12", options, "clock")
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn("clock.o: needs a C++ runtime", done.stderr)
+                self.assertIn(".init_array", done.stderr)
+                self.assertFalse((self.folder / "src/clock.o").exists())
 
 
 if __name__ == "__main__":
