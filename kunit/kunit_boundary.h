@@ -239,7 +239,12 @@
 	CASE(hook, refuses_below_another) \
 	CASE(hook, above_another) \
 	CASE(hook, waits_until_on_top) \
-	CASE(hook, again_and_again)
+	CASE(hook, again_and_again) \
+	CASE(hook, switched) \
+	CASE(hook, switched_nowhere) \
+	CASE(hook, start_fails) \
+	CASE(hook, start_fails_below_another) \
+	CASE(hook, switched_unhook_fails)
 
 #define KVMPV_PV_EOI_CASES(CASE) \
 	CASE(pv_eoi, elided_when_offered) \
