@@ -74,6 +74,66 @@ KVMPV_TEST(guard, whole_range) {
     test.equal("largest step", machine.largest_held_back_ns(), kLargest);
 }
 
+// ---- The horizon ------------------------------------------------------------------------------
+
+// A machine whose time stands where it is told to.
+struct TimeAt {
+    u64 now_ns;
+    u64 counted = 0;
+    u64 latest_ns() const { return now_ns; }
+    void count(ClockCounter counter) { counted += counter == ClockCounter::kTooFarAhead; }
+    void held_back(u64) {}
+};
+
+KVMPV_TEST(guard, first_value_is_believed) {
+    Test test(handle);
+    TimeAt machine{0};
+    MonotonicGuard guard;
+    test.equal("whatever it is", guard.advance(machine, 1ull << 60), 1ull << 60);
+    test.equal("too far ahead", machine.counted, 0);
+}
+
+KVMPV_TEST(guard, ahead_of_time) {
+    Test test(handle);
+    TimeAt machine{1'000'000};
+    MonotonicGuard guard;
+    guard.advance(machine, 1'000'000);
+    machine.now_ns = 5 * kMaxAheadNs;
+    const u64 most_ns = 6 * kMaxAheadNs;
+    test.equal("as far as may be", guard.advance(machine, most_ns), most_ns);
+    test.equal("too far ahead", machine.counted, 0);
+    test.equal("1 ns more", guard.advance(machine, most_ns + 1), most_ns);
+    test.equal("the largest", guard.advance(machine, kLargest), most_ns);
+    test.equal("too far ahead", machine.counted, 2);
+    // Only time moves the horizon on, not what has been shown.
+    machine.now_ns += 7;
+    test.equal("7 ns later", guard.advance(machine, kLargest), most_ns);
+    test.equal("7 ns later, 7 ns more", guard.advance(machine, most_ns + 7), most_ns + 7);
+    test.equal("7 ns later, 8 ns more", guard.advance(machine, most_ns + 8), most_ns + 7);
+}
+
+// Where the record says nothing that can be true, the time that has passed does.
+KVMPV_TEST(guard, goes_on_without_the_record) {
+    Test test(handle);
+    TimeAt machine{1'000};
+    MonotonicGuard guard;
+    guard.advance(machine, 1'000);
+    for (u64 at_ns = 2'000; at_ns < 20 * kMaxAheadNs; at_ns += kMaxAheadNs / 3) {
+        machine.now_ns = at_ns;
+        if (!test.equal("answer", guard.advance(machine, kLargest - at_ns), at_ns)) return;
+    }
+    test.equal("believed again", guard.advance(machine, machine.now_ns + 1), machine.now_ns + 1);
+}
+
+KVMPV_TEST(guard, horizon_at_the_end_of_64_bits) {
+    Test test(handle);
+    TimeAt machine{kLargest - 5};
+    MonotonicGuard guard;
+    guard.advance(machine, kLargest - 10);
+    test.equal("does not wrap", guard.advance(machine, kLargest), kLargest);
+    test.equal("too far ahead", machine.counted, 0);
+}
+
 // ---- One record -------------------------------------------------------------------------------
 
 namespace {
@@ -88,12 +148,12 @@ u64 read_from_start(Machine& machine, MonotonicGuard& guard) {
 
 KVMPV_TEST(guard, exact_time) {
     Test test(handle);
-    expect_exact<ScriptedMachine>(test, kClockVectors);
+    expect_exact(test, kClockVectors);
 }
 
 KVMPV_TEST(guard, selftest_offsets) {
     Test test(handle);
-    expect_exact<ScriptedMachine>(test, kSelftestOffsets);
+    expect_exact(test, kSelftestOffsets);
 }
 
 KVMPV_TEST(guard, interrupts_off_and_back) {
@@ -103,7 +163,7 @@ KVMPV_TEST(guard, interrupts_off_and_back) {
         host.set_interrupts_off(off_before);
         ScriptedMachine machine(host, [&](u32) { host.run_on(1); });
         MonotonicGuard guard;
-        const u64 ns = read_guarded(machine, guard);
+        const u64 ns = read_guarded_again(machine, guard);
         test.equal("time when the TSC was read", ns, machine.true_ns_at_tsc());
         test.equal("accesses with interrupts on", machine.accesses_with_interrupts_on(), 0);
         test.equal("interrupts off afterwards", host.interrupts_off(), off_before);
@@ -257,7 +317,7 @@ KVMPV_TEST(guard, no_page_and_a_broken_promise) {
 
 KVMPV_TEST(guard, half_written_system_time) {
     Test test(handle);
-    expect_true_time_half_written<ScriptedMachine>(test, 11, 20);
+    expect_true_time_half_written(test, 11, 20);
 }
 
 // The version is a counter: after 2^31 updates it stands at 0 again, on a record that is in use.
@@ -266,7 +326,7 @@ KVMPV_TEST(guard, version_wraps) {
     for (u32 at = 0; at <= 9; ++at) {
         ScriptedHost host;
         host.set_versions(0xffff'fffe);
-        const bool right = expect_true_time<ScriptedMachine>(test, host, [&](u32 access) {
+        const bool right = expect_true_time(test, host, [&](u32 access) {
             if (access == at) host.change_clock(kSlow);
         });
         if (!right) return test.note([&](LineWriter& out) { out << "before access " << at; });
@@ -292,6 +352,40 @@ KVMPV_TEST(guard, cpus_that_disagree) {
     // Every second read was of the CPU that is 1 ms behind, and a little time passes in between.
     test.equal("held back", machine.count_of(ClockCounter::kHeldBack), 500);
     test.between("largest step", machine.largest_held_back_ns(), 1, 1'000'000);
+}
+
+// One CPU's record says too much for a while. Time goes on at its pace on both, and after that is
+// what the records say.
+KVMPV_TEST(guard, one_record_far_ahead) {
+    Test test(handle);
+    for (const u64 ahead_ns : {2'100'000'000ull, 3'600'000'000'000ull, 1ull << 62}) {
+        ScriptedHost host;
+        host.set_flags(0);
+        for (u32 cpu = 0; cpu < ScriptedHost::kNumCpus; ++cpu) host.rewrite(cpu);
+        ScriptedMachine machine(host, kUndisturbed);
+        machine.set_true_pace(true);
+        MonotonicGuard guard;
+        u64 last_ns = read_from_start(machine, guard);
+        const auto read_on = [&](u32 cpu) {
+            host.pass(1'000'000 * kTickUnit);
+            host.run_on(cpu);
+            const u64 ns = read_from_start(machine, guard);
+            const bool right = test.at_least("not below the last read", ns, last_ns) &&
+                               test.between("as time has it", ns, machine.true_ns_at_tsc(),
+                                            host.true_ns());
+            last_ns = ns;
+            return right;
+        };
+        host.record(1).system_time += ahead_ns;
+        for (u32 read = 0; read < 100; ++read)
+            if (!read_on(read % 2)) return;
+        test.equal("too far ahead", machine.count_of(ClockCounter::kTooFarAhead), 50);
+        host.record(1).system_time -= ahead_ns;
+        for (u32 read = 0; read < 100; ++read)
+            if (!read_on(read % 2)) return;
+        test.equal("too far ahead", machine.count_of(ClockCounter::kTooFarAhead), 50);
+        test.equal("held back", machine.count_of(ClockCounter::kHeldBack), 0);
+    }
 }
 
 KVMPV_TEST(guard, random_pages) {

@@ -58,9 +58,34 @@ struct ScriptedHookKernel {
 
 using ScriptedHook = Hook<ScriptedSlot, ScriptedHookKernel>;
 
+// Counted, as the kernel's static keys are.
+struct Counted {
+    int count;
+    int start_error;
+    const void* comes_at_start;  // who takes the place meanwhile
+    const void* target_at_stop;
+};
+constinit Counted counted{};
+
+struct ScriptedSwitch {
+    static int start() {
+        if (counted.comes_at_start) place.target = counted.comes_at_start;
+        if (counted.start_error) return counted.start_error;
+        ++counted.count;
+        return 0;
+    }
+    static void stop() {
+        --counted.count;
+        counted.target_at_stop = place.target;
+    }
+};
+
+using ScriptedSwitchedHook = SwitchedHook<ScriptedHook, ScriptedSwitch>;
+
 void begin() {
     place = {};
     place.target = kNative;
+    counted = {};
 }
 
 }  // namespace
@@ -176,4 +201,80 @@ KVMPV_TEST(hook, again_and_again) {
         test.equal("changes", place.sets, 2 * round);
         test.equal("waits", place.waits, round);
     }
+}
+
+// ---- With a switch ------------------------------------------------------------------------------
+
+KVMPV_TEST(hook, switched) {
+    Test test(handle);
+    begin();
+    ScriptedSwitchedHook hook;
+    for (u32 round = 0; round < 3; ++round) {
+        test.is_true("hook", hook.hook_and_start(kOurs).ok());
+        test.is_true("ours", place.target == kOurs);
+        test.equal("on", counted.count, 1);
+        test.is_true("unhook", hook.stop_and_unhook().ok());
+        test.is_true("native again", place.target == kNative);
+        test.is_true("off while ours was asked", counted.target_at_stop == kOurs);
+        test.equal("off", counted.count, 0);
+    }
+}
+
+KVMPV_TEST(hook, switched_nowhere) {
+    Test test(handle);
+    begin();
+    place.target = nullptr;
+    ScriptedSwitchedHook hook;
+    test.equal("hook", hook.hook_and_start(kOurs).zero_or_negative_errno(), -kEnoent);
+    test.equal("off", counted.count, 0);
+    test.equal("unhook", hook.stop_and_unhook().zero_or_negative_errno(), -kEbusy);
+    test.equal("still off", counted.count, 0);
+}
+
+KVMPV_TEST(hook, start_fails) {
+    Test test(handle);
+    begin();
+    counted.start_error = -kEnoent;
+    ScriptedSwitchedHook hook;
+    test.equal("hook", hook.hook_and_start(kOurs).zero_or_negative_errno(), -kEnoent);
+    test.is_true("native again", place.target == kNative);
+    test.is_false("hooked", hook.hooked());
+    test.equal("off", counted.count, 0);
+}
+
+// What was never started is not stopped, whatever becomes of the place.
+KVMPV_TEST(hook, start_fails_below_another) {
+    Test test(handle);
+    begin();
+    counted.start_error = -kEnoent;
+    counted.comes_at_start = kOther;
+    ScriptedSwitchedHook hook;
+    test.equal("hook", hook.hook_and_start(kOurs).zero_or_negative_errno(), -kEnoent);
+    test.is_true("still there", hook.hooked());
+    test.equal("unhook", hook.stop_and_unhook().zero_or_negative_errno(), -kEbusy);
+    place.target = kOurs;
+    test.is_true("unhook on top", hook.stop_and_unhook().ok());
+    test.is_true("native again", place.target == kNative);
+    test.equal("never on, never off", counted.count, 0);
+}
+
+KVMPV_TEST(hook, switched_unhook_fails) {
+    Test test(handle);
+    begin();
+    ScriptedSwitchedHook hook;
+    test.is_true("hook", hook.hook_and_start(kOurs).ok());
+    place.target = kOther;
+    test.equal("below another", hook.stop_and_unhook().zero_or_negative_errno(), -kEbusy);
+    test.is_true("was never off", !counted.target_at_stop);
+    place.target = kOurs;
+    place.set_error = -kEnomem;
+    test.equal("unhook", hook.stop_and_unhook().zero_or_negative_errno(), -kEnomem);
+    test.equal("on again", counted.count, 1);
+    // And where it cannot be switched on again, it is not switched off twice.
+    counted.start_error = -kEnoent;
+    test.equal("unhook", hook.stop_and_unhook().zero_or_negative_errno(), -kEnomem);
+    test.equal("off", counted.count, 0);
+    place.set_error = 0;
+    test.is_true("unhook at last", hook.stop_and_unhook().ok());
+    test.equal("still off", counted.count, 0);
 }

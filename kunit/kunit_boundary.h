@@ -61,6 +61,10 @@
 	CASE(guard, holds_back) \
 	CASE(guard, equal_is_no_step) \
 	CASE(guard, whole_range) \
+	CASE(guard, first_value_is_believed) \
+	CASE(guard, ahead_of_time) \
+	CASE(guard, goes_on_without_the_record) \
+	CASE(guard, horizon_at_the_end_of_64_bits) \
 	CASE(guard, exact_time) \
 	CASE(guard, selftest_offsets) \
 	CASE(guard, interrupts_off_and_back) \
@@ -74,12 +78,12 @@
 	CASE(guard, half_written_system_time) \
 	CASE(guard, version_wraps) \
 	CASE(guard, cpus_that_disagree) \
+	CASE(guard, one_record_far_ahead) \
 	CASE(guard, random_pages)
 
 #define KVMPV_GUARD_ANYWHERE_CASES(CASE) \
 	CASE(guard_anywhere, exact_time) \
 	CASE(guard_anywhere, switches_nothing_off) \
-	CASE(guard_anywhere, unknown_tsc_aux) \
 	CASE(guard_anywhere, moves_and_stays) \
 	CASE(guard_anywhere, moves_and_comes_back) \
 	CASE(guard_anywhere, clock_changes_while_away) \
@@ -160,6 +164,16 @@
 	CASE(disruption, look) \
 	CASE(disruption, kinds_have_names)
 
+#define KVMPV_PROMISE_CASES(CASE) \
+	CASE(promise, kept) \
+	CASE(promise, as_far_apart_as_may_be) \
+	CASE(promise, records_disagree) \
+	CASE(promise, tscs_disagree) \
+	CASE(promise, set_back_for_all) \
+	CASE(promise, set_forward_for_all) \
+	CASE(promise, wrong_for_a_moment) \
+	CASE(promise, set_back_again_and_again)
+
 #define KVMPV_DRIFT_CASES(CASE) \
 	CASE(drift, mul_div) \
 	CASE(drift, same_rate) \
@@ -225,7 +239,12 @@
 	CASE(hook, refuses_below_another) \
 	CASE(hook, above_another) \
 	CASE(hook, waits_until_on_top) \
-	CASE(hook, again_and_again)
+	CASE(hook, again_and_again) \
+	CASE(hook, switched) \
+	CASE(hook, switched_nowhere) \
+	CASE(hook, start_fails) \
+	CASE(hook, start_fails_below_another) \
+	CASE(hook, switched_unhook_fails)
 
 #define KVMPV_PV_EOI_CASES(CASE) \
 	CASE(pv_eoi, elided_when_offered) \
@@ -275,6 +294,7 @@
 	SUITE(text, KVMPV_TEXT_CASES); \
 	SUITE(event_ring, KVMPV_EVENT_RING_CASES); \
 	SUITE(disruption, KVMPV_DISRUPTION_CASES); \
+	SUITE(promise, KVMPV_PROMISE_CASES); \
 	SUITE(drift, KVMPV_DRIFT_CASES); \
 	SUITE(hook, KVMPV_HOOK_CASES); \
 	SUITE(steal, KVMPV_STEAL_CASES); \

@@ -63,7 +63,7 @@ public:
         rewrite(cpu);
     }
 
-    // The thread goes on there. A vCPU's record is brought up to date before the vCPU runs.
+    // The thread goes on there; the kernel counts that it was switched away from. A vCPU's record is brought up to date before the vCPU runs.
     void run_on(u32 cpu) {
         if (interrupts_off_) {
             ++moves_refused_;
@@ -71,6 +71,7 @@ public:
         }
         if (half_written_ && half_written_cpu_ == cpu) end_rewrite();
         if (known_[cpu] != changes_) rewrite(cpu);
+        if (cpu_ != cpu) ++switches_;
         cpu_ = cpu;
     }
 
@@ -135,6 +136,7 @@ public:
     bool interrupts_off() const { return interrupts_off_; }
     void set_interrupts_off(bool off) { interrupts_off_ = off; }
     u32 moves_refused() const { return moves_refused_; }
+    u64 switches() const { return switches_; }
 
 private:
     struct ClockLine {
@@ -160,10 +162,11 @@ private:
     PvclockVcpuTimeInfo next_{};
     bool interrupts_off_ = false;
     u32 moves_refused_ = 0;
+    u64 switches_ = 0;
 };
 
 // What kind of access the code under test made; one letter each, for expect("PVTFFFFFPV").
-enum class Access : char { kPointer = 'P', kVersion = 'V', kTsc = 'T', kField = 'F' };
+enum class Access : char { kThread = 'S', kPointer = 'P', kVersion = 'V', kTsc = 'T', kField = 'F' };
 
 constexpr auto kUndisturbed = [](u32) {};
 
@@ -180,8 +183,6 @@ public:
 
     // ---- Machine (pvclock.hh) -------------------------------------------------------------------
 
-    static constexpr bool kTscTellsCpu = false;
-
     template <class T>
     T load(const T& shared) {
         before(is_version(&shared) ? Access::kVersion : Access::kField);
@@ -195,6 +196,15 @@ public:
     }
     bool is_this_cpu_page(const PvclockVcpuTimeInfo* page) { return this_cpu_page() == page; }
     const PvclockVcpuTimeInfo* fallback_page() { return &host_.record(fallback_cpu_); }
+
+    ThreadHere thread_here() {
+        before(Access::kThread);
+        return {&host_, host_.switches()};
+    }
+    bool is_still_here(const ThreadHere& then) {
+        before(Access::kThread);
+        return then.switches == host_.switches();
+    }
 
     u64 ordered_tsc() {
         before(Access::kTsc);
@@ -214,6 +224,7 @@ public:
         if (ns > largest_held_back_ns_) largest_held_back_ns_ = ns;
     }
     bool stable_offered() const { return stable_offered_; }
+    u64 latest_ns() { return true_pace_ ? host_.true_ns() : ~u64{0}; }
 
     // ---- Settings
     // ---------------------------------------------------------------------------------
@@ -222,6 +233,8 @@ public:
     void set_page(u32 cpu, const PvclockVcpuTimeInfo* page) { page_of_[cpu] = page; }
     void set_fallback_cpu(u32 cpu) { fallback_cpu_ = cpu; }
     void set_stable_offered(bool offered) { stable_offered_ = offered; }
+    // The guest can tell how much time has passed; else everything can be.
+    void set_true_pace(bool pace) { true_pace_ = pace; }
 
     // The next read starts from access 0 again; counters stay.
     void rewind() { accesses_ = 0; }
@@ -272,6 +285,7 @@ private:
     const PvclockVcpuTimeInfo* page_of_[ScriptedHost::kNumCpus]{};
     u32 fallback_cpu_ = 0;
     bool stable_offered_ = true;
+    bool true_pace_ = false;
     u64 ticks_per_access_ = 100 * kTickUnit;
     u32 accesses_ = 0;
     bool ended_by_itself_ = true;
@@ -280,33 +294,6 @@ private:
     u64 counts_[kNumClockCounters]{};
     u64 largest_held_back_ns_ = 0;
     char trace_[kTraceLength + 1]{};
-};
-
-// A machine with RDTSCP. The numbers are Linux's for CPUs of node 1.
-template <class Script>
-class TellingMachine : public ScriptedMachine<Script> {
-public:
-    static constexpr u32 kTscAux[ScriptedHost::kNumCpus] = {0x1000, 0x1001};
-
-    TellingMachine(ScriptedHost& host, Script script)
-        : ScriptedMachine<Script>(host, script), host_(host) {}
-
-    static constexpr bool kTscTellsCpu = true;
-
-    RecordHere record_here() {
-        const PvclockVcpuTimeInfo* page = this->this_cpu_page();
-        return {page, knows_tsc_aux_ ? kTscAux[host_.cpu()] : kNoTscAux};
-    }
-    TscHere tsc_here() {
-        const u64 tsc = this->ordered_tsc();
-        return {tsc, kTscAux[host_.cpu()]};
-    }
-
-    void set_knows_tsc_aux(bool knows) { knows_tsc_aux_ = knows; }
-
-private:
-    ScriptedHost& host_;
-    bool knows_tsc_aux_ = true;
 };
 
 // Numbers that look random and are the same in every run.

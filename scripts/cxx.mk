@@ -4,10 +4,15 @@
 # Included by Kbuild; relies on these names of scripts/Makefile.lib and Makefile.build:
 #   _c_flags modkern_cflags basename_flags modname_flags cmd_and_fixdep cmd_objtool gen_objtooldep
 
-# g++ of the gcc that built the kernel: gcc-12 -> g++-12, also behind a target prefix.
-CXX_KERNEL := $(subst gcc,g++,$(CC))
-ifeq ($(shell command -v $(firstword $(CXX_KERNEL)) 2>/dev/null),)
-$(error no C++ compiler "$(CXX_KERNEL)": install the package $(notdir $(lastword $(subst -g++,- g++,$(firstword $(CXX_KERNEL))))), or run "make deps")
+# g++ of the gcc that built the kernel: gcc-12 -> g++-12, also behind a target prefix, in a folder or
+# after ccache. Only the program's name is changed, not that of a folder.
+CXX_KERNEL := $(shell printf '%s' '$(strip $(CC))' | sed -E 's,(^|[ /-])gcc(-[^ /]+)?( |$$),\1g++\2\3,')
+cxx-program := $(filter-out $(CC),$(CXX_KERNEL))
+ifeq ($(cxx-program),)
+$(error kvmpv is compiled by gcc and its g++ only, and this kernel's compiler is "$(strip $(CC))")
+endif
+ifeq ($(shell command -v $(cxx-program) 2>/dev/null),)
+$(error no C++ compiler "$(cxx-program)": install the package $(lastword $(subst -g++, g++,$(notdir $(cxx-program)))))
 endif
 
 # Options that g++ does not know or that mean something else there; every code-generation flag

@@ -3,8 +3,10 @@
 #include "clock.hh"
 
 #include "clock_read.hh"
+#include "cold_machine.hh"
 #include "cpus.hh"
 #include "events.hh"
+#include "irqs.hh"
 #include "kvmpv/x86.hh"
 #include "log.hh"
 
@@ -50,6 +52,46 @@ const PvclockVcpuTimeInfo* no_page() {
 // Of stable_path_has_caught_up(), which is never called twice at once.
 constinit u32 cpus_behind_guard = 0;
 
+// Of begin_time(), which is called once at a time.
+constinit u64 earliest_ns = 0;
+
+struct HereMachine : ColdMachine {
+    static u64 ordered_tsc() { return clock.ordered_tsc(); }
+};
+
+// What this CPU's record says. Interrupts off.
+ClockSample look_here() {
+    HereMachine machine;
+    const void* const page = x86::this_cpu_load<&kvmpv_cpu.clock_page>();
+    return look(machine, *static_cast<const PvclockVcpuTimeInfo*>(page), {});
+}
+
+// The CPU's clock is held against its TSC from now on, if what it shows can be true. Interrupts
+// off.
+void begin_time_here() {
+    struct kvmpv_cpu& own = *x86::this_cpu_load<&kvmpv_cpu.self>();
+    const ClockSample now = look_here();
+    if (!now.can_tell_time() || !clock_read::guard.can_be(now.ns_at(now.tsc), 0)) return;
+    clock_read::set_base(own, now.tsc, now.ns_at(now.tsc));
+    clock_read::set_base_rate(own, now);
+}
+
+// A CPU that comes later, or whose clock is not believed, is taken to run as fast as another.
+void give_all_a_rate() {
+    const struct kvmpv_cpu* known = nullptr;
+    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
+        const struct kvmpv_cpu* own = linux_cpu(static_cast<u32>(cpu));
+        if (!known && own->clock_base_mul) known = own;
+    }
+    if (!known) return;
+    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
+        struct kvmpv_cpu* own = linux_cpu(static_cast<u32>(cpu));
+        if (own->clock_base_mul) continue;
+        own->clock_base_mul = known->clock_base_mul;
+        own->clock_base_shift = known->clock_base_shift;
+    }
+}
+
 }  // namespace
 
 const PvclockVcpuTimeInfo* Clock::page_of(u32 cpu) const {
@@ -65,15 +107,6 @@ const PvclockVcpuTimeInfo* Clock::page_of(u32 cpu) const {
 
 u64 Clock::physical_of(u32 cpu) const {
     return (cpu == 0 ? cpu0_area_ : other_area_).physical + record_offset(cpu);
-}
-
-// On the CPU itself. A CPU of which it is not known reads with interrupts off.
-void Clock::learn_tsc_aux(u32 cpu) {
-    constexpr u32 kCpuBits = 0xfff;  // VDSO_CPUNODE_MASK of asm/segment.h
-    if (!has_rdtscp_) return;
-    const u32 tsc_aux = x86::rdtscp_aux().tsc_aux;
-    if ((tsc_aux & kCpuBits) == cpu)
-        __atomic_store_n(&linux_cpu(cpu)->tsc_aux, tsc_aux, __ATOMIC_RELAXED);
 }
 
 void Clock::set_page(u32 cpu, const PvclockVcpuTimeInfo* page) {
@@ -112,7 +145,6 @@ Result<void> Clock::create(Survey& found, const kvmpv_parameters& parameters) {
     for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
         struct kvmpv_cpu& own = *linux_cpu(static_cast<u32>(cpu));
         own.self = &own;
-        own.tsc_aux = kNoTscAux;
         set_page(static_cast<u32>(cpu), no_page());
     }
     return owned() ? create_records() : Result<void>();
@@ -146,11 +178,34 @@ kvmpv_clock_read_fn Clock::callback(bool guarded) const {
     return has_rdtscp_ ? kvmpv_clock_read_stable_rdtscp : kvmpv_clock_read_stable_lfence;
 }
 
+// Of clocks that do not agree the earliest is believed: one that is too late would stop the clock
+// until the others have come there.
+void Clock::begin_time() {
+    clock_read::guard.restart();
+    earliest_ns = std::numeric_limits<u64>::max();
+    linux_on_each_cpu([](u32) {
+        const ClockSample now = look_here();
+        if (!now.can_tell_time()) return;
+        const u64 now_ns = now.ns_at(now.tsc);
+        u64 least_ns = __atomic_load_n(&earliest_ns, __ATOMIC_RELAXED);
+        while (now_ns < least_ns &&
+               !__atomic_compare_exchange_n(&earliest_ns, &least_ns, now_ns, false,
+                                            __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        }
+    });
+    if (earliest_ns == std::numeric_limits<u64>::max()) return;
+    clock_read::guard.move_horizon(earliest_ns);
+    linux_on_each_cpu([](u32) { begin_time_here(); });
+    give_all_a_rate();
+}
+
 void Clock::choose_path() {
     host_is_unstable_ = !stable_offered_ ||
                         !(x86::load(clock_read::setup.fallback_page->flags) & kPvclockTscStable);
     read_ = callback(guarded());
-    if (!guarded()) clock_read::guard.raise(read_(nullptr));
+    if (guarded()) return;
+    const IrqsOff irqs_off;
+    clock_read::raise_guard(read_(nullptr));
 }
 
 // Stable reads pass by the guard. So all CPUs stop, each raises the guard to what it would have
@@ -158,21 +213,25 @@ void Clock::choose_path() {
 // stable one that was done by then.
 void Clock::switch_path() {
     linux_stop_cpus([](u32) {
-        clock_read::guard.raise(clock.callback(false)(nullptr));
+        clock_read::raise_guard(clock.callback(false)(nullptr));
         const kvmpv_clock_read_fn read = clock.callback(clock.guarded());
         __atomic_store_n(&clock.read_, read, __ATOMIC_RELAXED);
         linux_clocksource_set_path(read, clock.vdso() == Vdso::kOn);
     });
 }
 
-// What the guard has held at its last value would be taken back by the path that knows no guard.
+// What the guard has held at its last value would be taken back by the path that knows no guard,
+// and what it does not believe would be shown.
 bool Clock::stable_path_has_caught_up() const {
     constexpr u32 kPatienceMs = 1000;
     for (u32 waited_ms = 0; waited_ms < kPatienceMs; ++waited_ms) {
         cpus_behind_guard = 0;
         linux_on_each_cpu([](u32) {
             const u64 last_ns = clock_read::guard.last_ns();
-            if (clock.callback(false)(nullptr) < last_ns)
+            const u64 now_ns = clock.callback(false)(nullptr);
+            struct kvmpv_cpu& own = *x86::this_cpu_load<&kvmpv_cpu.self>();
+            const u64 latest_ns = clock_read::latest_ns_at(own, x86::rdtsc());
+            if (now_ns < last_ns || !clock_read::guard.can_be(now_ns, latest_ns))
                 __atomic_fetch_add(&cpus_behind_guard, 1, __ATOMIC_RELAXED);
         });
         if (!cpus_behind_guard) return true;
@@ -189,7 +248,9 @@ Result<void> Clock::force_unstable(bool forced) {
     }
     if (forced == forced_) return {};
     if (!forced && !host_is_unstable_ && !stable_path_has_caught_up()) {
-        linux_log_warn("force_unstable: the clock is behind what was shown; the guard stays on");
+        linux_log_warn(
+            "force_unstable: a CPU's clock is behind what was shown, or far ahead of time; the "
+            "guard stays on");
         return Error(-kEbusy);
     }
     forced_ = forced;
@@ -235,6 +296,7 @@ Result<void> Clock::enable() {
     enabling_ = false;
     if (!hotplug.ok()) return hotplug;
 
+    begin_time();
     choose_path();
     vdso_ = enable_vdso();
     const Result<void> registered =
@@ -269,7 +331,6 @@ void Clock::prepare_cpu(u32 cpu) {
 }
 
 Result<void> Clock::online_cpu(u32 cpu) {
-    learn_tsc_aux(cpu);
     if (owned()) {
         if (const Result<void> taken = slots_->take(cpu, physical_of(cpu)); !taken.ok()) {
             log_cpu_error("clock", "the slot could not be taken", cpu, taken.error());
@@ -281,10 +342,15 @@ Result<void> Clock::online_cpu(u32 cpu) {
         name_for_kernel(cpu, page_of(cpu));
     }
     add_fallback_page(page_of(cpu));
+    if (enabled_) {
+        const IrqsOff irqs_off;
+        begin_time_here();
+    }
     return {};
 }
 
 void Clock::down_cpu(u32 cpu) {
+    clock_read::drop_base(*linux_cpu(cpu));
     // Readers first: between the two steps nobody looks at a record that is no longer written.
     if (clock_read::setup.fallback_page == page_of(cpu) ||
         clock_read::setup.second_page == page_of(cpu))

@@ -7,6 +7,7 @@
 #include "kvmpv/boundary.h"
 #include "kvmpv/pvclock.hh"
 #include "kvmpv/result.hh"
+#include "kvmpv/x86.hh"
 #include "survey.hh"
 
 namespace kvmpv {
@@ -70,9 +71,9 @@ public:
     bool guarded() const { return host_is_unstable_ || forced_ || revoked_; }
     bool forced() const { return forced_; }
     bool revoked() const { return revoked_; }
-    // One instruction less than lfence and rdtsc, not slower on any CPU tried, and it tells the
-    // CPU.
+    // One instruction less than lfence and rdtsc, and not slower on any CPU tried.
     bool has_rdtscp() const { return has_rdtscp_; }
+    u64 ordered_tsc() const { return has_rdtscp_ ? x86::rdtscp() : x86::lfence_rdtsc(); }
     const char* tsc_read() const { return has_rdtscp_ ? "rdtscp" : "lfence"; }
     Vdso vdso() const { return vdso_ == Vdso::kOn && guarded() ? Vdso::kGuardOn : vdso_; }
 
@@ -93,10 +94,10 @@ private:
     void name_for_kernel(u32 cpu, const void* page);
     void leave_cpus();
     const void* kept_page() const { return page_is_kept() ? cpu0_area_.address : nullptr; }
-    void learn_tsc_aux(u32 cpu);
     void put_back(u32 cpu);
     void choose_fallback_pages(s32 except_cpu);
     void add_fallback_page(const PvclockVcpuTimeInfo* page);
+    static void begin_time();
     void choose_path();
     kvmpv_clock_read_fn callback(bool guarded) const;
     void switch_path();

@@ -24,8 +24,6 @@ enum class TscRead { kLfence, kRdtscp };
 // The guest that we run in. Stateless; every member is an instruction or two.
 template <TscRead kTscRead>
 struct LiveMachine {
-    static constexpr bool kTscTellsCpu = kTscRead == TscRead::kRdtscp;
-
     // Every record is read between two looks at its version (pvclock.hh).
     template <class T>
     [[gnu::always_inline]] static T load(const T& shared) {
@@ -39,18 +37,18 @@ struct LiveMachine {
     [[gnu::always_inline]] static bool is_this_cpu_page(const PvclockVcpuTimeInfo* page) {
         return x86::this_cpu_equals<&kvmpv_cpu.clock_page>(reinterpret_cast<u64>(page));
     }
-    // A CPU whose own pointer leads to both, so that it does not matter where they are loaded.
-    [[gnu::always_inline]] static RecordHere record_here() {
-        const struct kvmpv_cpu& own = *x86::this_cpu_load<&kvmpv_cpu.self>();
-        return {static_cast<const PvclockVcpuTimeInfo*>(x86::load(own.clock_page)),
-                x86::load(own.tsc_aux)};
+    [[gnu::always_inline]] static ThreadHere thread_here() {
+        const void* const thread = x86::this_cpu_load<&KVMPV_CURRENT_TASK>();
+        return {thread, x86::involuntary_switches(thread)};
     }
-    [[gnu::always_inline]] static TscHere tsc_here() {
-        const x86::TscAndAux now = x86::rdtscp_aux();
-        return {now.tsc, now.tsc_aux};
+    [[gnu::always_inline]] static bool is_still_here(const ThreadHere& then) {
+        return x86::involuntary_switches_equal(then.thread, then.switches);
     }
     static const PvclockVcpuTimeInfo* fallback_page() { return setup.fallback_page; }
     static bool stable_offered() { return setup.stable_offered; }
+    static u64 latest_ns() {
+        return latest_ns_at(*x86::this_cpu_load<&kvmpv_cpu.self>(), x86::rdtsc());
+    }
 
     [[gnu::always_inline]] static u64 ordered_tsc() {
         if constexpr (kTscRead == TscRead::kLfence)
@@ -69,6 +67,7 @@ struct LiveMachine {
             case ClockCounter::kNotReady: return increment<ClockCounter::kNotReady>();
             case ClockCounter::kTscBehind: return increment<ClockCounter::kTscBehind>();
             case ClockCounter::kHeldBack: return increment<ClockCounter::kHeldBack>();
+            case ClockCounter::kTooFarAhead: return increment<ClockCounter::kTooFarAhead>();
             case ClockCounter::kNumCounters: return;
         }
     }
@@ -97,7 +96,7 @@ struct SeedMachine : LiveMachine<kTscRead> {
 
 // The guard has been raised to what the stable path shows within this time; more means that the
 // record asked is out of date, because its vCPU has been halted since the host changed its clock.
-constexpr u64 kMaxSeedNs = 2'000'000'000;
+constexpr u64 kMaxSeedNs = kMaxAheadNs;
 
 // The other CPUs' stable reads pass by the guard, so that its last value is up to a second old when
 // this CPU's record fails: without this, time would go back by as much.
@@ -139,15 +138,30 @@ template <TscRead kTscRead>
 }
 
 template <TscRead kTscRead>
+[[gnu::noinline, gnu::cold]] u64 advance_cold(u64 now_ns) {
+    LiveMachine<kTscRead> machine;
+    return advance_or_read_again(machine, guard, now_ns);
+}
+
+// read_guarded(), with what is rare out of line.
+template <TscRead kTscRead>
 [[gnu::always_inline]] inline u64 read_guarded_hot() {
     LiveMachine<kTscRead> machine;
     u64 now_ns;
-    if (read_guarded_once(machine, guard, now_ns)) [[likely]]
+    if (!read_here_once(machine, now_ns)) [[unlikely]]
+        return read_guarded_cold<kTscRead>();
+    if (guard.advance_at_once(now_ns)) [[likely]]
         return now_ns;
-    return read_guarded_cold<kTscRead>();
+    return advance_cold<kTscRead>(now_ns);
 }
 
 }  // namespace
+
+void raise_guard(u64 now_ns) {
+    LiveMachine<TscRead::kLfence> machine;
+    guard.raise_believable(machine, now_ns);
+}
+
 }  // namespace kvmpv::clock_read
 
 using kvmpv::clock_read::TscRead;

@@ -98,4 +98,44 @@ private:
     const void* below_ = nullptr;
 };
 
+// A Hook whose place is looked at only while something is switched on:
+//     static int start()    0, or a negative errno and nothing is on
+//     static void stop()    only what has been started
+// It is on only while ours is called: what else the kernel would ask then knows less than ours.
+template <class Place, class Switch>
+class SwitchedHook : public Place {
+public:
+    // On error nothing is on; but ours stays where somebody has come on top of it meanwhile.
+    Result<void> hook_and_start(const void* ours) {
+        if (const Result<void> hooked = Place::hook(ours); !hooked.ok()) return hooked;
+        const Result<void> started = start();
+        if (!started.ok()) static_cast<void>(Place::unhook());
+        return started;
+    }
+
+    // On error it is as before, if it can be switched on again.
+    Result<void> stop_and_unhook() {
+        // First, because stopping cannot be taken back unseen.
+        if (!Place::on_top()) return Error(-kEbusy);
+        stop();
+        const Result<void> unhooked = Place::unhook();
+        if (!unhooked.ok()) static_cast<void>(start());
+        return unhooked;
+    }
+
+private:
+    Result<void> start() {
+        const Result<void> started = Result<void>::from_errno(Switch::start());
+        is_on_ = started.ok();
+        return started;
+    }
+
+    void stop() {
+        if (is_on_) Switch::stop();
+        is_on_ = false;
+    }
+
+    bool is_on_ = false;
+};
+
 }  // namespace kvmpv

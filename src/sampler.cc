@@ -6,6 +6,7 @@
 #include "clock_read.hh"
 #include "cold_machine.hh"
 #include "events.hh"
+#include "kvmpv/promise.hh"
 #include "kvmpv/text.hh"
 #include "kvmpv/x86.hh"
 #include "steal.hh"
@@ -20,7 +21,8 @@ struct CpuState {
     ClockSample sample;
     std::array<u64, kNumClockCounters> counted;
     u64 held_back_max_ns;
-    u64 look;  // the number of that look, among all CPUs'
+    PromiseOfCpu promise;
+    bool too_far_ahead;  // what the record says cannot be true
 };
 static_assert(sizeof(CpuState) <= sizeof(linux_cpu(0)->sampler));
 static_assert(std::is_trivially_copyable_v<CpuState>);
@@ -29,10 +31,7 @@ CpuState& state_of(u32 cpu) { return *reinterpret_cast<CpuState*>(linux_cpu(cpu)
 
 // Under EventsLock, all of it.
 struct Shared {
-    u64 looks;         // so far
-    ClockSample last;  // the last one's sample, and whose it was
-    u32 last_cpu;
-    u64 largest_ns;        // that any CPU's clock has shown, in the order of the looks
+    Promise promise;
     ClockSample reported;  // the update that was reported last, by whichever CPU
     bool reported_any;
     // What is to be done where it may sleep.
@@ -46,7 +45,7 @@ constinit bool enabled = false;
 constinit u64 wakes = 0;
 
 struct SamplerMachine : ColdMachine {
-    static u64 ordered_tsc() { return clock.has_rdtscp() ? x86::rdtscp() : x86::lfence_rdtsc(); }
+    static u64 ordered_tsc() { return clock.ordered_tsc(); }
 };
 
 // One look, and all that comes of it.
@@ -63,11 +62,9 @@ public:
         updated_ = now_.known && state_.sample.known && !now_.same_update(state_.sample);
         note_record();
         note_counters(own);
+        check_pace();
         if (!clock.guarded()) check_promise();
         state_.sample = now_;
-        state_.look = ++shared.looks;
-        shared.last = now_;
-        shared.last_cpu = cpu_;
     }
 
     bool updated() const { return updated_; }
@@ -124,25 +121,54 @@ private:
         note(EventKind::kHeldBack, static_cast<s64>(held_back_ns), false);
     }
 
+    // What a record says may be ahead of time. It is believed all the same if it has said so before
+    // and every other CPU's does, too: then that is the host's clock.
+    void check_pace() {
+        if (!now_.can_tell_time()) return;
+        struct kvmpv_cpu& own = *linux_cpu(cpu_);
+        const u64 now_ns = now_.ns_at(now_.tsc);
+        const bool first = own.clock_base_tsc == 0;
+        const u64 latest_ns = clock_read::latest_ns_at(own, now_.tsc);
+        const bool can_be = clock_read::guard.can_be(now_ns, latest_ns);
+        const bool believed = can_be || (state_.too_far_ahead && every_cpu_is_ahead());
+        state_.too_far_ahead = !believed;
+        if (!believed) return;
+        // A clock that is ahead by less goes on from where time is, or it could come further ahead
+        // each time.
+        const u64 base_ns = can_be && !first && now_ns > latest_ns ? latest_ns : now_ns;
+        clock_read::set_base(own, now_.tsc, base_ns);
+        clock_read::guard.move_horizon(base_ns);
+        if (first || every_cpu_runs_as_fast()) clock_read::set_base_rate(own, now_);
+    }
+
+    // Where all records name the same rate it is the host's.
+    bool every_cpu_runs_as_fast() const {
+        return every_cpu([this](const CpuState& state) {
+            return &state == &state_ || !state.sample.known || state.sample.same_rate(now_);
+        });
+    }
+    static bool every_cpu_is_ahead() {
+        return every_cpu([](const CpuState& state) { return state.too_far_ahead; });
+    }
+
+    // That is looked at.
+    template <class Test>
+    static bool every_cpu(Test test) {
+        for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
+            const CpuState& state = state_of(static_cast<u32>(cpu));
+            if (state.page && !test(state)) return false;
+        }
+        return true;
+    }
+
     // The looks are in order, because the lock is held and no TSC is read ahead of it.
     void check_promise() {
         const u64 now_ns = clock.now_ns();
-        u64 broken_by_ns = now_ns < shared.largest_ns ? shared.largest_ns - now_ns : 0;
-        if (const u64 ns = disagreement_with_last_cpu(); ns > broken_by_ns) broken_by_ns = ns;
-        if (broken_by_ns > kStableDisagreementNs) revoke(broken_by_ns);
-        if (now_ns > shared.largest_ns) shared.largest_ns = now_ns;
+        const u64 broken_by_ns =
+            shared.promise.judge(cpu_, state_.promise, state_.sample, now_, now_ns);
+        if (broken_by_ns) revoke(broken_by_ns);
         // Nobody feeds the guard on the stable path, and some day it may have to take over.
-        clock_read::guard.raise(now_ns);
-    }
-
-    // A change of the host's clock reaches all records before any of these CPUs runs on. Ours is
-    // the same as at our last look, so there was none since; the record that the other CPU found in
-    // between has to agree with it. Where it is not the same there is nothing to compare with: a
-    // clock that has been stopped is behind what it was, on all CPUs alike.
-    u64 disagreement_with_last_cpu() const {
-        const bool comparable = state_.look && shared.looks > state_.look &&
-                                shared.last_cpu != cpu_ && now_.same_update(state_.sample);
-        return comparable ? disagreement_ns(now_, shared.last) : 0;
+        clock_read::raise_guard(now_ns);
     }
 
     void revoke(u64 by_ns) {
@@ -159,6 +185,11 @@ private:
     bool updated_ = false;
     bool revokes_ = false;
 };
+
+void forget(u32 cpu) {
+    state_of(cpu) = {};
+    clock_read::drop_base(*linux_cpu(cpu));
+}
 
 void log_revoked(u32 cpu, u64 by_ns) {
     LineBuffer<180> line;
@@ -182,8 +213,8 @@ void stop(u32 cpu) {
 void resumed() {
     const EventsLock lock;
     for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
-        state_of(static_cast<u32>(cpu)) = {};
-    shared.largest_ns = 0;
+        forget(static_cast<u32>(cpu));
+    shared.promise.forget_largest();
     shared.reported_any = false;
     // A machine that comes back from a disk may have a clock that began anew; nobody reads it yet.
     clock_read::guard.restart();

@@ -154,27 +154,20 @@ void Steal::prepare_hook() {
 // From the moment of the hook on the kernel subtracts from our values what it has.
 Result<void> Steal::hook() {
     prepare_hook();
-    Result<void> done = hook_.hook(reinterpret_cast<const void*>(kvmpv_steal_clock));
+    const void* const ours = reinterpret_cast<const void*>(kvmpv_steal_clock);
+    const Result<void> done = owned() ? hook_.hook_and_start(ours) : hook_.hook(ours);
     steal_clock::setup.both_are_asked = false;
-    if (done.ok() && owned()) {
-        done = Result<void>::from_errno(linux_steal_accounting_start());
-        if (!done.ok()) static_cast<void>(hook_.unhook());
-    }
     was_hooked_ |= done.ok();
     if (!done.ok()) steal_clock::setup.looks_are_ticks = false;
     return done;
 }
 
 Result<void> Steal::unhook() {
-    // First, because what follows cannot be taken back unseen.
+    // First, because healing cannot be taken back unseen.
     if (!hook_.on_top()) return Error(-kEbusy);
-    if (owned())
-        linux_steal_accounting_stop();
-    else
-        heal_all();
-    const Result<void> done = hook_.unhook();
+    if (!owned()) heal_all();
+    const Result<void> done = owned() ? hook_.stop_and_unhook() : hook_.unhook();
     steal_clock::setup.both_are_asked = false;
-    if (!done.ok() && owned()) static_cast<void>(linux_steal_accounting_start());
     if (done.ok()) steal_clock::setup.looks_are_ticks = false;
     return done;
 }

@@ -13,6 +13,12 @@
 
 namespace kvmpv {
 
+// Where the kernel registers no steal time, nothing in its scheduler asks for it by itself.
+struct StealAccounting {
+    static int start() { return linux_steal_accounting_start(); }
+    static void stop() { linux_steal_accounting_stop(); }
+};
+
 class Steal {
 public:
     // For mode kShared or kOwned. Allocates the records of owned mode; changes nothing in the
@@ -66,7 +72,7 @@ private:
     void put_back(u32 cpu);
 
     Registration<StealLayout>* slots_ = nullptr;
-    Hook<StaticCallSlot<KVMPV_CALL_PV_STEAL_CLOCK>> hook_;
+    SwitchedHook<Hook<StaticCallSlot<KVMPV_CALL_PV_STEAL_CLOCK>>, StealAccounting> hook_;
     linux_area area_{};  // the records of owned mode
     bool area_is_kept_ = false;
     bool enabled_ = false;

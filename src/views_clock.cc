@@ -83,6 +83,7 @@ void show_clock_state(void* seq) {
     table.cell("tsc_behind_reads").cell(clock_count(ClockCounter::kTscBehind));
     table.cell("held_back_reads").cell(clock_count(ClockCounter::kHeldBack));
     table.cell("held_back_max_ns").cell(largest_held_back_ns());
+    table.cell("too_far_ahead_reads").cell(clock_count(ClockCounter::kTooFarAhead));
     write_event_counts(table);
 }
 

@@ -1,12 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# usage: dkms.sh RELEASE=BUILD_FOLDER...
+# usage: dkms.sh SMALL_TREE RELEASE=BUILD_FOLDER...
 #
-# The real dkms: add, build and install for all the given kernels side by side, then remove. Started
+# The real dkms: add, build and install for all the given kernels side by side, then remove; then, with
+# SMALL_TREE, whose module builds in seconds, what happens when the sources change or fail. Started
 # in a mount namespace of its own, where this machine's dkms tree, sources and modules are hidden
 # behind empty ones. Where openssl is, the module is signed; where it is not, dkms says so.
 set -eu
+small=$1
+shift
 cd "$(dirname "$0")/.."
 version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 
@@ -71,14 +74,88 @@ for kernel; do
 	esac
 done
 
-# A kernel below 6.1 is passed over, not failed.
-status=0
-dkms build kvmpv/"$version" -k 5.10.0-1-amd64 --kernelsourcedir "${1#*=}" || status=$?
-[ "$status" -eq 77 ] || fail "for a kernel that is too old dkms exits with $status, not 77"
+# A kernel that is not meant is passed over, not failed; nor does the upgrade fail that brings it.
+passed_over() {
+	status=0
+	dkms build kvmpv/"$version" -k "$1" --kernelsourcedir "$2" || status=$?
+	[ "$status" -eq 77 ] || fail "for $1 dkms exits with $status, not 77"
+	mkdir "/lib/modules/$1"
+	ln -s "$2" "/lib/modules/$1/build"
+	dkms autoinstall -k "$1" || fail "an upgrade to $1 fails over kvmpv"
+	! installed "$1" || fail "kvmpv is installed for $1"
+	rm -r "/lib/modules/$1"
+}
+
+for release in 5.10.0-1-amd64 6.16+deb13-amd64 7.3.4+deb13-amd64; do
+	passed_over "$release" "${1#*=}"
+done
+# Nothing is compiled in it, and so a configuration is enough.
+mkdir -p /usr/src/without/include
+grep -v '^CONFIG_SMP=' "${1#*=}/.config" > /usr/src/without/.config
+passed_over 6.12.0-without-smp /usr/src/without
 
 make dkms-remove
 for kernel; do
 	! installed "${kernel%%=*}" || fail "kvmpv.ko is still there for ${kernel%%=*}"
 done
-[ -z "$(dkms status kvmpv)" ] || fail "dkms still knows kvmpv"
-[ ! -e "/usr/src/kvmpv-$version" ] || fail "the sources are still there"
+
+nothing_left() {
+	[ -z "$(dkms status kvmpv)" ] || fail "dkms still knows kvmpv"
+	[ ! -e /var/lib/dkms/kvmpv ] || fail "dkms still has files of kvmpv"
+	[ ! -e "/usr/src/kvmpv-$version" ] || fail "the sources are still there"
+}
+
+nothing_left
+said=$(make dkms-remove) || fail "make dkms-remove fails where there is nothing to remove"
+[ "$said" = "DKMS does not have kvmpv $version: nothing to remove" ] || fail "it says: $said"
+
+# ---- Sources that change ----
+cd "$small"
+release=${1%%=*}
+other=${2%%=*}
+
+description_is() {
+	[ "$(modinfo -k "$release" -F description kvmpv)" = "$1" ] ||
+		fail "what is installed is not the module of the $1 sources"
+	dkms status kvmpv/"$version" -k "$release" | grep -q ': installed' ||
+		fail "dkms does not say that the module of the $1 sources is installed"
+	grep -q "\"$1\"" "/usr/src/kvmpv-$version/src/entry.c" || fail "the $1 sources are not there"
+}
+
+echo '#error broken' >> src/entry.c
+! make dkms-install KVER="$release" > /var/lib/dkms/said 2>&1 || fail "broken sources are installed"
+cat /var/lib/dkms/said
+grep -q '#error broken' /var/lib/dkms/said || fail "why the build failed is not shown"
+nothing_left
+! installed "$release" || fail "a module of broken sources is there"
+
+sed -i '/#error/d' src/entry.c
+make dkms-install KVER="$release"
+description_is first
+sed -i 's/"first"/"second"/' src/entry.c
+make dkms-install KVER="$release"
+description_is second
+
+echo '#error broken' >> src/entry.c
+! make dkms-install KVER="$release" || fail "broken sources are installed over good ones"
+description_is second
+sed -i '/#error/d' src/entry.c
+
+# A new kernel gets it by itself.
+dkms autoinstall -k "$other"
+installed "$other" || fail "$other does not get the module when it comes"
+
+# ---- Two of one name ----
+! make install KDIR="/lib/modules/$release/build" > /var/lib/dkms/said 2>&1 ||
+	fail "make install puts a second module beside that of DKMS"
+grep -q 'remove that first (make dkms-remove, if DKMS put it there)' /var/lib/dkms/said ||
+	fail "it says: $(cat /var/lib/dkms/said)"
+make dkms-remove
+nothing_left
+make install KDIR="/lib/modules/$release/build"
+! make dkms-install KVER="$release" > /var/lib/dkms/said 2>&1 ||
+	fail "DKMS puts a second module beside that of make install"
+grep -q "remove that first (make uninstall KVER=$release, if make install put it there)" /var/lib/dkms/said ||
+	fail "it says: $(cat /var/lib/dkms/said)"
+nothing_left
+make uninstall KDIR="/lib/modules/$release/build"

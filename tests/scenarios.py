@@ -86,7 +86,7 @@ SCENARIOS = (
     ),
     Scenario(
         "unstable",
-        scripts("shared", "vdso", EXPECT_PATH="guarded", CLOCK="unstable"),
+        scripts("shared", "vdso", "tsc_aux", EXPECT_PATH="guarded", CLOCK="unstable"),
         ("--clock", "unstable"),
         check=("6.12",),
     ),

@@ -5,19 +5,22 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from built import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from lab import LabError, arguments, elf, exits, splat
+from lab import LabError, archive, arguments, elf, exits, qemu, splat
 from lab.initramfs import Archive
 from lab.options import Addition, Options
 from lab.packages import tool
@@ -286,6 +289,7 @@ class CommandLine(unittest.TestCase):
             (["--add", "/no/such/file", "x"], "--add"),
             (["--host-script", "/no/such/file", "x"], "--host-script"),
             (["--host", "kvm", "--host-qemu=-S", "x"], "--host-qemu: .*not emulated"),
+            (["--lab-qemu", "8", "x"], "--lab-qemu: '8' is none of installed, 10"),
             (["--allow-splat", "(", "x"], "--allow-splat"),
             (["--kernal", "6.1", "x"], "unrecognized|--kernal"),
         ):
@@ -311,6 +315,65 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(Addition.parse(text).destination, destination)
 
 
+class WhichQemu(unittest.TestCase):
+    def test_environment_chooses_unless_the_command_line_does(self) -> None:
+        other = next(name for name in qemu.NAMES if name != qemu.DEFAULT)
+        cases: list[tuple[str | None, list[str], str]] = [
+            (None, [], qemu.DEFAULT),
+            ("", [], qemu.DEFAULT),
+            (other, [], other),
+            (other, ["--lab-qemu", qemu.DEFAULT], qemu.DEFAULT),
+        ]
+        for value, words, expected in cases:
+            with mock.patch.dict(os.environ):
+                os.environ.pop("KVMPV_QEMU", None)
+                if value is not None:
+                    os.environ["KVMPV_QEMU"] = value
+                self.assertEqual(arguments.parse([*words, "x"]).options.lab_qemu, expected)
+
+    def test_unpacked_one_is_started_with_all_that_is_its_own(self) -> None:
+        root = Path("/cache/entry")
+        found = qemu.Qemu("10", root / "usr/bin/qemu-system-x86_64", (10, 0), root)
+        self.assertEqual(
+            shlex.join(found.command()),
+            "/usr/bin/env QEMU_MODULE_DIR=/cache/entry/usr/lib/x86_64-linux-gnu/qemu"
+            " /cache/entry/usr/bin/qemu-system-x86_64 -L /cache/entry/usr/share/qemu"
+            " -L /cache/entry/usr/share/seabios -L /cache/entry/usr/lib/ipxe/qemu",
+        )
+
+
+class OtherSuite(unittest.TestCase):
+    """Apt reads another suite of the machine's mirror; what the machine has is not looked at, and stays as it is."""
+
+    def test_is_all_that_there_is(self) -> None:
+        before = self.lists()
+        with tempfile.TemporaryDirectory() as folder, mock.patch.dict(
+            os.environ, {"KVMPV_CACHE": folder}
+        ):
+            other = archive.Archive(*qemu.SUITES)
+            found = other.find("qemu-system-x86", fits=lambda p: "~bpo12+" in p.version)
+            self.assertIn("qemu-system-common", found.depends)
+            with contextlib.redirect_stderr(io.StringIO()), self.assertRaisesRegex(
+                LabError, "no fitting package busybox-static"
+            ):
+                other.find("busybox-static")  # the machine's own suite has it
+            (sources,) = Path(folder).glob("*/sources.list")
+            line = sources.read_text(encoding="utf-8")
+        mirror = subprocess.run(
+            [tool("apt-get"), "indextargets", "--format", "$(REPO_URI)"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertIn(line.split()[2], mirror.stdout.split())
+        self.assertEqual(self.lists(), before)
+
+    def lists(self) -> list[tuple[str, int]]:
+        return sorted(
+            (file.name, file.stat().st_mtime_ns) for file in Path("/var/lib/apt/lists").iterdir()
+        )
+
+
 class Verdicts(unittest.TestCase):
     BOOT = b"<5>[    0.000000] Linux version 6.1.0\n"
 
@@ -332,6 +395,8 @@ class Verdicts(unittest.TestCase):
             (FAILED, "exit status 0", {"end": "died", "status": 0, "qemu": ""}),
             (FAILED, "SIGSEGV", {"end": "died", "status": -11, "qemu": "why\n"}),
             (FAILED, "refused", {"end": "refused", "status": 1}),
+            (FAILED, r"host ended by itself \(SIGSEGV\)", {"end": "host", "status": -11}),
+            (FAILED, r"its link is closed", {"end": "host", "status": None}),
             (
                 FAILED,
                 "host script",

@@ -23,7 +23,7 @@ extern "C" {
 
 /* ---- Per-CPU state ---- */
 
-enum { KVMPV_NUM_CLOCK_COUNTERS = 5 };
+enum { KVMPV_NUM_CLOCK_COUNTERS = 6 };
 enum { KVMPV_NUM_EOI_COUNTERS = 3 };
 
 /* The registrations that can be taken: clock, steal time, PV EOI. */
@@ -41,11 +41,18 @@ struct kvmpv_cpu {
 	const void *clock_page;
 	/* Where this is. Set on every possible CPU before the first reader can come. */
 	struct kvmpv_cpu *self;
-	/* What this CPU's MSR TSC_AUX holds, and no other's; kNoTscAux until that is known. */
-	u32 tsc_aux;
 	/* Indexed by ClockCounter. Written by their own CPU only, lost updates by NMI accepted. */
 	u64 clock_count[KVMPV_NUM_CLOCK_COUNTERS];
 	u64 clock_held_back_max_ns;
+	/*
+	 * A moment of this CPU's TSC, or 0 for none, what its clock showed then, and how fast it
+	 * ran (the record's multiplier and shift): what bounds what it can show later. Written by
+	 * its own CPU only, with interrupts off, or while that CPU is not there.
+	 */
+	u64 clock_base_tsc;
+	u64 clock_base_ns;
+	u32 clock_base_mul;
+	s32 clock_base_shift;
 	/* What each slot held when we took it, if that was enabled, else 0. */
 	u64 foreign_msr[KVMPV_NUM_REGISTRATIONS];
 	/* What the sampler saw last; src/sampler.cc alone knows what it means. */
@@ -64,6 +71,18 @@ struct kvmpv_cpu {
 #ifdef __cplusplus
 /* The symbol whose %gs: offset x86.hh uses. Its plain address is nobody's copy. */
 extern struct kvmpv_cpu kvmpv_cpu;
+
+/*
+ * The kernel's own per-CPU pointer to the thread that runs there, a struct task_struct. Kbuild says
+ * what it is called: current_task, or pcpu_hot, of which it is the first member.
+ */
+extern const void *KVMPV_CURRENT_TASK;
+
+/*
+ * Its address is the distance of nivcsw from the start of that struct, an unsigned long: how often
+ * the kernel has switched away from the thread while that was running (src/linux/tasks.c).
+ */
+extern const u8 kvmpv_task_nivcsw[];
 #endif
 
 /* A page of zeros in the shape of a clock record: what a CPU without a record points at. */
@@ -339,10 +358,7 @@ u64 kvmpv_clock_read_guarded_rdtscp(struct clocksource *cs);
 
 typedef u64 (*kvmpv_clock_read_fn)(struct clocksource *cs);
 
-/*
- * There is RDTSCP, and TSC_AUX holds the CPU's number in its lower 12 bits and the node's above
- * (setup_getcpu() in arch/x86/kernel/cpu/common.c).
- */
+/* The CPUs have RDTSCP. */
 bool linux_has_rdtscp(void);
 
 /*

@@ -98,10 +98,15 @@ struct ClockSample {
     // Two records of the same update of the host's, possibly on different CPUs.
     constexpr bool same_update(const ClockSample& other) const {
         return tsc_timestamp == other.tsc_timestamp && system_time_ns == other.system_time_ns &&
-               tsc_to_system_mul == other.tsc_to_system_mul && tsc_shift == other.tsc_shift;
+               same_rate(other);
+    }
+    constexpr bool same_rate(const ClockSample& other) const {
+        return tsc_to_system_mul == other.tsc_to_system_mul && tsc_shift == other.tsc_shift;
     }
     constexpr bool tsc_is_behind() const { return static_cast<s64>(tsc - tsc_timestamp) < 0; }
     constexpr bool can_be_read() const { return tsc_shift_is_sane(tsc_shift) && !tsc_is_behind(); }
+
+    constexpr bool can_tell_time() const { return known && !torn && can_be_read(); }
 
     // For a tsc not before tsc_timestamp.
     constexpr u64 ns_at(u64 at_tsc) const {

@@ -10,12 +10,17 @@
 //     const PvclockVcpuTimeInfo* fallback_page()  a ready CPU's record, for a CPU that has none yet
 //     bool is_this_cpu_page(page)                 this_cpu_page() is `page`, here and now
 //     u64 ordered_tsc()                           the TSC, not read before earlier loads are done
-//     static constexpr bool kTscTellsCpu          RDTSCP: it has the two below
-//     RecordHere record_here()                    this CPU's record, and the CPU's TSC_AUX
-//     TscHere tsc_here()                          ordered_tsc(), and the TSC_AUX of the CPU it is
-//     of irq_save() / irq_restore(saved)             no interrupt, hence no migration, in between
+//     ThreadHere thread_here()                    the thread that runs here, and how often the
+//     kernel has
+//                                                 switched away from it while it was running
+//     bool is_still_here(thread)                  the kernel has not done so since
+//     auto irq_save() / irq_restore(saved)        no interrupt, hence no migration, in between
 //     void count(ClockCounter)                    this CPU's counter, plus one
 //     void held_back(u64 ns)                      a step back of that size was not let through
+//     u64 latest_ns()                             the latest that this CPU's clock can show by now,
+//     by
+//                                                 its TSC and what it showed before. Grows with
+//                                                 the TSC. Interrupts off
 //     bool stable_offered() const                 CPUID offers KVM_FEATURE_CLOCKSOURCE_STABLE_BIT
 
 #pragma once
@@ -31,11 +36,12 @@ inline constexpr unsigned kMaxTscShift = 31;
 
 // What went wrong in a read and was answered without believing it.
 enum class ClockCounter : u8 {
-    kTorn,       // no consistent look within kVersionReadAttempts
-    kBadShift,   // |tsc_shift| > kMaxTscShift
-    kNotReady,   // the host has never written this record
-    kTscBehind,  // tsc_timestamp is ahead of this CPU's TSC
-    kHeldBack,   // a value below an earlier one, held at the earlier one
+    kTorn,         // no consistent look within kVersionReadAttempts
+    kBadShift,     // |tsc_shift| > kMaxTscShift
+    kNotReady,     // the host has never written this record
+    kTscBehind,    // tsc_timestamp is ahead of this CPU's TSC
+    kHeldBack,     // a value below an earlier one, held at the earlier one
+    kTooFarAhead,  // a value that the time since cannot have brought, not shown
     kNumCounters,
 };
 inline constexpr unsigned kNumClockCounters = static_cast<unsigned>(ClockCounter::kNumCounters);
@@ -57,17 +63,10 @@ constexpr bool tsc_shift_is_sane(s8 tsc_shift) {
            tsc_shift <= static_cast<int>(kMaxTscShift);
 }
 
-// What Linux writes there is a node and a CPU number, which is never this.
-inline constexpr u32 kNoTscAux = 0xffff'ffff;
-
-// Both of one CPU, whichever it was.
-struct RecordHere {
-    const PvclockVcpuTimeInfo* page;
-    u32 tsc_aux;
-};
-struct TscHere {
-    u64 tsc;
-    u32 tsc_aux;
+// A thread at one moment, for a later one.
+struct ThreadHere {
+    const void* thread;
+    u64 switches;
 };
 
 // ---- One attempt, without a judgement --------------------------------------------------------
@@ -92,7 +91,7 @@ template <class Machine>
         if (!tsc_shift_is_sane(tsc_shift) || delta >> (64 - tsc_shift)) return false;
         delta <<= tsc_shift;
     }
-    const u128 product = static_cast<u128>(delta) * machine.load(page.tsc_to_system_mul);
+    const u128 product = static_cast<u128>(machine.load(page.tsc_to_system_mul)) * delta;
     return !__builtin_add_overflow(static_cast<u64>(product >> 32), machine.load(page.system_time),
                                    &sum_ns);
 }
@@ -167,15 +166,80 @@ template <class Machine>
 
 // ---- The guarded path ---------------------------------------------------------------------
 
-// The largest time handed out so far, on any CPU. On its own cache line: every guarded read on
-// every CPU touches it.
+// So much may the clock be ahead of time without a reason: CPUs' records disagree by less on any
+// host that works, and a look at the time is needed no oftener than this.
+inline constexpr u64 kMaxAheadNs = 2'000'000'000;
+
+constexpr u64 saturating_add(u64 a, u64 b) {
+    const u64 sum = a + b;
+    return sum < a ? std::numeric_limits<u64>::max() : sum;
+}
+
+// The largest time handed out so far, on any CPU. A record that says too much once would stop the
+// clock for as long as that is ahead: so nothing beyond a horizon is handed out, and time alone
+// moves the horizon on. All on one cache line of its own: every guarded read on every CPU touches
+// it.
 class alignas(64) MonotonicGuard {
 public:
-    // The given time becomes the largest one handed out, where that is later. False, with nothing
-    // done or counted, if that is later by more than `late_ns`. NMI-safe, lock-free.
+    // The given time becomes the largest one handed out. False, with nothing done or counted,
+    // unless it is later than that, within the horizon, and no other CPU hands out anything
+    // meanwhile. NMI-safe, lock-free.
+    [[nodiscard, gnu::always_inline]] bool advance_at_once(u64 now_ns) {
+        // Atomic all the same, and an operand of the comparison.
+        if (now_ns > *const_cast<const volatile u64*>(&horizon_ns_)) [[unlikely]]
+            return false;
+        u64 last_ns = __atomic_load_n(&last_ns_, __ATOMIC_RELAXED);
+        if (now_ns <= last_ns) [[unlikely]]
+            return false;
+        return __atomic_compare_exchange_n(&last_ns_, &last_ns, now_ns, false, __ATOMIC_RELAXED,
+                                           __ATOMIC_RELAXED);
+    }
+
+    // The same whatever other CPUs do; where they have handed out a later time, `now_ns` becomes
+    // that. False if it lies beyond the horizon, or if the other is later by more than `late_ns`.
     template <class Machine>
-    [[nodiscard, gnu::always_inline]] bool advance_unless_late(Machine& machine, u64& now_ns,
-                                                               u64 late_ns) {
+    [[nodiscard]] bool advance_unless_odd(Machine& machine, u64& now_ns, u64 late_ns) {
+        if (now_ns > __atomic_load_n(&horizon_ns_, __ATOMIC_RELAXED)) return false;
+        return advance_unless_late(machine, now_ns, late_ns);
+    }
+
+    // What is handed out for a record that says `now_ns`.
+    template <class Machine>
+    u64 advance(Machine& machine, u64 now_ns) {
+        now_ns = believable_ns(machine, now_ns);
+        static_cast<void>(advance_unless_late(machine, now_ns, std::numeric_limits<u64>::max()));
+        return now_ns;
+    }
+
+    u64 last_ns() const { return __atomic_load_n(&last_ns_, __ATOMIC_RELAXED); }
+
+    // From now on nothing below `now_ns` is handed out: what has been handed out past the guard.
+    void raise(u64 now_ns) { raise(last_ns_, now_ns); }
+    template <class Machine>
+    void raise_believable(Machine& machine, u64 now_ns) {
+        raise(believable_ns(machine, now_ns));
+    }
+
+    // Can a CPU's clock show `now_ns`, where the time that has passed brings it to `latest_ns`
+    // (latest_ns() of a Machine)? While nothing has been shown everything can be.
+    bool can_be(u64 now_ns, u64 latest_ns) const {
+        const u64 horizon_ns = __atomic_load_n(&horizon_ns_, __ATOMIC_RELAXED);
+        return now_ns <= horizon_ns || horizon_ns == 0 ||
+               now_ns <= saturating_add(latest_ns, kMaxAheadNs);
+    }
+
+    // Time has come to `now_ns`.
+    void move_horizon(u64 now_ns) { raise(horizon_ns_, saturating_add(now_ns, kMaxAheadNs)); }
+
+    // The clock begins anew, and believes what it is told first; only while nobody reads it.
+    void restart() {
+        __atomic_store_n(&last_ns_, u64{0}, __ATOMIC_RELAXED);
+        __atomic_store_n(&horizon_ns_, u64{0}, __ATOMIC_RELAXED);
+    }
+
+private:
+    template <class Machine>
+    [[nodiscard]] bool advance_unless_late(Machine& machine, u64& now_ns, u64 late_ns) {
         u64 last_ns = __atomic_load_n(&last_ns_, __ATOMIC_RELAXED);
         while (now_ns > last_ns) {
             // On failure last_ns becomes what another CPU has just handed out.
@@ -192,29 +256,30 @@ public:
         return true;
     }
 
-    // However late that is.
+    // What of `now_ns` can be true. The horizon moves no further than time does, so that a clock
+    // that is ahead of it does not come further ahead with each look.
     template <class Machine>
-    u64 advance(Machine& machine, u64 now_ns) {
-        static_cast<void>(advance_unless_late(machine, now_ns, std::numeric_limits<u64>::max()));
-        return now_ns;
+    u64 believable_ns(Machine& machine, u64 now_ns) {
+        const u64 horizon_ns = __atomic_load_n(&horizon_ns_, __ATOMIC_RELAXED);
+        if (now_ns <= horizon_ns) return now_ns;
+        const u64 latest_ns = horizon_ns ? machine.latest_ns() : now_ns;
+        if (can_be(now_ns, latest_ns)) {
+            move_horizon(now_ns < latest_ns ? now_ns : latest_ns);
+            return now_ns;
+        }
+        machine.count(ClockCounter::kTooFarAhead);
+        return latest_ns > last_ns() ? latest_ns : last_ns();
     }
 
-    u64 last_ns() const { return __atomic_load_n(&last_ns_, __ATOMIC_RELAXED); }
-
-    // From now on nothing below `now_ns` is handed out: what has been handed out past the guard.
-    void raise(u64 now_ns) {
-        u64 last_ns = __atomic_load_n(&last_ns_, __ATOMIC_RELAXED);
-        while (now_ns > last_ns &&
-               !__atomic_compare_exchange_n(&last_ns_, &last_ns, now_ns, false, __ATOMIC_RELAXED,
-                                            __ATOMIC_RELAXED)) {
+    static void raise(u64& shared_ns, u64 ns) {
+        u64 old_ns = __atomic_load_n(&shared_ns, __ATOMIC_RELAXED);
+        while (ns > old_ns && !__atomic_compare_exchange_n(&shared_ns, &old_ns, ns, false,
+                                                           __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
         }
     }
 
-    // The clock begins anew; only while nobody reads it.
-    void restart() { __atomic_store_n(&last_ns_, u64{0}, __ATOMIC_RELAXED); }
-
-private:
     u64 last_ns_ = 0;
+    u64 horizon_ns_ = 0;
 };
 
 // One record, read with interrupts off so that the TSC is this CPU's. Nothing if the record cannot
@@ -270,8 +335,9 @@ std::optional<u64> read_this_cpu(Machine& machine) {
     return read_page(machine, other);
 }
 
-// Never goes back, on any CPU, whatever the host writes; never loops beyond a bound. Where there is
-// nothing to believe, time stands still at the largest value handed out. Any context, NMI included.
+// Never goes back, on any CPU, and never comes further ahead of time than kMaxAheadNs, whatever the
+// host writes; never loops beyond a bound. Where there is nothing to believe, time stands still at
+// the largest value handed out. Any context, NMI included.
 //
 // One attempt comes first, on this CPU's own record. False decides nothing: read_guarded_again()
 // has to. Version 0 was probably never written; after 2^31 updates it is not, and the careful path
@@ -281,58 +347,35 @@ std::optional<u64> read_this_cpu(Machine& machine) {
 // time differ by less.
 inline constexpr u64 kInterruptedNs = 1'000;
 
-// Where the TSC tells the CPU that it is of, nothing has to be switched off. The thread may move at
-// any point, and the order of the four steps is the proof:
-//   - at (3) the TSC's CPU is the one of (1): it ran at that moment, so the host had brought its
-//     record up to date;
-//   - an unchanged even version at (4) says that what was read in between was there since (2), that
+// Nothing is switched off. The thread may move at any point, and the order of the steps is the
+// proof that the TSC is of the CPU whose record is used:
+//   - a thread gets to another CPU only after the kernel has switched away from it on the one where
+//     it ran, and the kernel counts that. So where the count at (5) is that of (1), everything from
+//     (1) to (5) ran on one CPU: the record of (2) is its own, the TSC of (4) too;
+//   - that CPU ran at (4), so the host had brought its record up to date;
+//   - an unchanged even version at (6) says that what was read in between was there since (3), that
 //     moment included.
+// Comparing this CPU's record pointer again at (5) would leave a hole: away behind (2), TSC on the
+// other CPU, back before (5). The CPU number that RDTSCP reads with the TSC cannot be believed: a
+// guest that is a KVM host itself keeps its guests' TSC_AUX while the kernel runs.
 template <class Machine>
-[[nodiscard, gnu::always_inline]] inline bool read_guarded_anywhere(Machine& machine,
-                                                                    MonotonicGuard& guard,
-                                                                    u64& now_ns) {
-    const RecordHere here = machine.record_here();                   // (1)
-    const u32 version = version_begin(machine, here.page->version);  // (2)
+[[nodiscard, gnu::always_inline]] inline bool read_here_once(Machine& machine, u64& now_ns) {
+    const ThreadHere thread = machine.thread_here();             // (1)
+    const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();  // (2)
+    const u32 version = machine.load(page.version) & ~u32{1};    // (3)
     if (version == 0) [[unlikely]]
         return false;
-    const TscHere now = machine.tsc_here();  // (3)
-    if (now.tsc_aux != here.tsc_aux) [[unlikely]]
+    machine.barrier();
+    const u64 tsc = machine.ordered_tsc();            // (4)
+    if (!machine.is_still_here(thread)) [[unlikely]]  // (5)
         return false;
-    if (!time_at(machine, *here.page, now.tsc, now_ns)) [[unlikely]]
+    if (!time_at(machine, page, tsc, now_ns)) [[unlikely]]
         return false;
-    if (!version_unchanged(machine, here.page->version, version)) [[unlikely]]  // (4)
-        return false;
-    return guard.advance_unless_late(machine, now_ns, kInterruptedNs);
+    return version_unchanged(machine, page.version, version);  // (6)
 }
 
-// Elsewhere interrupts are off rather than preemption: it needs no symbol of the kernel, and keeps
-// an interrupt from ageing the value between the TSC and the guard.
-template <class Machine>
-[[nodiscard, gnu::always_inline]] inline bool read_guarded_here(Machine& machine,
-                                                                MonotonicGuard& guard,
-                                                                u64& now_ns) {
-    const auto irq_state = machine.irq_save();
-    const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();
-    const u32 version = version_begin(machine, page.version);
-    u64 own_ns;
-    const bool done = version != 0 && time_at(machine, page, machine.ordered_tsc(), own_ns) &&
-                      version_unchanged(machine, page.version, version);
-    if (done) [[likely]]
-        now_ns = guard.advance(machine, own_ns);
-    machine.irq_restore(irq_state);
-    return done;
-}
-
-template <class Machine>
-[[nodiscard, gnu::always_inline]] inline bool read_guarded_once(Machine& machine,
-                                                                MonotonicGuard& guard,
-                                                                u64& now_ns) {
-    if constexpr (Machine::kTscTellsCpu)
-        return read_guarded_anywhere(machine, guard, now_ns);
-    else
-        return read_guarded_here(machine, guard, now_ns);
-}
-
+// The careful one. Interrupts are off rather than preemption: it needs no symbol of the kernel, and
+// keeps an interrupt from ageing the value between the TSC and the guard.
 template <class Machine>
 u64 read_guarded_again(Machine& machine, MonotonicGuard& guard) {
     const auto irq_state = machine.irq_save();
@@ -342,11 +385,19 @@ u64 read_guarded_again(Machine& machine, MonotonicGuard& guard) {
     return answer_ns;
 }
 
+// For what was read once and is not the latest time, or not within the horizon.
+template <class Machine>
+u64 advance_or_read_again(Machine& machine, MonotonicGuard& guard, u64 now_ns) {
+    if (guard.advance_unless_odd(machine, now_ns, kInterruptedNs)) return now_ns;
+    return read_guarded_again(machine, guard);
+}
+
 template <class Machine>
 u64 read_guarded(Machine& machine, MonotonicGuard& guard) {
     u64 now_ns;
-    if (read_guarded_once(machine, guard, now_ns)) return now_ns;
-    return read_guarded_again(machine, guard);
+    if (!read_here_once(machine, now_ns)) return read_guarded_again(machine, guard);
+    if (guard.advance_at_once(now_ns)) return now_ns;
+    return advance_or_read_again(machine, guard, now_ns);
 }
 
 }  // namespace kvmpv

@@ -91,17 +91,19 @@ template <auto* kMember>
     return (high << 32) | low;
 }
 
-struct TscAndAux {
-    u64 tsc;
-    u32 tsc_aux;
-};
+// How often the kernel has switched away from `thread`, a struct task_struct, while that was running.
+[[gnu::always_inline]] inline u64 involuntary_switches(const void* thread) {
+    u64 switches;
+    asm volatile("movq %c1(%2), %0" : "=r"(switches) : "i"(kvmpv_task_nivcsw), "r"(thread));
+    return switches;
+}
 
-// The same, and MSR TSC_AUX as it is where and when the TSC is read.
-[[gnu::always_inline]] inline TscAndAux rdtscp_aux() {
-    u64 low, high;
-    u32 tsc_aux;
-    asm volatile("rdtscp" : "=a"(low), "=d"(high), "=c"(tsc_aux) : : "memory");
-    return {(high << 32) | low, tsc_aux};
+[[gnu::always_inline]] inline bool involuntary_switches_equal(const void* thread, u64 switches) {
+    bool equal;
+    asm volatile("cmpq %1, %c2(%3)"
+                 : "=@cce"(equal)
+                 : "r"(switches), "i"(kvmpv_task_nivcsw), "r"(thread));
+    return equal;
 }
 
 inline constexpr u64 kRflagsInterruptsOn = 1 << 9;

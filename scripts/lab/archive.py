@@ -13,6 +13,9 @@ from pathlib import Path
 
 from lab import LabError, cache, process
 
+# Of the package debian-archive-keyring, without which there is no apt on Debian.
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
 
 @dataclass(frozen=True)
 class Package:
@@ -22,14 +25,18 @@ class Package:
 
 
 class Archive:
-    """The archive as apt sees it.
+    """The archive as apt sees it; given a suite of the machine's own and another of the same mirror, that other suite alone.
 
-    The package lists are updated at most once, when they prove too old or absent.
+    The package lists are updated at most once, when they prove too old or absent. Those of the other suite are kept in the
+    cache: the machine's stay as they are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, own: str | None = None, other: str | None = None) -> None:
         # Root's apt would read the network as the user _apt, who may not write to our folders.
         self._options: list[str] = ["-o", "APT::Sandbox::User="] if os.geteuid() == 0 else []
+        self._other = other
+        if own is not None and other is not None:
+            self._options += _other_suite(own, other)
         self._fresh = False
 
     def find(self, *names: str, fits: Callable[[Package], bool] = lambda package: True) -> Package:
@@ -91,19 +98,48 @@ class Archive:
         if self._fresh:
             return False
         self._fresh = True
-        if os.geteuid() != 0:
-            self._options = _private_state()
+        if self._other is None and os.geteuid() != 0:
+            self._options = _private_state("apt")
         print("the package lists are too old or absent", file=sys.stderr)
         with cache.locked("apt"):
             process.run(["apt-get", *self._options, "-q", "update"], "updating the package lists")
         return True
 
 
-def _private_state() -> list[str]:
-    state = cache.folder() / "apt"
+def _private_state(name: str) -> list[str]:
+    state = cache.folder() / name
     for part in ("lists/partial", "cache/archives/partial"):
         (state / part).mkdir(parents=True, exist_ok=True)
     return ["-o", f"Dir::State={state}", "-o", f"Dir::Cache={state}/cache"]
+
+
+def _other_suite(own: str, other: str) -> list[str]:
+    """Apt as if `other` were all that there is: from the mirror that `own` comes from, and nothing installed or pinned."""
+    form = [
+        "--format",
+        "$(REPO_URI)",
+        f"Codename: {own}",
+        "Component: main",
+        "Created-By: Packages",
+    ]
+    mirrors = (process.output(["apt-get", "indextargets", *form]) or "").split()
+    if not mirrors:
+        raise LabError(f"apt has no mirror of {own} here, so none to ask for {other}")
+    options = _private_state(f"apt-{other}")
+    state = cache.folder() / f"apt-{other}"
+    sources, status = state / "sources.list", state / "status"
+    line = f"deb [signed-by={KEYRING}] {mirrors[0]} {other} main\n"
+    if not sources.is_file() or sources.read_text(encoding="utf-8") != line:
+        sources.write_text(line, encoding="utf-8")
+    status.touch()
+    nothing = ("sourceparts", "preferences", "preferencesparts")
+    for setting in (
+        f"Dir::Etc::sourcelist={sources}",
+        f"Dir::State::status={status}",
+        *(f"Dir::Etc::{name}=-" for name in nothing),
+    ):
+        options += ["-o", setting]
+    return options
 
 
 def _percent(line: str) -> str | None:

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from lab import LabError
 from lab.options import TIMEOUT, Options
+from lab.qemu import DEFAULT, NAMES, chosen
 
 DESCRIPTION = """\
 Boots a throw-away guest on real KVM, loads the module, runs COMMAND as root in it, and returns its exit status.
@@ -63,6 +64,7 @@ def parse(words: Sequence[str]) -> Asked:
             add=tuple(found.add),
             qemu=tuple(found.qemu),
             host_qemu=tuple(found.host_qemu),
+            lab_qemu=found.lab_qemu,
             host_script=found.host_script,
             exits=found.exits or found.exits_json is not None,
             own_marks=found.own_marks,
@@ -106,6 +108,12 @@ def _arguments() -> argparse.ArgumentParser:
         default=[],
         metavar="ARG",
         help="one more argument of the QEMU that emulates the KVM host, which is then nested",
+    )
+    add(
+        *("--lab-qemu",),
+        default=chosen(),
+        metavar="|".join(NAMES),
+        help=f"the QEMU to run it all on ($KVMPV_QEMU, else {DEFAULT})",
     )
     add("--host-script", metavar="FILE", help="a program to run on the KVM host beside the guest")
     add("--exits", action="store_true", help="count VM exits while COMMAND runs; table on stderr")

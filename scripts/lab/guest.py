@@ -12,6 +12,7 @@ from lab import channels
 from lab.initramfs import Archive
 from lab.kernels import Kernel, modprobe_order
 from lab.options import Options
+from lab.qemu import Qemu
 
 HERE = Path(__file__).parent
 STOCK_MODULES = ("virtio_pci", "virtio_console", "msr")  # the channels, and /dev/cpu/N/msr
@@ -86,9 +87,9 @@ def _job(options: Options, token: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def qemu(kernel: Kernel, options: Options, initrd: Path, work: str) -> list[str]:
+def qemu(emulator: Qemu, kernel: Kernel, options: Options, initrd: Path, work: str) -> list[str]:
     """`work` is a folder on the KVM host, for the sockets."""
-    arguments = ["qemu-system-x86_64", "-name", "guest,debug-threads=on", "-accel", "kvm"]
+    arguments = [*emulator.command(), "-name", "guest,debug-threads=on", "-accel", "kvm"]
     # With xsave a guest of an emulated host warns or dies at boot: the sizes that the CPU reports disagree.
     arguments += ["-cpu", ",".join(["host", "-xsave", *options.cpu_flags()])]
     arguments += ["-smp", str(options.smp), "-m", str(options.mem)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shlex
 import signal
 import socket
@@ -18,11 +17,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import LabError, bzimage, cache, process
+from lab import bzimage, cache
 from lab.frames import Link
 from lab.initramfs import Archive
 from lab.kernels import Kernel, kernel, modprobe_order
 from lab.packages import tool
+from lab.qemu import Qemu
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 HOST_KERNEL = "6.1"
@@ -58,6 +58,7 @@ class Host(ABC):
     environment: dict[str, str]  # of programs on the host
     wrap: list[str]  # what the guest's QEMU is started with
     needs_ticks = False
+    PATIENCE = 15.0  # seconds for its program to end by itself
     gate: str | None  # a pipe on the host to read from before the guest's QEMU can start
 
     def __init__(self, folder: Path) -> None:
@@ -82,6 +83,13 @@ class Host(ABC):
         """What it printed, for the case that it fails."""
         return self._said.read_text(encoding="utf-8", errors="replace")
 
+    def ended(self) -> dict[str, object]:
+        """How its program ended, once the link is closed; the status is None if it goes on without the link."""
+        try:
+            return {"status": self._process.wait(self.PATIENCE)}
+        except subprocess.TimeoutExpired:
+            return {"status": None}
+
     @abstractmethod
     def close(self) -> None:
         ...
@@ -93,8 +101,6 @@ class Host(ABC):
 
 class HardwareHost(Host):
     """The machine itself. On end-of-file on the link on_host.py ends everything that it has started."""
-
-    PATIENCE = 15.0  # seconds
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -122,7 +128,12 @@ class NestedHost(Host):
     needs_ticks = True
 
     def __init__(
-        self, folder: Path, guest_memory: int, stable: bool, arguments: Sequence[str]
+        self,
+        folder: Path,
+        emulator: Qemu,
+        guest_memory: int,
+        stable: bool,
+        arguments: Sequence[str],
     ) -> None:
         super().__init__(folder)
         self.work = "/dev/shm/kvmpv"
@@ -130,19 +141,21 @@ class NestedHost(Host):
         self.environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
         self.wrap = []
         self.gate = "/dev/kvm-ready"
+        self._emulator = emulator
         self._arguments = arguments
         self._memory = max(4096, 2 * guest_memory + 2048)  # a guest that migrates exists twice
         self._parameters = f"{PARAMETERS} {STABLE if stable else UNSTABLE}"
         self._kernel = kernel(HOST_KERNEL)
+        self._resets = folder / "resets.txt"
         (folder / "host.cpio").write_bytes(_initramfs(self._kernel, folder))
 
     def _command(self, link: int) -> list[str]:
         # If we are killed, it ends too.
-        command = [str(tool("setpriv")), "--pdeathsig", "KILL", str(tool("qemu-system-x86_64"))]
+        command = [str(tool("setpriv")), "--pdeathsig", "KILL", *self._emulator.command()]
         command += ["-name", "kvm-host", "-accel", "tcg,thread=multi", "-cpu", CPU]
         command += [
             "-smp",
-            str(_cpus()),
+            str(_cpus(self._emulator)),
             "-m",
             str(self._memory),
             "-nodefaults",
@@ -153,6 +166,8 @@ class NestedHost(Host):
         command += ["-bios", "qboot.rom", "-kernel", str(_unpacked(self._kernel))]
         command += ["-initrd", str(self._folder / "host.cpio"), "-append", self._parameters]
         command += ["-serial", "stdio"]
+        # A triple fault ends it with status 0 and without a word, as a kernel that restarts the machine does.
+        command += ["-d", "cpu_reset", "-D", str(self._resets)]
         # The first virtio device, hence vport0.
         command += ["-chardev", f"socket,id=link,fd={link}"]
         command += ["-device", "virtio-serial-pci,max_ports=2"]
@@ -163,6 +178,11 @@ class NestedHost(Host):
         ]
         command += ["-device", "virtio-9p-pci,fsdev=machine,mount_tag=machine"]
         return [*command, *self._arguments]
+
+    def ended(self) -> dict[str, object]:
+        end = super().ended()
+        resets = self._resets.read_text(encoding="utf-8") if self._resets.exists() else ""
+        return {**end, "triple_fault": "Triple fault" in resets}
 
     def close(self) -> None:
         self._process.kill()
@@ -197,7 +217,7 @@ def _add_python(archive: Archive, folder: Path) -> None:
     archive.tree(library, "/")
 
 
-def _cpus() -> int:
+def _cpus(emulator: Qemu) -> int:
     """One CPU for an emulated host, unless QEMU is new enough for more.
 
     Before 8.1 ("accel/tcg: Always lock pages before translation") a CPU that translates code while another one writes to it
@@ -205,11 +225,7 @@ def _cpus() -> int:
     loop that switches tracepoints stalled within a minute on 7.2; about one guest in twenty hung, or met an int3 that was gone.
     A guest's boot takes as long on one CPU.
     """
-    said = process.output(["qemu-system-x86_64", "--version"]) or ""
-    version = re.search(r"version (\d+)\.(\d+)", said)
-    if version is None:
-        raise LabError(f"qemu-system-x86_64 --version says nothing of a version: {said[:60]!r}")
-    return 2 if (int(version[1]), int(version[2])) >= (8, 1) else 1
+    return 2 if emulator.version >= (8, 1) else 1
 
 
 def _unpacked(host: Kernel) -> Path:

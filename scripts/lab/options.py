@@ -6,10 +6,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import LabError
+from lab.qemu import NAMES as QEMUS
+from lab.qemu import chosen
 
 TIMEOUT = 300.0
 HOSTS = ("auto", "kvm", "nested")
@@ -33,6 +35,7 @@ class Options:
     add: Sequence[str] = ()  # FILE or FILE:DEST
     qemu: Sequence[str] = ()
     host_qemu: Sequence[str] = ()  # of the emulated host
+    lab_qemu: str = field(default_factory=chosen)  # which QEMU it all runs on
     host_script: str | Path | None = None
     exits: bool = False
     own_marks: bool = False  # COMMAND marks what is counted, not guest_init.sh
@@ -46,6 +49,8 @@ class Options:
         for what, value, choices in (("host", self.host, HOSTS), ("clock", self.clock, CLOCKS)):
             if value is not None and value not in choices:
                 raise LabError(f"--{what}: {value!r} is none of {', '.join(choices)}")
+        if self.lab_qemu not in QEMUS:
+            raise LabError(f"--lab-qemu: {self.lab_qemu!r} is none of {', '.join(QEMUS)}")
         if self.host_qemu and self.host == "kvm":
             raise LabError("--host-qemu: with --host kvm the host is not emulated")
         if self.smp < 1:

@@ -16,7 +16,7 @@ from lab.host_script import GRACE
 
 TIME_UP = 124
 FAILED = 125
-HOST_PATIENCE = 120.0  # seconds for a KVM host to come up; 3 s on an idle machine
+HOST_PATIENCE = 300.0  # seconds for a KVM host to come up; 3 s on an idle machine, 2 minutes and more beside 20 others
 SHOWN = 40  # lines of the console, for a guest that ended without a word
 LOADING = "guest: loading kvmpv.ko"  # guest_init.sh writes it to the kernel log
 
@@ -92,7 +92,7 @@ def _verdict(
             failure = f"the KVM host did not come up in {HOST_PATIENCE:g} s"
             return FAILED, failure, _last(record.host)
         case "host":
-            return FAILED, "the KVM host ended by itself", _last(record.host)
+            return FAILED, f"the KVM host ended by itself ({_how_host(end)})", _last(record.host)
         case "died":
             return FAILED, f"the guest ended without its end marker ({_how(end)})", tail
         case "refused":
@@ -118,6 +118,12 @@ def _verdict(
 def _how(end: Mapping[str, Any]) -> str:
     said = " ".join(end["qemu"].split())
     return f"QEMU: {_status(end['status'])}" + (f", {said}" if said else "")
+
+
+def _how_host(end: Mapping[str, Any]) -> str:
+    if end["status"] is None:
+        return "it goes on, but its link is closed"
+    return _status(end["status"]) + (", after a triple fault" if end.get("triple_fault") else "")
 
 
 def _status(status: int) -> str:

@@ -18,6 +18,7 @@ from lab.frames import Link
 from lab.host import SCRIPTS, HardwareHost, Host, NestedHost
 from lab.kernels import Kernel, kernel
 from lab.options import Options
+from lab.qemu import Qemu, qemu
 from lab.result import HOST_PATIENCE, GuestResult, Record, judge
 
 TICK = 0.25  # seconds between two ticks for a nested host
@@ -60,14 +61,16 @@ def _probe() -> bool:
 
 
 def _run(options: Options, audience: Audience, hardware: bool) -> GuestResult:
-    system = kernel(options.kernel)
+    system, emulator = kernel(options.kernel), qemu(options.lab_qemu)
     folder = Path(tempfile.mkdtemp(prefix="kvmpv-guest-")).resolve()
     try:
         if hardware:
             host: Host = HardwareHost(folder)
         else:
-            host = NestedHost(folder, options.mem, options.clock != "unstable", options.host_qemu)
-        return judge(options, _Session(options, audience, host, system, folder).record())
+            stable = options.clock != "unstable"
+            host = NestedHost(folder, emulator, options.mem, stable, options.host_qemu)
+        session = _Session(options, audience, host, emulator, system, folder)
+        return judge(options, session.record())
     finally:
         shutil.rmtree(folder)
 
@@ -76,11 +79,18 @@ class _Session:
     """The machine's side of one run."""
 
     def __init__(
-        self, options: Options, audience: Audience, host: Host, system: Kernel, folder: Path
+        self,
+        options: Options,
+        audience: Audience,
+        host: Host,
+        emulator: Qemu,
+        system: Kernel,
+        folder: Path,
     ) -> None:
         self._options = options
         self._audience = audience
         self._host = host
+        self._emulator = emulator
         self._kernel = system
         self._folder = folder
         self._record = Record()
@@ -119,7 +129,7 @@ class _Session:
         return {
             "token": token,
             "work": host.work,
-            "qemu": guest.qemu(self._kernel, options, initrd, host.work),
+            "qemu": guest.qemu(self._emulator, self._kernel, options, initrd, host.work),
             "wrap": host.wrap,
             "gate": host.gate,
             "exits": options.exits,
@@ -166,7 +176,7 @@ class _Session:
             for kind, rest in self._host.link.receive():
                 self._handle(kind, rest, job)
             if not self._host.link.open and not self._record.end:
-                self._record.end = {"end": "host"}
+                self._record.end = {"end": "host", **self._host.ended()}
 
     def _handle(self, kind: bytes, rest: bytes, job: dict[str, Any]) -> None:
         if kind == frames.RESULT:

@@ -9,6 +9,7 @@
 
 int linux_cgroup_path(u64 id, char *text, u32 size)
 {
+#ifdef CONFIG_CGROUPS
 	struct cgroup *cgroup = cgroup_get_from_id(id);
 	int length;
 
@@ -17,4 +18,7 @@ int linux_cgroup_path(u64 id, char *text, u32 size)
 	length = cgroup_path(cgroup, text, size);
 	cgroup_put(cgroup);
 	return length < 0 ? length : 0;
+#else
+	return -ENOENT;
+#endif
 }

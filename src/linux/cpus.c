@@ -11,6 +11,10 @@
 
 #include <kvmpv/boundary.h>
 
+#ifndef CONFIG_SMP
+#error "kvmpv needs CONFIG_SMP: per-CPU state is found by %gs, which other kernels do not set up"
+#endif
+
 const u8 kvmpv_no_clock_page[32] __aligned(8);
 
 /*

@@ -8,11 +8,12 @@
 
 #include <kvmpv/boundary.h>
 
+#if defined(CONFIG_ACPI) && defined(CONFIG_HPET_TIMER)
+
 static void __iomem *registers;
 
 static phys_addr_t hpet_physical(void)
 {
-#ifdef CONFIG_ACPI
 	struct acpi_table_header *header;
 	phys_addr_t physical;
 
@@ -21,9 +22,6 @@ static phys_addr_t hpet_physical(void)
 	physical = ((struct acpi_table_hpet *)header)->address.address;
 	acpi_put_table(header);
 	return physical;
-#else
-	return 0;
-#endif
 }
 
 int linux_hpet_create(u64 *period_fs)
@@ -54,3 +52,22 @@ u32 linux_hpet_read(void)
 {
 	return readl(registers + HPET_COUNTER);
 }
+
+#else
+
+/* Nobody finds it, or nobody has started it. */
+int linux_hpet_create(u64 *period_fs)
+{
+	return -ENODEV;
+}
+
+void linux_hpet_destroy(void)
+{
+}
+
+u32 linux_hpet_read(void)
+{
+	return 0;
+}
+
+#endif

@@ -17,6 +17,8 @@
 
 static_assert(sizeof(kvmpv_no_clock_page) == sizeof(struct pvclock_vcpu_time_info));
 
+#ifdef CONFIG_KVM_GUEST
+
 const void *linux_native_clock_page(u32 cpu, u64 *physical)
 {
 	struct pvclock_vsyscall_time_info *info = per_cpu(hv_clock_per_cpu, cpu);
@@ -29,6 +31,21 @@ void linux_native_clock_publish(u32 cpu, const void *page)
 {
 	WRITE_ONCE(per_cpu(hv_clock_per_cpu, cpu), (struct pvclock_vsyscall_time_info *)page);
 }
+
+#else
+
+/* A kernel that was built without kvmclock has no records. */
+const void *linux_native_clock_page(u32 cpu, u64 *physical)
+{
+	*physical = 0;
+	return NULL;
+}
+
+void linux_native_clock_publish(u32 cpu, const void *page)
+{
+}
+
+#endif
 
 int linux_native_clock_rating(void)
 {

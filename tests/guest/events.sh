@@ -90,6 +90,23 @@ guard_holds() {
 		equal jump_forward "$(last_value jump_forward)" 1000000000
 }
 
+# What one record says of the next 31 years is not believed: the clock goes on as fast as before, and is
+# not held up when the record is right again.
+too_far_ahead() {
+	far_reads=$(field $STATE too_far_ahead_reads)
+	ask_host set "$(record_of 1)" system_time +1000000000000000000
+	appears too_far_ahead_reads "$far_reads" || return 1
+	for cpu in 0 1 0 1; do
+		begin=$(now_on $cpu)
+		sleep 1 # does not end by a clock that stands still
+		within "a second on CPU $cpu" $(($(now_on $cpu) - begin)) 990000000 4000000000 || return 1
+	done
+	never_goes_back 40 && fails_with 'busy' force_0 && path_is guarded no || return 1
+	ask_host mend "$(record_of 1)"
+	far_reads=$(field $STATE too_far_ahead_reads)
+	never_goes_back 40 && equal too_far_ahead_reads "$(field $STATE too_far_ahead_reads)" "$far_reads"
+}
+
 goes_back() {
 	force 0 && path_is stable $vdso && never_goes_back 40 &&
 		equal guard_released "$(field $STATE events_guard_released)" 1
@@ -229,7 +246,10 @@ check pause_is_one_event pause_is_one_event
 check drift_shows_the_pause drift_shows_the_pause
 check refuses_nonsense refuses_nonsense
 check forces forces
-[ "$MODE" = shared ] || check guard_holds guard_holds
+if [ "$MODE" = owned ]; then
+	check guard_holds guard_holds
+	check too_far_ahead too_far_ahead
+fi
 check goes_back goes_back
 check rate_changes rate_changes
 check change_wakes_cpu_0 change_wakes_cpu_0

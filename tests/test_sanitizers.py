@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A kernel with a sanitizer can have the module: it adds constructors to each object, and sees the C++ objects, too."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from built import ROOT
+from lab.kernels import kernel
+from trees import copy_of_project
+
+KASAN = (
+    "CONFIG_KASAN=y",
+    "CONFIG_KASAN_GENERIC=y",
+    "CONFIG_KASAN_INLINE=y",
+    "CONFIG_KASAN_STACK=y",
+    "CONFIG_KASAN_SHADOW_OFFSET=0xdffffc0000000000",
+)
+KCSAN = ("CONFIG_KCSAN=y",)
+CALLS = {KASAN: r"__asan_(report_)?(load|store)", KCSAN: r"__tsan_(read|write|volatile|atomic)"}
+
+# Kbuild: KCSAN does not look at these. What eoi_callback touches it touches by assembly, which no sanitizer sees.
+UNWATCHED = ("clock_read", "eoi_callback", "steal_clock")
+NOTHING_TO_SEE = ("eoi_callback",)
+
+
+class Sanitizers(unittest.TestCase):
+    """C++ objects as a kernel with a sanitizer has them built: all that kbuild goes by is in the headers' auto.conf,
+    so that those of a stock kernel do, with the options added. The debug kernel really has KASAN (test_object.py)."""
+
+    def setUp(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="kvmpv-build-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.tree = self.folder / "tree"
+        copy_of_project(self.tree)
+
+    def headers(self, name: str, options: tuple[str, ...]) -> Path:
+        """The build folder of this kernel as if it had been configured with these options."""
+        build = kernel(name).build
+        assert build is not None
+        # Debian's consists of several folders, which find each other by relative links.
+        usr = build.parent.parent
+        copy = self.folder / f"usr-{name}-{options[0]}"
+        if not copy.exists():
+            subprocess.run(["cp", "-rs", usr, copy], check=True)
+            config = copy / build.relative_to(usr) / "include/config/auto.conf"
+            text = config.read_text()
+            config.unlink()
+            config.write_text(text + "".join(f"{option}\n" for option in options))
+        return copy / build.relative_to(usr)
+
+    def make(
+        self, name: str, options: tuple[str, ...], *objects: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["make", "-j2", "-C", self.headers(name, options), f"M={self.tree}"]
+            + ["KVMPV_WERROR=1", *(f"src/{stem}.o" for stem in objects)],
+            capture_output=True,
+            text=True,
+        )
+
+    def calls(self, stem: str, pattern: str) -> list[str]:
+        found = subprocess.run(
+            ["nm", "-u", self.tree / f"src/{stem}.o"], check=True, capture_output=True, text=True
+        ).stdout
+        return re.findall(rf"\b{pattern}\w*", found)
+
+    def watched(self, options: tuple[str, ...], stem: str) -> bool:
+        return stem not in (UNWATCHED if options is KCSAN else NOTHING_TO_SEE)
+
+    def check(self, name: str, options: tuple[str, ...], *objects: str) -> None:
+        done = self.make(name, options, *objects)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for stem in objects:
+            with self.subTest(kernel=name, options=options, object=stem):
+                self.assertEqual(
+                    bool(self.calls(stem, CALLS[options])), self.watched(options, stem)
+                )
+
+    def test_every_cxx_object_is_watched_by_kcsan(self) -> None:
+        objects = sorted(source.stem for source in (ROOT / "src").glob("*.cc"))
+        self.assertLessEqual(set(UNWATCHED), set(objects))
+        self.check("6.12", KCSAN, *objects)
+
+    def test_both_sanitizers_are_let_in_by_both_kernels(self) -> None:
+        for options in (KASAN, KCSAN):
+            for name in ("6.1", "6.12"):
+                self.check(name, options, "clock", *UNWATCHED)
+
+    def test_a_constructor_of_our_own_is_refused_beside_a_sanitizers(self) -> None:
+        with (self.tree / "src/clock.cc").open("a") as file:
+            file.write("\nstruct Late { Late(); int value; };\nLate needs_a_runtime;\n")
+        for options in (KASAN, KCSAN):
+            with self.subTest(options=options):
+                done = self.make("6.12", options, "clock")
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn("clock.o: needs a C++ runtime", done.stderr)
+                self.assertIn(".init_array", done.stderr)
+                self.assertFalse((self.tree / "src/clock.o").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
