@@ -34,12 +34,16 @@ use_root() {
 	mkdir kvmpv
 	tar -C "$sources_of_kvmpv" --exclude=./build --exclude=./.git --create . |
 		tar -C kvmpv --extract --no-same-owner
+	# Read-only as a whole: what asks for another kernel fails at once, instead of building it for minutes.
+	mkdir cache
+	mount -t tmpfs tmpfs cache
 	for kernel in $KERNELS; do
 		place=cache/entries/${kernel##*/}
 		mkdir -p "$place"
 		mount --bind "$kernel" "$place"
 		mount -o remount,bind,ro "$place"
 	done
+	mount -o remount,ro cache
 	# shellcheck disable=SC2086 # words
 	in_root $COMMAND >&4
 }
