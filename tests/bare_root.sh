@@ -46,7 +46,7 @@ use_root() {
 
 in_root() {
 	for file in resolv.conf hosts; do
-		cat "/etc/$file" > "etc/$file"
+		[ ! -e "/etc/$file" ] || cat "/etc/$file" > "etc/$file"
 	done
 	# shellcheck disable=SC2086 # words
 	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 KVMPV_CACHE=/cache \
