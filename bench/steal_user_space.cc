@@ -23,10 +23,13 @@ struct kvmpv_cpu* linux_cpu(u32) {
     unexpected("linux_cpu");
 }
 void linux_current_task(kvmpv_task*) { unexpected("linux_current_task"); }
-u64 linux_monotonic_ns() { unexpected("linux_monotonic_ns"); }
 void linux_trace_steal(u32, u64, u64) { unexpected("linux_trace_steal"); }
 void linux_trace_steal_step(u32, bool, u64, u64) { unexpected("linux_trace_steal_step"); }
 void kvmpv::steal_tasks::charge(Charges&, u64) { unexpected("charge"); }
+
+// Looked at when the clock begins: it takes over from native, which has shown the record for long.
+u64 linux_accounted_steal_ns(u32) { return 0; }
+u64 linux_monotonic_ns() { return u64{1} << 62; }
 
 namespace {
 
@@ -69,7 +72,7 @@ void begin() {
     auto& state = *new (kvmpv_cpu.steal) CpuState{};
     kvmpv_cpu.steal_here = &state;
     setup = {kvmpv::TicksToNs(2'000'000), 4'000'000, true};
-    ::kvmpv::steal_clock::begin(state, &record, record.steal);
+    ::kvmpv::steal_clock::begin(state, &record, true);
     if (kvmpv_steal_clock(0) == native(0)) return;
     std::fputs("the clocks do not agree\n", stderr);
     std::exit(1);

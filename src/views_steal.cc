@@ -62,7 +62,7 @@ void for_each_online_cpu(Row&& row) {
 void write_cpu(CpuTable& table, u32 cpu, const CpuState& state) {
     const StealClock& own = state.clock;
     table.cell(cpu)
-        .cell(own.total_ns)
+        .cell(own.shown_ns)
         .cell(linux_accounted_steal_ns(cpu))
         .cell(own.raw_ns)
         .cell(Signed{own.carry_ns()})
@@ -134,6 +134,8 @@ void show_steal_hook(void* seq) {
     char name[64];
     target_name(name);
     table.cell("target").cell(static_cast<const char*>(name));
+    table.cell("accounting").cell(yes_no(linux_steal_accounting_is_on(false)));
+    table.cell("run_queues").cell(yes_no(linux_steal_accounting_is_on(true)));
 }
 
 int store_steal_hook(const char* text) {

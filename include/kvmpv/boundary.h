@@ -247,11 +247,17 @@ void linux_wait_for_callers(void);
 void linux_symbol_name(const void *address, char *text, u32 size);
 
 /*
- * paravirt_steal_enabled, counted: while it is above 0 the scheduler asks pv_steal_clock. 0, or
- * -ENOENT if it cannot be found.
+ * paravirt_steal_enabled, counted: while it is above 0 the scheduler's accounting asks
+ * pv_steal_clock. And paravirt_steal_rq_enabled, if it can be found: so do its run queues, where
+ * the kernel has CONFIG_PARAVIRT_TIME_ACCOUNTING, for the time that tasks have not run. Stop only
+ * what was started. 0, or -ENOENT and no change if the first cannot be found.
  */
 int linux_steal_accounting_start(void);
 void linux_steal_accounting_stop(void);
+
+/* Whether the first, or the second of these (@run_queues) is above 0; false if it is unknown. */
+bool linux_steal_accounting_is_on(bool run_queues);
+
 /* ---- The end of an interrupt (src/linux/native_apic.c, native_eoi.c, irq_lines.c) ---- */
 
 /*
@@ -295,8 +301,7 @@ u64 linux_ioapic_line_interrupts(u32 line, u32 cpu, bool *is_level);
 
 /*
  * The target of the static call pv_steal_clock: nanoseconds that @cpu could have run and did not,
- * never less than before. Interrupts off; asked for another CPU than the one it runs on, it says
- * what that one knew last.
+ * never less than before. Interrupts off; of any CPU, from any, from several at once.
  */
 u64 kvmpv_steal_clock(int cpu);
 

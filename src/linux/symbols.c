@@ -78,6 +78,7 @@ void linux_symbols_resolve(void)
 	kvmpv_symbols.pv_steal_clock_key = lookup("__SCK__pv_steal_clock");
 	kvmpv_symbols.pv_steal_clock_trampoline = lookup("__SCT__pv_steal_clock");
 	kvmpv_symbols.paravirt_steal_enabled = lookup("paravirt_steal_enabled");
+	kvmpv_symbols.paravirt_steal_rq_enabled = lookup("paravirt_steal_rq_enabled");
 	kvmpv_symbols.kvm_guest_apic_eoi_write = lookup("kvm_guest_apic_eoi_write");
 	kvmpv_symbols.apic_call_eoi_key = lookup("__SCK__apic_call_eoi");
 	kvmpv_symbols.apic_call_eoi_trampoline = lookup("__SCT__apic_call_eoi");

@@ -18,6 +18,7 @@ struct kvmpv_symbols {
 	void *pv_steal_clock_key; /* struct static_call_key */
 	void *pv_steal_clock_trampoline;
 	void *paravirt_steal_enabled; /* struct static_key */
+	void *paravirt_steal_rq_enabled; /* struct static_key */
 	void *kvm_guest_apic_eoi_write; /* native PV EOI callback */
 	void *apic_call_eoi_key; /* struct static_call_key, since 6.5 */
 	void *apic_call_eoi_trampoline;
