@@ -106,6 +106,7 @@ Result<void> Clock::create(Survey& found, const kvmpv_parameters& parameters) {
     const int automatic = owned() ? rating_instead_of_native() : rating_beside_native();
     rating_ = parameters.clock_rating ? parameters.clock_rating : automatic;
     vdso_parameter_ = parameters.vdso;
+    released_ = parameters.switches[KVMPV_CLOCK_RELEASE] == 1;
     clock_read::setup.stable_offered = stable_offered_;
     clock_read::setup.fallback_page = no_page();
     clock_read::setup.second_page = no_page();

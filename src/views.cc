@@ -143,7 +143,7 @@ void write_clocksource(Out& out) {
     const bool shared = !clock.owned();
     (out << "While kvmpv is the current clocksource, rmmod answers EBUSY. To release it:")
         .end_line();
-    (out << "  echo 1 > /sys/kernel/debug/kvmpv/clock/release").end_line();
+    (out << "  echo 1 > /sys/module/kvmpv/parameters/clock_release").end_line();
     (out << "or, where current_clocksource was set to kvmpv by hand, write another name to it"
          << (shared ? ":" : ", one of those in available_clocksource:"))
         .end_line();
@@ -218,3 +218,5 @@ extern "C" constinit const kvmpv_file kvmpv_files[] = {
     {"eoi", "hook", kvmpv::show_eoi_hook, kvmpv::store_eoi_hook},
     {nullptr, nullptr, nullptr, nullptr},
 };
+    {"steal", "state", kvmpv::show_steal_state, nullptr},
+    {"eoi", "state", kvmpv::show_eoi_state, nullptr},

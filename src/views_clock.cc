@@ -9,6 +9,7 @@
 #include "kvmpv/x86.hh"
 #include "sampler.hh"
 #include "survey.hh"
+#include "switches.hh"
 #include "view.hh"
 #include "views.hh"
 #include "wall_clock.hh"
@@ -70,6 +71,7 @@ void show_clock_state(void* seq) {
     table.cell("current").cell(yes_no(clock.current()));
     table.cell("rating").cell(Signed{clock.rating()});
     table.cell("path").cell(clock.guarded() ? "guarded" : "stable");
+    table.cell("released").cell(yes_no(clock.released()));
     table.cell("forced_unstable").cell(yes_no(clock.forced()));
     table.cell("stable_revoked").cell(yes_no(clock.revoked()));
     table.cell("tsc_read").cell(clock.tsc_read());
@@ -164,10 +166,7 @@ void show_clock_release(void* seq) {
             .end_line();
 }
 
-int store_clock_release(const char* text) {
-    const std::optional<bool> released = parse_switch(text);
-    return released ? clock.release(*released).zero_or_negative_errno() : -kEinval;
-}
+int store_clock_release(const char* text) { return store_switch(KVMPV_CLOCK_RELEASE, text); }
 
 void show_clock_force_unstable(void* seq) {
     Out out = begin_view(seq);
@@ -177,8 +176,7 @@ void show_clock_force_unstable(void* seq) {
 }
 
 int store_clock_force_unstable(const char* text) {
-    const std::optional<bool> forced = parse_switch(text);
-    return forced ? clock.force_unstable(*forced).zero_or_negative_errno() : -kEinval;
+    return store_switch(KVMPV_CLOCK_FORCE_UNSTABLE, text);
 }
 
 }  // namespace kvmpv

@@ -40,6 +40,8 @@ WARP = ("--smp", "4", "--timeout", "900")
 LIFE = ("--timeout", "900", "--host-script", "tests/host/life.py")
 # Stays what the guest has made of it over a restart, not over its QEMU.
 DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,file.locking=off")
+# A few minutes are not enough on a busy machine.
+PATIENT = ("--timeout", "900")
 CHAOS = ("--host-script", "tests/host/clock_chaos.py")
 
 # The kernel's own KUnit has printed a plan at boot, for no tests; the results are what follows the mark.
@@ -125,6 +127,39 @@ SCENARIOS = (
         "no-stable-bit-no-rdtscp",
         scripts("no_stable_bit", "hotplug"),
         ("--cpu=-kvmclock-stable-bit,-rdtscp",),
+        check=("6.1",),
+    ),
+    Scenario(
+        "debugfs-off",
+        scripts("no_debugfs"),
+        (*PATIENT, "--cmdline", "debugfs=off"),
+        check=("6.12",),
+    ),
+    Scenario(
+        "debugfs-off-owned",
+        scripts("no_debugfs", MODE="owned"),
+        (*PATIENT, "--cmdline", "nopv debugfs=off"),
+        check=(),
+    ),
+    Scenario(
+        "debugfs-no-mount",
+        scripts("no_debugfs"),
+        (*PATIENT, "--cmdline", "debugfs=no-mount"),
+        check=(),
+    ),
+    Scenario(
+        "debugfs-no-mount-owned",
+        scripts("no_debugfs", MODE="owned"),
+        (*PATIENT, "--cmdline", "nopv debugfs=no-mount"),
+        check=("6.1",),
+    ),
+    # The debug kernel has no lockdown.
+    Scenario("lockdown", scripts("lockdown"), PATIENT, STOCK_KERNELS, check=("6.12",)),
+    Scenario(
+        "lockdown-owned",
+        scripts("lockdown", MODE="owned"),
+        (*PATIENT, "--cmdline", "nopv"),
+        STOCK_KERNELS,
         check=("6.1",),
     ),
     Scenario("no-kvmclock", scripts("no_kvmclock"), ("--cpu=-kvmclock",), check=("6.12",)),

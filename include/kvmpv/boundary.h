@@ -527,22 +527,43 @@ void linux_msleep(u32 ms);
 void linux_ask_lock(void);
 void linux_ask_unlock(void);
 
-/* ---- The module (src/linux/module_entry.c) ---- */
+/* ---- The module (src/linux/module_entry.c; keep: src/linux/clocksource.c) ---- */
+
+/* rmmod answers EBUSY until linux_module_let_go(). False if the module is going already. */
+bool linux_module_keep(void);
+void linux_module_let_go(void);
+
+/* What can be switched while the module runs; a parameter for each. */
+enum kvmpv_switch {
+	KVMPV_CLOCK_RELEASE,
+	KVMPV_CLOCK_FORCE_UNSTABLE,
+	KVMPV_STEAL_HOOK,
+	KVMPV_STEAL_ATTRIBUTION,
+	KVMPV_EOI_HOOK,
+	KVMPV_NUM_SWITCHES
+};
 
 struct kvmpv_parameters {
 	int clock; /* 0: no clocksource */
 	int clock_rating; /* 0: automatic; else 1 to 499 */
 	int vdso; /* -1: in shared mode only; 0: never; 1: in owned mode too */
 	int legacy; /* 1: use the deprecated clock MSRs where they are offered */
-	int steal_hook; /* 1: the kernel's accounting asks our steal clock */
-	int eoi_hook; /* 0: PV EOI is observed only */
+	int switches[KVMPV_NUM_SWITCHES]; /* 0 or 1: what they are at the start */
 };
 
 /* 0, or a negative errno after which nothing is left changed. */
 int kvmpv_start(const struct kvmpv_parameters *parameters);
+/* -EPERM or -ENOENT where debugfs is switched off at boot, -ENODEV in a kernel without it. */
 void kvmpv_stop(void);
 
 #ifdef __cplusplus
 }
 #endif
 #endif
+/*
+ * Between these two. Sets @which, an enum kvmpv_switch; anything but 0 and 1 is -EINVAL. 0 or a
+ * negative errno.
+ */
+int kvmpv_switch_set(u32 which, int value);
+bool kvmpv_switch_is_on(u32 which);
+
