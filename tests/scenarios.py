@@ -42,6 +42,7 @@ LIFE = ("--timeout", "900", "--host-script", "tests/host/life.py")
 DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,file.locking=off")
 # A few minutes are not enough on a busy machine.
 PATIENT = ("--timeout", "900")
+PTP = ("--add", "{modules}/kernel/drivers/ptp/ptp_kvm.ko:/tests/ptp_kvm.ko")
 CHAOS = ("--host-script", "tests/host/clock_chaos.py")
 
 # The kernel's own KUnit has printed a plan at boot, for no tests; the results are what follows the mark.
@@ -161,6 +162,22 @@ SCENARIOS = (
         (*PATIENT, "--cmdline", "nopv"),
         STOCK_KERNELS,
         check=("6.1",),
+    ),
+    Scenario("unbind", scripts("unbind", "lone_judge"), PATIENT, check=("6.12",)),
+    Scenario(
+        "unbind-owned",
+        scripts("unbind", MODE="owned"),
+        (*PATIENT, "--cmdline", "nopv"),
+        check=("6.1",),
+    ),
+    # The debug kernel has no ptp_kvm.
+    Scenario("ptp", scripts("ptp"), (*PATIENT, *PTP), STOCK_KERNELS),
+    Scenario(
+        "ptp-owned",
+        scripts("ptp", MODE="owned"),
+        (*PATIENT, *PTP, "--cmdline", "nopv"),
+        STOCK_KERNELS,
+        check=("6.12",),
     ),
     Scenario("no-kvmclock", scripts("no_kvmclock"), ("--cpu=-kvmclock",), check=("6.12",)),
     Scenario("off-kvm", scripts("off_kvm"), ("--cpu=kvm=off",), check=("6.1",)),
