@@ -89,5 +89,8 @@ void linux_symbols_resolve(void)
 	kvmpv_symbols.watchdog = lookup_beside("watchdog", "watchdog_reset_pending");
 	kvmpv_symbols.curr_clocksource = lookup("curr_clocksource");
 	kvmpv_symbols.watchdog_list = lookup("watchdog_list");
+	kvmpv_symbols.clocksource_list = lookup("clocksource_list");
+	kvmpv_symbols.clocksource_mutex = lookup("clocksource_mutex");
+	kvmpv_symbols.override_name = lookup_beside("override_name", "curr_clocksource");
 	kvmpv_symbols.pvti_cpu0_va = lookup("pvti_cpu0_va");
 }

@@ -5,6 +5,7 @@
 #include <linux/types.h>
 
 struct clocksource;
+struct mutex;
 
 /*
  * What kvmpv needs of the kernel that is not exported; null where this kernel has no such symbol.
@@ -29,6 +30,9 @@ struct kvmpv_symbols {
 	struct clocksource **curr_clocksource; /* by which the kernel keeps time */
 	struct clocksource **watchdog; /* checks other clocksources */
 	struct list_head *watchdog_list; /* those that are checked */
+	struct list_head *clocksource_list; /* all that are registered */
+	struct mutex *clocksource_mutex; /* for that list */
+	const char *override_name; /* what was written to current_clocksource last */
 	const void **pvti_cpu0_va; /* CPU 0's record, for user space to read */
 };
 

@@ -172,7 +172,7 @@ select_first_clocksource() {
 
 # The hooks of the running kernel by symbol, from an instrument of its own (kunit/probe.c).
 hooks() {
-	cat /sys/kernel/debug/kvmpv_probe
+	cat /proc/kvmpv_probe
 }
 
 # `cpus` says of each MSR of each CPU what the kernel's msr driver reads.
@@ -190,7 +190,7 @@ clocks() {
 # shows nothing would find no difference: such a guest ends here, without a plan line.
 remember() {
 	# It stays: an earlier script of the same guest may have brought it.
-	[ -e /sys/kernel/debug/kvmpv_probe ] || insmod /kvmpv/kvmpv_probe.ko || exit 1
+	[ -e /proc/kvmpv_probe ] || insmod /kvmpv/kvmpv_probe.ko || exit 1
 	rdmsr -a 0x10 > /dev/null || exit 1
 	all_msrs > /tmp/msrs.before
 	hooks > /tmp/hooks.before
