@@ -184,7 +184,7 @@ SCENARIOS = (
     Scenario(
         "sleep-by-host-clock",
         "sh /tests/sleep.sh",  # not by run.sh, which keeps the output until the end
-        ("--host-script", "tests/host/sleep_by_host_clock.py"),
+        ("--host-script", "tests/host/life.py"),
         check=("6.12",),
     ),
     # legacy after the others: it takes the host's promise of a stable clock away.

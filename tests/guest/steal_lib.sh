@@ -40,6 +40,18 @@ grows() {
 	done
 }
 
+# reaches LEAST COMMAND...: the number that the command prints becomes so large within a minute.
+reaches() {
+	least=$1
+	shift
+	tries=0
+	until [ "$("$@")" -ge "$least" ]; do
+		tries=$((tries + 1))
+		[ $tries -le 600 ] || { echo "'$*' stayed at $("$@")"; return 1; }
+		sleep 0.1
+	done
+}
+
 steal_clock_is() {
 	contains "$(hooks)" "^static_call pv_steal_clock $1( |\$)"
 }
