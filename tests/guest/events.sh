@@ -84,7 +84,7 @@ guard_holds() {
 too_far_ahead() {
 	far_reads=$(field $STATE too_far_ahead_reads)
 	ask_host set "$(record_of 1)" system_time +1000000000000000000
-	appears too_far_ahead_reads "$far_reads" || return 1
+	counts_beyond too_far_ahead_reads "$far_reads" || return 1
 	for cpu in 0 1 0 1; do
 		begin=$(now_on $cpu)
 		sleep 1 # does not end by a clock that stands still
