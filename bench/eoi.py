@@ -7,14 +7,14 @@ The host counts (kvm_eoi and kvm_pv_eoi, by vector), and kvmpv in the guest does
 from __future__ import annotations
 
 import json
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
-from tables import BUILD, ROOT, compile_program, in_guest, table
+from sizes import Sizes
+from tables import BUILD, Group, Guests, compile_program, records
 
 from lab import LabError
 from lab.packages import tool
@@ -94,30 +94,28 @@ def programs() -> list[Path]:
     ]
 
 
-def count(variant: Variant, kernel: str) -> Counted:
+def count(variant: Variant, kernel: str, guests: Guests, sizes: Sizes) -> Counted:
+    amounts = f"TIMERS={sizes.timers} IPIS={sizes.self_ipis} REMOTE={sizes.other_ipis} WRITES={sizes.writes}"
     with tempfile.NamedTemporaryFile(suffix=".json") as exits:
-        done = subprocess.run(
+        done = guests.run(
             ["scripts/guest", "-q", "--kernel", kernel, "--timeout", "600"]
             + ["--add", "tests/guest:/tests", *(f"--add={file}:/tests/" for file in programs())]
             + ["--add", f"{tool('rdmsr')}:/usr/sbin/rdmsr"]
             + ["--own-marks", "--exits-json", exits.name, *SINK, *variant.options]
-            + ["--", "sh /tests/eoi_window.sh"],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
+            + ["--", f"{amounts} sh /tests/eoi_window.sh"]
         )
         if done.returncode != 0:
             raise GuestError(
                 f"{variant.name}: exit status {done.returncode}\n{done.stderr[-2000:]}"
             )
         host = json.loads(Path(exits.name).read_text(encoding="ascii"))
-    rows = [line.split() for line in done.stdout.splitlines()]
+    said = {
+        name: int(number) for name, number in (line.split() for line in done.stdout.splitlines())
+    }
+    if missing := {"cpus", "x2apic", *KINDS} - said.keys():
+        raise GuestError(f"{variant.name}: the guest says nothing of {', '.join(sorted(missing))}")
     return Counted(
-        by_kind(host["kvm_eoi_vectors"]),
-        by_kind(host["kvm_pv_eoi_vectors"]),
-        guest={name: int(number) for name, number in rows},
+        by_kind(host["kvm_eoi_vectors"]), by_kind(host["kvm_pv_eoi_vectors"]), guest=said
     )
 
 
@@ -143,13 +141,32 @@ def rows(runs: dict[str, Counted]) -> list[Sequence[str]]:
     return found
 
 
-def tables(kernel: str, _rounds: int) -> None:
-    """The group `eoi` of `make bench`."""
-    runs = {variant.name: count(variant, kernel) for variant in VARIANTS}
-    table(f"Interrupts whose end is an exit, {kernel}", HEADER, rows(runs))
-    lines = in_guest(kernel, "guest.sh", BUILD / "mark", [], "eoi_steps")
-    table(
-        f"Instructions of an end without an exit, {kernel}",
+def counted(group: Group, variant: Variant) -> Counted:
+    run = count(variant, group.kernel, group.guests, group.sizes)
+    for of in KINDS:
+        if run.ends[of] < run.guest[of]:
+            raise LabError(
+                f"{variant.name}: of {run.guest[of]} {of} the host saw {run.ends[of]} end"
+            )
+    return run
+
+
+def steps(group: Group) -> None:
+    lines = group.in_guest("guest.sh", BUILD / "mark", [], "eoi_steps")
+    found = records(lines, "eoi_steps", 2)
+    if len(found) != 2:
+        raise LabError(f"{len(found)} callbacks were stepped through, not 2")
+    group.table(
+        f"Instructions of an end without an exit, {group.kernel}",
         ("callback", "instructions"),
-        [(words[1], words[2]) for words in lines if words[0] == "eoi_steps"],
+        found,
     )
+
+
+def tables(group: Group) -> None:
+    """The group `eoi` of `make bench`."""
+    programs()
+    runs = group.each(partial(counted, group), VARIANTS)
+    by_name = {variant.name: run for variant, run in zip(VARIANTS, runs, strict=True)}
+    group.table(f"Interrupts whose end is an exit, {group.kernel}", HEADER, rows(by_name))
+    steps(group)

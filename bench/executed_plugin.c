@@ -8,9 +8,12 @@
  * counted: the guest's kernel, and the host's where the guest has left for it. So a span has to be
  * short, and there have to be many: those without an exit say what the guest executes.
  *
- * QEMU's header for plugins is in no package. What is declared here is version 1 of the interface,
- * which QEMU 7.2 has; a QEMU that no longer has it refuses to load this.
+ * QEMU's header for plugins is in no package, so what is used of it is declared here, in two of its
+ * versions: 1, which QEMU 7.2 has, and 3, which QEMU 10 has. One file serves both: what only one of
+ * them has is looked up when it is loaded.
  */
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,48 +22,108 @@
 
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;
+struct qemu_plugin_scoreboard;
 
 enum { QEMU_PLUGIN_CB_NO_REGS = 0, QEMU_PLUGIN_INLINE_ADD_U64 = 0 };
+
+/* ---- In both versions ---- */
 
 void qemu_plugin_register_vcpu_tb_trans_cb(unsigned long id,
 					   void (*callback)(unsigned long id,
 							    struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op, void *counter,
-					      unsigned long operand);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
 					    void (*callback)(unsigned int cpu, void *data),
 					    int flags, void *data);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 
-__attribute__((visibility("default"))) int qemu_plugin_version = 1;
+/* ---- In version 1: a counter is any variable, an instruction is looked at where it is ---- */
+
+static void (*count_in_variable)(struct qemu_plugin_tb *tb, int op, void *counter,
+				 unsigned long operand);
+static const void *(*instruction)(const struct qemu_plugin_insn *insn);
+
+/* ---- In version 3: a counter is in a CPU's row of a scoreboard, an instruction is copied ---- */
+
+struct counter {
+	struct qemu_plugin_scoreboard *board;
+	size_t offset;
+};
+
+static struct qemu_plugin_scoreboard *(*new_board)(size_t row_size);
+static unsigned long (*value_of)(struct counter counter, unsigned int cpu);
+static void (*count_on_board)(struct qemu_plugin_tb *tb, int op, struct counter counter,
+			      unsigned long operand);
+static size_t (*copy_instruction)(const struct qemu_plugin_insn *insn, void *into, size_t size);
+
+/* ---- Which of the two ---- */
+
+__attribute__((visibility("default"))) int qemu_plugin_version;
+
+/* QEMU looks at the version when it has loaded this, and before it calls anything here. */
+__attribute__((constructor)) static void choose_version(void)
+{
+	void *data = dlsym(RTLD_DEFAULT, "qemu_plugin_insn_data");
+
+	new_board = dlsym(RTLD_DEFAULT, "qemu_plugin_scoreboard_new");
+	value_of = dlsym(RTLD_DEFAULT, "qemu_plugin_u64_get");
+	count_on_board =
+		dlsym(RTLD_DEFAULT, "qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu");
+	count_in_variable = dlsym(RTLD_DEFAULT, "qemu_plugin_register_vcpu_tb_exec_inline");
+	if (new_board && value_of && count_on_board) {
+		qemu_plugin_version = 3;
+		copy_instruction = data;
+	} else {
+		qemu_plugin_version = 1;
+		instruction = data;
+	}
+}
+
+/* ---- Counting ---- */
 
 /* steal.py gives the emulated host one CPU, so nobody else adds to it. */
 static unsigned long executed, begun;
+static struct counter executed_by;
 static FILE *out;
+
+static unsigned long executed_so_far(unsigned int cpu)
+{
+	return executed_by.board ? value_of(executed_by, cpu) : executed;
+}
+
+static void count_block(struct qemu_plugin_tb *tb, size_t instructions)
+{
+	if (executed_by.board)
+		count_on_board(tb, QEMU_PLUGIN_INLINE_ADD_U64, executed_by, instructions);
+	else
+		count_in_variable(tb, QEMU_PLUGIN_INLINE_ADD_U64, &executed, instructions);
+}
 
 static void begin(unsigned int cpu, void *data)
 {
-	(void)cpu;
 	(void)data;
-	begun = executed;
+	begun = executed_so_far(cpu);
 }
 
 static void end(unsigned int cpu, void *data)
 {
-	(void)cpu;
 	(void)data;
-	fprintf(out, "%lu\n", executed - begun);
+	fprintf(out, "%lu\n", executed_so_far(cpu) - begun);
 	fflush(out);
 }
 
 static int is_mark(const struct qemu_plugin_insn *insn,
 		   const unsigned char mark[EXECUTED_MARK_SIZE])
 {
-	return qemu_plugin_insn_size(insn) == EXECUTED_MARK_SIZE &&
-	       !memcmp(qemu_plugin_insn_data(insn), mark, EXECUTED_MARK_SIZE);
+	unsigned char copy[EXECUTED_MARK_SIZE];
+
+	if (qemu_plugin_insn_size(insn) != sizeof(copy))
+		return 0;
+	if (instruction)
+		return !memcmp(instruction(insn), mark, sizeof(copy));
+	return copy_instruction(insn, copy, sizeof(copy)) == sizeof(copy) &&
+	       !memcmp(copy, mark, sizeof(copy));
 }
 
 static void translated(unsigned long id, struct qemu_plugin_tb *tb)
@@ -74,7 +137,7 @@ static void translated(unsigned long id, struct qemu_plugin_tb *tb)
 	 * Once for the block, when it is entered. So what stands in a mark's block is on the wrong
 	 * side of it, the same few instructions each time.
 	 */
-	qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64, &executed, count);
+	count_block(tb, count);
 	for (i = 0; i < count; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 
@@ -101,6 +164,8 @@ __attribute__((visibility("default"))) int qemu_plugin_install(unsigned long id,
 		perror(argv[0] + 4);
 		return -1;
 	}
+	if (qemu_plugin_version == 3)
+		executed_by.board = new_board(sizeof(executed));
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
 	return 0;
 }

@@ -33,16 +33,17 @@ timing() {
 	awk -v cpus="$cpus" 'NR > 2 { print "timing", cpus, $1, $2, $3, $4 }' $BENCH/timing
 }
 
-# ROUNDS
+# ROUNDS READS SLOW_READS
 in_kernel() {
 	insmod /kvmpv/kvmpv.ko
 	insmod /kvmpv/kvmpv_bench.ko
 	for cpus in 1 4; do
-		timing $cpus "$1" kvmpv:50000 kvm-clock:50000 tsc:50000 hpet:50 nothing:50000 \
-			irq-off:50000 preempt-off:50000
+		timing $cpus "$1" kvmpv:"$2" kvm-clock:"$2" tsc:"$2" hpet:"$3" nothing:"$2" \
+			irq-off:"$2" preempt-off:"$2"
 	done
 	for clock in kvmpv kvm-clock tsc hpet; do
 		! available $clock || {
+			echo "offered $clock"
 			echo $clock > $BENCH/steps
 			echo "steps $clock $(awk 'NR == 2 { print $2 }' $BENCH/steps)"
 		}
@@ -62,12 +63,12 @@ calls() {
 	echo "!hist:keys=id if id == $NR_CLOCK_GETTIME" > $CALLS/trigger
 }
 
-# ROUNDS
+# ROUNDS READS COUNTED_READS
 user_shared() {
 	insmod /kvmpv/kvmpv.ko
 	for clock in kvm-clock kvmpv; do
 		select_clocksource $clock
-		calls $clock 1000000
+		calls $clock "$3"
 	done
 	round=0
 	while [ $round -lt "$1" ]; do
@@ -76,28 +77,28 @@ user_shared() {
 		[ $((round % 2)) = 0 ] || order='kvmpv kvm-clock'
 		for clock in $order; do
 			select_clocksource $clock
-			user $clock 200000
+			user $clock "$2"
 		done
 		round=$((round + 1))
 	done
 }
 
-# ROUNDS: in a guest booted with nopv
+# ROUNDS READS SLOW_READS: in a guest booted with nopv
 user_owned() {
 	round=0
 	while [ $round -lt "$1" ]; do
 		for vdso in 1 0; do
 			insmod /kvmpv/kvmpv.ko vdso=$vdso
 			select_clocksource kvmpv
-			user kvmpv-vdso$vdso 100000
-			[ $round -gt 0 ] || calls kvmpv-vdso$vdso 100000
+			user kvmpv-vdso$vdso "$2"
+			[ $round -gt 0 ] || calls kvmpv-vdso$vdso "$2"
 			select_clocksource hpet
 			rmmod kvmpv
 		done
-		user hpet 300
+		user hpet "$3"
 		round=$((round + 1))
 	done
-	calls hpet 300
+	calls hpet "$3"
 }
 
 # CLOCK READS: nothing but reads, for the host to count what they cost

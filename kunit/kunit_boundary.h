@@ -195,11 +195,24 @@
 	CASE(steal, no_record) \
 	CASE(steal, steps_back) \
 	CASE(steal, jumps_ahead) \
+	CASE(steal, who_is_told_asks) \
 	CASE(steal, held_against_time) \
 	CASE(steal, tsc_goes_back) \
 	CASE(steal, torn_for_ever) \
 	CASE(steal, half_written) \
 	CASE(steal, version_wraps) \
+	CASE(steal, from_afar) \
+	CASE(steal, from_afar_held_against_time) \
+	CASE(steal, from_afar_and_taken_back) \
+	CASE(steal, from_afar_torn) \
+	CASE(steal, from_afar_without_record) \
+	CASE(steal, from_afar_while_it_begins) \
+	CASE(steal, from_afar_by_another_tsc) \
+	CASE(steal, from_afar_while_it_looks) \
+	CASE(steal, from_afar_and_a_lie_behind_a_look) \
+	CASE(steal, from_afar_while_it_is_stopped) \
+	CASE(steal, from_afar_by_several) \
+	CASE(steal, from_afar_while_it_is_healed) \
 	CASE(steal, asked_from_afar) \
 	CASE(steal, begins_where_the_kernel_is) \
 	CASE(steal, takes_over) \

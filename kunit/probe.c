@@ -3,14 +3,16 @@
  * An instrument that shares no code with kvmpv: it prints what the kernel's hooks point at, by
  * symbol. Tests load it before, during and after kvmpv, and compare.
  *
- *	/sys/kernel/debug/kvmpv_probe
+ *	/proc/kvmpv_probe
+ *
+ * Not in debugfs, which a kernel may have switched off or locked down.
  */
 #include <linux/clocksource.h>
 #include <linux/cpu.h>
-#include <linux/debugfs.h>
 #include <linux/jump_label.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
+#include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 #include <linux/smp.h>
 #include <linux/static_call.h>
@@ -21,8 +23,6 @@
 #include <asm/kvmclock.h> /* uses the types of pvclock.h without including it */
 
 #include "find_symbol.h"
-
-static struct dentry *file;
 
 static void print_static_call(struct seq_file *seq, const char *name)
 {
@@ -93,7 +93,6 @@ static int probe_show(struct seq_file *seq, void *unused)
 #endif
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(probe);
 
 static int __init probe_init(void)
 {
@@ -101,13 +100,12 @@ static int __init probe_init(void)
 
 	if (err)
 		return err;
-	file = debugfs_create_file("kvmpv_probe", 0400, NULL, NULL, &probe_fops);
-	return PTR_ERR_OR_ZERO(file);
+	return proc_create_single("kvmpv_probe", 0400, NULL, probe_show) ? 0 : -ENOMEM;
 }
 
 static void __exit probe_exit(void)
 {
-	debugfs_remove(file);
+	remove_proc_entry("kvmpv_probe", NULL);
 }
 
 module_init(probe_init);

@@ -15,7 +15,8 @@ namespace {
 
 constexpr u64 kMs = 1'000'000;
 constexpr u64 kTickNs = 4 * kMs;
-constexpr u32 kCallers = 2;
+constexpr u32 kCallers = 3;
+constexpr u32 kRunQueue = 2;  // of the callers
 
 // A CPU of a guest in shared mode, with what the host, the kernel and src/steal.cc do with it. The
 // TSC ticks once per nanosecond.
@@ -32,11 +33,13 @@ public:
     void live() {
         for (u64 n = random_.next() % 4; n; --n) {
             if (random_.next() % 2) pass(random_.next() % kTickNs);
-            switch (random_.next() % 8) {
+            switch (random_.next() % 12) {
                 case 0: look(); break;
                 case 1: glance_at_steal(*this, own_); break;
                 case 2: account(0); break;
                 case 3: account(1); break;
+                case 4: update_run_queue(false); break;
+                case 5: update_run_queue(true); break;
                 default: steal(random_.next() % (2 * kTickNs)); break;
             }
         }
@@ -78,6 +81,8 @@ public:
         hooked_ = true;
         come_and_go();
         both_are_asked_ = false;
+        live();
+        look();
     }
 
     bool unhook() {
@@ -98,6 +103,8 @@ public:
 
     // ---- The host ---------------------------------------------------------------------------
 
+    void pass(u64 ns) { now_ns_ += ns; }
+
     // True or not.
     void set_record(u64 steal_ns) {
         record_.steal = steal_ns;
@@ -108,6 +115,8 @@ public:
 
     bool here() const { return here_; }
     u64 lies() const { return lies_; }
+    u64 run_queue_lies() const { return run_queue_lies_; }
+    u64 asked_from_afar() const { return asked_from_afar_; }
     u64 accounted() const { return accounted_ns_; }
     u64 stolen_in_truth() const { return true_ns_; }
     u64 stolen_without_record() const { return without_record_ns_; }
@@ -119,6 +128,8 @@ public:
     void settle() {
         if (!here_) come();
         account(0);
+        update_run_queue(true);
+        update_run_queue(false);
     }
 
     // ---- The Machine of steal.hh ------------------------------------------------------------
@@ -129,6 +140,14 @@ public:
     }
     void barrier() {}
     void store(u64& shared, u64 value) { shared = value; }
+    bool compare_exchange(u64& shared, u64& expected, u64 desired) {
+        if (shared != expected) {
+            expected = shared;
+            return false;
+        }
+        shared = desired;
+        return true;
+    }
     void add(u64& shared, u64 value) { shared += value; }
     u64 tsc() { return now_ns_; }
     u64 elapsed_ns(u64 ticks) { return ticks - (ticks >> tsc_late_shift_); }
@@ -145,8 +164,6 @@ public:
     bool parts_make_the_whole() const { return own_.total_ns - reset_total_ns_ == bursts_ns_; }
 
 private:
-    void pass(u64 ns) { now_ns_ += ns; }
-
     void steal(u64 ns) {
         if (!here_ || !slot_) return;
         pass(ns);
@@ -165,12 +182,25 @@ private:
         accounted_ns_ = shown_ns;
     }
 
+    // update_rq_clock_task() of kernel/sched/core.c, with the run queue locked: one after another,
+    // but from any CPU. While both are asked, or ours has no record where the other has, less than
+    // before is no news.
+    void update_run_queue(bool from_afar) {
+        if (!here_) return;
+        u64 shown_ns = record_.steal;
+        if (callers_[kRunQueue])
+            shown_ns = from_afar ? ask_steal_from_afar(*this, own_) : ask_steal(*this, own_);
+        asked_from_afar_ += callers_[kRunQueue] && from_afar && !both_are_asked_;
+        if (shown_ns < run_queue_ns_ && !both_are_asked_ && own_.page) ++run_queue_lies_;
+        run_queue_ns_ = shown_ns;
+    }
+
     void change_callers(bool ours) {
         const u64 first = random_.next() % kCallers;
-        callers_[first] = ours;
-        live();
-        callers_[1 - first] = ours;
-        live();
+        for (u32 n = 0; n < kCallers; ++n) {
+            callers_[(first + n) % kCallers] = ours;
+            live();
+        }
     }
 
     Xorshift random_;
@@ -189,6 +219,9 @@ private:
     u64 bursts_ns_ = 0;
     u64 reset_total_ns_ = 0;
     u64 lies_ = 0;
+    u64 run_queue_ns_ = 0;
+    u64 run_queue_lies_ = 0;
+    u64 asked_from_afar_ = 0;
     u64 asked_[2]{};
 };
 
@@ -213,6 +246,7 @@ KVMPV_TEST(steal_handover, back_and_forth) {
         const bool healed = guest.unhook();
         guest.settle();
         if (!(test.is_true("healed", healed) & test.equal("less than accounted", guest.lies(), 0) &
+              test.equal("less than a run queue was told", guest.run_queue_lies(), 0) &
               test.between("lost", guest.stolen_in_truth() - guest.accounted() - lost_ns, 0,
                            guest.stolen_without_record() - without_record_ns) &
               test.is_true("parts", guest.parts_make_the_whole()) &
@@ -223,6 +257,7 @@ KVMPV_TEST(steal_handover, back_and_forth) {
     test.at_least("rounds without loss", nothing_lost, kRounds / 5);
     test.at_least("the kernel's own asked", guest.asked(false), 10'000);
     test.at_least("ours asked", guest.asked(true), 10'000);
+    test.at_least("ours asked from afar", guest.asked_from_afar(), 10'000);
 }
 
 // The TSC's rate is known to some 500 ppm: of a long burst a little is not believed, and nothing
@@ -235,6 +270,7 @@ KVMPV_TEST(steal_handover, with_a_rate_that_is_not_exact) {
         guest.come_and_go();
         const bool healed = guest.unhook();
         if (!(test.is_true("healed", healed) & test.equal("less than accounted", guest.lies(), 0) &
+              test.equal("less than a run queue was told", guest.run_queue_lies(), 0) &
               test.is_true("parts", guest.parts_make_the_whole()) &
               test.equal("steps", guest.own().backward.count + guest.own().forward.count, 0)))
             return test.note([&](LineWriter& out) { out << "round " << round; });
@@ -279,6 +315,7 @@ KVMPV_TEST(steal_handover, with_a_host_that_lies) {
         const bool healed = guest.unhook();
         guest.settle();
         if (!(test.is_true("healed", healed) & test.equal("less than accounted", guest.lies(), 0) &
+              test.equal("less than a run queue was told", guest.run_queue_lies(), 0) &
               test.equal("the kernel's own", guest.record_ns(), guest.accounted())))
             return test.note([&](LineWriter& out) { out << "round " << round; });
     }
@@ -301,6 +338,14 @@ KVMPV_TEST(steal_handover, nobody_was_asked) {
     test.equal("what is accounted", own.total_ns, 0);
     record = {.steal = 13 * kMs, .version = 8};
     test.equal("since the hook", ask_steal(guest, own), kMs);
+    // Unhooked, observed, and hooked again: nothing of that counts, but a run queue has been told.
+    leave_steal_hook(own);
+    record = {.steal = 14 * kMs, .version = 10};
+    test.equal("observed again", ask_steal(guest, own), 2 * kMs);
+    prepare_steal_hook(guest, own, false);
+    test.equal("what was told", ask_steal_from_afar(guest, own), kMs);
+    record = {.steal = 17 * kMs, .version = 12};
+    test.equal("since the second hook", ask_steal(guest, own), 4 * kMs);
 }
 
 // Another CPU's scheduler asks as well, and keeps in mind what it was told.
@@ -318,13 +363,18 @@ KVMPV_TEST(steal_handover, asked_from_afar) {
     begin_steal(guest, own, &record, true);
     test.equal("there", ask_steal(guest, own), steal_ns);
     record = {.steal = steal_ns + kMs, .version = 4};
-    test.equal("no look since", ask_steal_from_afar(guest, own), steal_ns);
+    test.equal("in no time", ask_steal_from_afar(guest, own), steal_ns);
+    guest.pass(2 * kMs);
+    test.equal("what the record says", ask_steal_from_afar(guest, own), steal_ns + kMs);
     guest.set_both_are_asked(true);
     prepare_steal_hook(guest, own, true);
     record = {.steal = steal_ns + 2 * kMs, .version = 6};
     test.equal("while both are asked", ask_steal_from_afar(guest, own), steal_ns + 2 * kMs);
+    record = {.steal = steal_ns, .version = 8};
+    test.equal("what was shown there", ask_steal_from_afar(guest, own), steal_ns + kMs);
+    record = {.steal = steal_ns + 2 * kMs, .version = 10};
     end_steal(guest, own);
-    own.total_ns = 0;
+    own.total_ns = own.shown_ns = 0;
     test.equal("without a record", ask_steal_from_afar(guest, own), accounted_ns);
     test.equal("there", ask_steal(guest, own), accounted_ns);
 }

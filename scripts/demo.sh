@@ -5,7 +5,7 @@ set -u
 
 KVMPV=/sys/kernel/debug/kvmpv
 CLOCKSOURCE=/sys/devices/system/clocksource/clocksource0
-PROBE=/sys/kernel/debug/kvmpv_probe
+PROBE=/proc/kvmpv_probe
 
 step() {
 	printf '\n\033[1m=== %s\033[0m\n' "$1"

@@ -7,6 +7,7 @@
 #include "cpus.hh"
 #include "events.hh"
 #include "irqs.hh"
+#include "kvmpv/text.hh"
 #include "kvmpv/x86.hh"
 #include "log.hh"
 
@@ -138,6 +139,7 @@ Result<void> Clock::create(Survey& found, const kvmpv_parameters& parameters) {
     has_rdtscp_ = linux_has_rdtscp();
     const int automatic = owned() ? rating_instead_of_native() : rating_beside_native();
     rating_ = parameters.clock_rating ? parameters.clock_rating : automatic;
+    released_ = parameters.switches[KVMPV_CLOCK_RELEASE] == 1;
     vdso_parameter_ = parameters.vdso;
     clock_read::setup.stable_offered = stable_offered_;
     clock_read::setup.fallback_page = no_page();
@@ -214,9 +216,9 @@ void Clock::choose_path() {
 void Clock::switch_path() {
     linux_stop_cpus([](u32) {
         clock_read::raise_guard(clock.callback(false)(nullptr));
-        const kvmpv_clock_read_fn read = clock.callback(clock.guarded());
-        __atomic_store_n(&clock.read_, read, __ATOMIC_RELAXED);
-        linux_clocksource_set_path(read, clock.vdso() == Vdso::kOn);
+        __atomic_store_n(&clock.read_, clock.callback(clock.guarded()), __ATOMIC_RELAXED);
+        const linux_clock_path path = clock.path();
+        linux_clocksource_set_path(&path);
     });
 }
 
@@ -289,6 +291,17 @@ Vdso Clock::enable_vdso() {
     return Vdso::kOn;
 }
 
+// What is not named yet, of a CPU that has not come, will be.
+bool Clock::kernel_names_our_records() const {
+    for (int at = linux_next_possible_cpu(-1); at >= 0; at = linux_next_possible_cpu(at)) {
+        const u32 cpu = static_cast<u32>(at);
+        u64 physical;
+        const void* named = linux_native_clock_page(cpu, &physical);
+        if (named && named != page_of(cpu) && named != kept_page()) return false;
+    }
+    return true;
+}
+
 Result<void> Clock::enable() {
     // Records before readers: from the registration on any CPU may call the callback.
     enabling_ = true;
@@ -299,8 +312,10 @@ Result<void> Clock::enable() {
     begin_time();
     choose_path();
     vdso_ = enable_vdso();
+    kernel_names_our_records_ = kernel_names_our_records();
+    const linux_clock_path first = path();
     const Result<void> registered =
-        Result<void>::from_errno(linux_clocksource_register(read_, rating_, vdso_ == Vdso::kOn));
+        Result<void>::from_errno(linux_clocksource_register(&first, rating()));
     if (registered.ok())
         enabled_ = true;
     else
@@ -310,13 +325,18 @@ Result<void> Clock::enable() {
 
 void Clock::disable() {
     if (!enabled_) return;
-    // Refused while the clocksource is the only one that can judge the others. Leaving would take
-    // the callback's code away under the kernel, so there is nothing to do but ask again; nothing
-    // tells us when that state ends.
-    if (linux_clocksource_unregister()) {
-        linux_log_err("the kernel cannot do without the clocksource kvmpv yet; waiting");
-        do linux_msleep(100);
-        while (linux_clocksource_unregister());
+    // Refused while the clocksource is the only one that can judge the others, which
+    // keep_while_indispensable() makes as good as impossible. Leaving would take the callback's
+    // code away under the kernel, so there is nothing to do but ask again; nothing tells us when
+    // that state ends.
+    constexpr u32 kAskMs = 100;
+    constexpr u32 kSayMs = 60'000;
+    for (u32 waited_ms = 0; linux_clocksource_unregister(); waited_ms += kAskMs) {
+        if (waited_ms % kSayMs == 0)
+            linux_log_err(
+                "clock: the kernel judges other clocks by kvmpv and accepts no other one for that; "
+                "rmmod goes on when another one is registered");
+        linux_msleep(kAskMs);
     }
     // Before the records go, and the code.
     linux_clocksource_wait_for_readers();
@@ -414,18 +434,57 @@ void Clock::restart() {
     linux_on_each_cpu([](u32) { static_cast<void>(survey.clock.disarm()); });
 }
 
+// Somebody may unbind the clocksource in between: then the kernel has taken it up again, and
+// `status` and rmmod find it so.
 Result<void> Clock::release(bool released) {
     if (!enabled_) return Error(-kEinval);
+    if (!linux_clocksource_is_registered()) {
+        linux_log_warn(
+            "release: kvmpv was unbound by unbind_clocksource; the kernel does not know it any "
+            "more");
+        return Error(-kEinval);
+    }
     released_ = released;
     linux_clocksource_set_rating(rating());
     if (released && current()) {
-        linux_log_warn(
-            "release: the kernel stays with kvmpv because current_clocksource was set to it, "
-            "which overrides ratings; write another name of available_clocksource to "
-            "/sys/devices/system/clocksource/clocksource0/current_clocksource");
+        LineBuffer<300> line;
+        Writer<LineSink<300>>(LineSink<300>{&line})
+            << "release: the kernel stays with kvmpv: " << why_current();
+        linux_log_warn(line.text());
         return Error(-kEbusy);
     }
     return {};
+}
+
+// With the lowest of all ratings: by name, or because the others are not fit for high resolution.
+const char* Clock::why_current() {
+    switch (linux_clocksource_is_named()) {
+        case 1:
+            return "current_clocksource was set to it, which overrides ratings; write another name "
+                   "of available_clocksource to it";
+        case 0:
+            return "it has no other clock for high-resolution timers (available_clocksource names "
+                   "none)";
+        default:
+            return "current_clocksource was set to it, which overrides ratings, or there is no "
+                   "other clock for high-resolution timers; if available_clocksource has another "
+                   "name, write that to current_clocksource";
+    }
+}
+
+void Clock::keep_while_indispensable() {
+    const bool keep = registered() && linux_clocksource_is_indispensable() == 1;
+    if (keep == kept_) return;
+    if (keep) {
+        if (!linux_module_keep()) return;
+        linux_log_info(
+            "clock: the kernel judges other clocks by kvmpv and accepts no other one for that; "
+            "rmmod answers EBUSY until it has one");
+    } else {
+        linux_log_info("clock: the kernel can do without kvmpv again");
+        linux_module_let_go();
+    }
+    kept_ = keep;
 }
 
 }  // namespace kvmpv

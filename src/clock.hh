@@ -59,11 +59,22 @@ public:
     // -EBUSY if there is no way back, -EINVAL with no clocksource.
     Result<void> force_unstable(bool forced);
 
+    // Why the kernel stays with kvmpv after release(), in words.
+    static const char* why_current();
+
     // The guarded path for good: CPUs have been seen to disagree.
     void revoke_stable();
 
+    // Has rmmod refused while the kernel would refuse to unregister the clocksource: nobody else
+    // can judge the others. Once a second, never twice at once.
+    void keep_while_indispensable();
+    bool kept() const { return kept_; }
+
     bool owned() const { return slots_->decision().mode == Mode::kOwned; }
     bool enabled() const { return enabled_; }
+    // The kernel lists the clocksource. It can be unbound by root, and is then told nothing more.
+    bool registered() const { return enabled_ && linux_clocksource_is_registered(); }
+    bool unbound() const { return enabled_ && !linux_clocksource_is_registered(); }
     bool current() const { return enabled_ && linux_clocksource_is_current(); }
     bool released() const { return released_; }
     int rating() const { return released_ ? kReleasedRating : rating_; }
@@ -76,6 +87,12 @@ public:
     u64 ordered_tsc() const { return has_rdtscp_ ? x86::rdtscp() : x86::lfence_rdtsc(); }
     const char* tsc_read() const { return has_rdtscp_ ? "rdtscp" : "lfence"; }
     Vdso vdso() const { return vdso_ == Vdso::kOn && guarded() ? Vdso::kGuardOn : vdso_; }
+
+    // A counter of kvm-clock's is one of ours: ptp_kvm, which computes it from the record that the
+    // kernel names for its CPU, gets its precise time stamps. Not so where the guard has a say.
+    bool is_kvm_clock() const {
+        return linux_clocksource_has_ids() && kernel_names_our_records_ && !guarded();
+    }
 
     // Owned mode: user space may have mapped CPU 0's page, so it is never given back.
     bool page_is_kept() const { return cpu0_area_is_kept_; }
@@ -100,7 +117,9 @@ private:
     static void begin_time();
     void choose_path();
     kvmpv_clock_read_fn callback(bool guarded) const;
+    linux_clock_path path() const { return {read_, vdso() == Vdso::kOn, is_kvm_clock()}; }
     void switch_path();
+    bool kernel_names_our_records() const;
     bool stable_path_has_caught_up() const;
     Result<void> create_records();
     Vdso enable_vdso();
@@ -121,6 +140,8 @@ private:
     bool forced_ = false;
     bool revoked_ = false;
     bool has_rdtscp_ = false;
+    bool kernel_names_our_records_ = false;
+    bool kept_ = false;
     bool enabled_ = false;
     bool released_ = false;
     // While enable() runs, a CPU without its record is a reason to give up; later it is not.

@@ -67,12 +67,15 @@ extern "C" void kvmpv_clock_resume(u32 cpu) {
     kvmpv::drifts.forget();
 }
 
+// Timekeeping tells only the clocksources that it knows.
 extern "C" void kvmpv_suspend(u32 cpu) {
     eoi.suspend(cpu);
     steal.suspend(cpu);
+    if (clock.unbound()) kvmpv_clock_suspend(cpu);
 }
 
 extern "C" void kvmpv_resume(u32 cpu) {
+    if (clock.unbound()) kvmpv_clock_resume(cpu);
     steal.resume(cpu);
     eoi.resume(cpu);
 }

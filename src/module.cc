@@ -11,6 +11,7 @@
 #include "log.hh"
 #include "sampler.hh"
 #include "steal.hh"
+#include "steal_tasks.hh"
 #include "survey.hh"
 #include "wall_clock.hh"
 
@@ -26,13 +27,19 @@ struct Range {
 };
 
 Result<void> check(const kvmpv_parameters& given) {
+    const auto at_start = [&](const char* name, kvmpv_switch which) {
+        return Range{name, given.switches[which], 0, 1, "0 or 1"};
+    };
     const Range ranges[] = {
         {"clock_rating", given.clock_rating, 0, kMaxClockRating, "1 to 499, or 0 for automatic"},
         {"clock", given.clock, 0, 1, "0 or 1"},
         {"vdso", given.vdso, -1, 1, "-1, 0 or 1"},
         {"legacy", given.legacy, 0, 1, "0 or 1"},
-        {"steal_hook", given.steal_hook, 0, 1, "0 or 1"},
-        {"eoi_hook", given.eoi_hook, 0, 1, "0 or 1"},
+        at_start("clock_release", KVMPV_CLOCK_RELEASE),
+        at_start("clock_force_unstable", KVMPV_CLOCK_FORCE_UNSTABLE),
+        at_start("steal_hook", KVMPV_STEAL_HOOK),
+        at_start("steal_attribution", KVMPV_STEAL_ATTRIBUTION),
+        at_start("eoi_hook", KVMPV_EOI_HOOK),
     };
     for (const Range& range : ranges) {
         if (range.value >= range.lowest && range.value <= range.highest) continue;
@@ -45,7 +52,7 @@ Result<void> check(const kvmpv_parameters& given) {
     return {};
 }
 
-void log_loaded() {
+void log_loaded(bool has_files) {
     LineBuffer<200> line;
     Writer<LineSink<200>> out(LineSink<200>{&line});
     out << "version " << KVMPV_VERSION << " on KVM at CPUID leaf " << Hex{survey.kvm.base};
@@ -53,8 +60,18 @@ void log_loaded() {
         out << "; clocksource kvmpv registered, rating " << Signed{clock.rating()};
     else
         out << "; no clocksource";
-    out << "; see /sys/kernel/debug/kvmpv/status";
+    if (has_files) out << "; see /sys/kernel/debug/kvmpv/status";
     linux_log_info(line.text());
+}
+
+// The module works without debugfs, unseen.
+void log_unseen(Error error) {
+    LineBuffer<240> line;
+    Writer<LineSink<240>> out(LineSink<240>{&line});
+    out << "no files in debugfs (error " << Signed{error.negative_errno()}
+        << "): status, cpus, events, clock/, steal/ and eoi/ cannot be seen; the switches are in "
+           "/sys/module/kvmpv/parameters, steal is also told by trace events";
+    linux_log_warn(line.text());
 }
 
 // A clock that cannot be started is no reason to refuse the rest: `status` and the log say why.
@@ -63,6 +80,8 @@ void start_clock(const kvmpv_parameters& parameters) {
     Result<void> started = clock.create(survey, parameters);
     if (started.ok()) started = clock.enable();
     if (started.ok()) {
+        if (parameters.switches[KVMPV_CLOCK_FORCE_UNSTABLE])
+            static_cast<void>(clock.force_unstable(true));
         drifts.create();
         drifts.enable();
         return;
@@ -77,8 +96,13 @@ void start_steal(const kvmpv_parameters& parameters) {
     if (survey.steal.decision().mode == Mode::kOff) return;
     Result<void> started = steal.create(survey);
     if (started.ok()) started = steal.enable();
-    if (started.ok() && parameters.steal_hook) started = steal.set_hooked(true);
-    if (started.ok()) return;
+    if (started.ok() && parameters.switches[KVMPV_STEAL_HOOK]) started = steal.set_hooked(true);
+    if (started.ok()) {
+        if (!parameters.switches[KVMPV_STEAL_ATTRIBUTION]) return;
+        if (const Result<void> on = steal_tasks::set_on(true); !on.ok())
+            log_error("steal: attribution could not be switched on", on.error());
+        return;
+    }
     steal.disable();
     steal.destroy();
     survey.steal.fail();
@@ -89,7 +113,7 @@ void start_steal(const kvmpv_parameters& parameters) {
 void start_eoi(const kvmpv_parameters& parameters) {
     if (survey.eoi.decision().mode == Mode::kOff) return;
     Result<void> started = eoi.create(survey);
-    if (started.ok() && parameters.eoi_hook) started = eoi.enable();
+    if (started.ok() && parameters.switches[KVMPV_EOI_HOOK]) started = eoi.enable();
     if (started.ok()) return;
     eoi.destroy();
     survey.eoi.fail();
@@ -133,13 +157,9 @@ Result<void> start(const kvmpv_parameters& parameters) {
             linux_log_err("no memory for the wall clock's answer; clock/wall_clock will not work");
     }
     // Last: a reader of debugfs sees everything in place.
-    if (const int error = linux_debugfs_create(); error) {
-        linux_log_err("the debugfs directory kvmpv could not be created");
-        wall_clock.destroy();
-        stop_features();
-        return Error(error);
-    }
-    log_loaded();
+    const Result<void> files = Result<void>::from_errno(linux_debugfs_create());
+    log_loaded(files.ok());
+    if (!files.ok()) log_unseen(files.error());
     return {};
 }
 

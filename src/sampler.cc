@@ -173,8 +173,8 @@ private:
 
     void revoke(u64 by_ns) {
         if (shared.revoke_by_ns) return;
-        shared.revoke_by_ns = by_ns;
         shared.revoke_cpu = cpu_;
+        __atomic_store_n(&shared.revoke_by_ns, by_ns, __ATOMIC_RELEASE);
         revokes_ = true;
         note(EventKind::kStableRevoked, static_cast<s64>(by_ns), false);
     }
@@ -255,12 +255,17 @@ extern "C" void kvmpv_sample(u32 cpu) {
         linux_wake_cpu(0);
         __atomic_fetch_add(&sampler::wakes, 1, __ATOMIC_RELAXED);
     }
-    if (revokes) linux_sampler_defer();
+    bool judges;
+    if (revokes || kvmpv::clock.kept() || linux_clocksource_is_watchdog(&judges) == 1)
+        linux_sampler_defer();
 }
 
 extern "C" void kvmpv_sampler_deferred() {
-    kvmpv::clock.revoke_stable();
+    kvmpv::clock.keep_while_indispensable();
     // Written once, before this was asked for.
-    kvmpv::sampler::log_revoked(kvmpv::sampler::shared.revoke_cpu,
-                                kvmpv::sampler::shared.revoke_by_ns);
+    const u64 revoke_by_ns =
+        __atomic_load_n(&kvmpv::sampler::shared.revoke_by_ns, __ATOMIC_ACQUIRE);
+    if (!revoke_by_ns || kvmpv::clock.revoked()) return;
+    kvmpv::clock.revoke_stable();
+    kvmpv::sampler::log_revoked(kvmpv::sampler::shared.revoke_cpu, revoke_by_ns);
 }

@@ -124,10 +124,12 @@ void Steal::begin_cpu(u32 cpu) {
 }
 
 // The kernel's own clock shows the record as it is, so the record has to say what we have shown.
-// Nobody looks at an offline CPU's record until the CPU comes.
+// Nobody looks at an offline CPU's record until the CPU comes. First all questions from afar have
+// to end that do not know yet that both are asked, or one could be shown more than is healed.
 void Steal::heal_all() {
-    const CpusLock lock;
     steal_clock::setup.both_are_asked = true;
+    linux_wait_for_callers();
+    const CpusLock lock;
     cpus_not_healed = 0;
     on_or_for_each_cpu([](u32 cpu) {
         if (!steal_clock::heal(state_of(cpu), *steal.page_of(cpu)))
@@ -151,12 +153,21 @@ void Steal::prepare_hook() {
     steal_clock::setup.looks_are_ticks = true;
 }
 
+// A clock that takes over does so with its next look, which an idle CPU makes when it wakes up;
+// until then other CPUs are shown the record as it is.
+void Steal::end_handover() {
+    steal_clock::setup.both_are_asked = false;
+    if (owned() || !hooked()) return;
+    const CpusLock lock;
+    on_or_for_each_cpu([](u32 cpu) { steal_clock::look(state_of(cpu)); });
+}
+
 // From the moment of the hook on the kernel subtracts from our values what it has.
 Result<void> Steal::hook() {
     prepare_hook();
     const void* const ours = reinterpret_cast<const void*>(kvmpv_steal_clock);
     const Result<void> done = owned() ? hook_.hook_and_start(ours) : hook_.hook(ours);
-    steal_clock::setup.both_are_asked = false;
+    end_handover();
     was_hooked_ |= done.ok();
     if (!done.ok()) steal_clock::setup.looks_are_ticks = false;
     return done;
@@ -167,8 +178,11 @@ Result<void> Steal::unhook() {
     if (!hook_.on_top()) return Error(-kEbusy);
     if (!owned()) heal_all();
     const Result<void> done = owned() ? hook_.stop_and_unhook() : hook_.unhook();
-    steal_clock::setup.both_are_asked = false;
-    if (done.ok()) steal_clock::setup.looks_are_ticks = false;
+    end_handover();
+    if (!done.ok()) return done;
+    steal_clock::setup.looks_are_ticks = false;
+    const CpusLock lock;
+    on_or_for_each_cpu([](u32 cpu) { steal_clock::leave_hook(state_of(cpu)); });
     return done;
 }
 

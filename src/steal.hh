@@ -67,6 +67,7 @@ private:
     void begin_cpu(u32 cpu);
     void prepare_hook();
     void heal_all();
+    void end_handover();
     Result<void> hook();
     Result<void> unhook();
     void put_back(u32 cpu);

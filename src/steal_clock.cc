@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // How the kernel's scheduler asks us for steal time: the target of the static call pv_steal_clock,
-// called with interrupts off, often with a run queue locked. So there is nothing here that could
-// sleep or take a lock. The whole file is compiled without ftrace (Kbuild); what is called of other
-// files, where something was stolen or a clock begins, may be traced as the scheduler itself may.
+// called with interrupts off, often with a run queue locked, also another CPU's. So there is
+// nothing here that could sleep or take a lock. The whole file is compiled without ftrace (Kbuild);
+// what is called of other files, where something was stolen, a clock begins or another CPU's is
+// asked for, may be traced as the scheduler itself may.
 
 #include "steal_clock.hh"
 
@@ -34,6 +35,10 @@ struct LiveMachine {
     [[gnu::always_inline]] static void barrier() { x86::barrier(); }
     static void store(u64& shared, u64 value) {
         __atomic_store_n(&shared, value, __ATOMIC_RELAXED);
+    }
+    [[gnu::always_inline]] static bool compare_exchange(u64& shared, u64& expected, u64 desired) {
+        return __atomic_compare_exchange_n(&shared, &expected, desired, false, __ATOMIC_RELAXED,
+                                           __ATOMIC_RELAXED);
     }
     static void add(u64& shared, u64 value) { x86::add(shared, value); }
     // No order is needed: between a look and the TSC before it time may only seem longer.
@@ -66,6 +71,8 @@ constinit LiveMachine machine;
 void prepare_hook(CpuState& state, bool takes_over) {
     prepare_steal_hook(machine, state.clock, takes_over);
 }
+
+void leave_hook(CpuState& state) { leave_steal_hook(state.clock); }
 
 void begin(CpuState& state, const KvmStealTime* page, bool native_is_asked) {
     begin_steal(machine, state.clock, page, native_is_asked);

@@ -17,8 +17,8 @@ struct Longest {
     kvmpv_task task;
 };
 
-// Lies in its CPU's kvmpv_cpu. Written, but for preempted_at_look, on that CPU with interrupts off
-// or while it is not there.
+// Lies in its CPU's kvmpv_cpu. Written, but for preempted_at_look and the clock's shown_ns, on that
+// CPU with interrupts off or while it is not there.
 struct CpuState {
     StealClock clock;
     StealShape shape;
@@ -49,6 +49,7 @@ extern constinit Setup setup;
 // As in steal_handover.hh; on the CPU that `state` is of, with interrupts off, or on any while that
 // one is offline.
 void prepare_hook(CpuState& state, bool takes_over);
+void leave_hook(CpuState& state);
 void begin(CpuState& state, const KvmStealTime* page, bool native_is_asked);
 void end(CpuState& state);
 [[nodiscard]] bool heal(CpuState& state, KvmStealTime& page);

@@ -110,6 +110,9 @@ void write_watchdog(Out& out) {
         out << "watchdog: unknown, kernel symbols watchdog and watchdog_list not found";
     else if (!is_watchdog)
         out << "watchdog: another clocksource";
+    else if (clock.kept())
+        out << "watchdog: kvmpv, and the kernel accepts no other clock for that: rmmod answers "
+               "EBUSY until it has one";
     else if (judges)
         out << "watchdog: kvmpv is the clock by which the kernel judges the TSC";
     else
@@ -122,6 +125,12 @@ void write_clocksource(Out& out) {
                                           {"released", 8},     {"path", 7},   {"tsc_read", 8}};
     if (!clock.enabled()) return;
     out.end_line();
+    if (clock.unbound()) {
+        (out << "The clocksource kvmpv was unbound by unbind_clocksource: the kernel does not know "
+                "it any more. The next load registers it again.")
+            .end_line();
+        return;
+    }
     Table table(out, kColumns);
     table.cell("kvmpv")
         .cell(Signed{clock.rating()})
@@ -143,12 +152,14 @@ void write_clocksource(Out& out) {
     const bool shared = !clock.owned();
     (out << "While kvmpv is the current clocksource, rmmod answers EBUSY. To release it:")
         .end_line();
-    (out << "  echo 1 > /sys/kernel/debug/kvmpv/clock/release").end_line();
+    (out << "  echo 1 > /sys/module/kvmpv/parameters/clock_release").end_line();
     (out << "or, where current_clocksource was set to kvmpv by hand, write another name to it"
          << (shared ? ":" : ", one of those in available_clocksource:"))
         .end_line();
     (out << "  echo " << (shared ? "kvm-clock" : "NAME")
          << " > /sys/devices/system/clocksource/clocksource0/current_clocksource")
+        .end_line();
+    (out << "Where available_clocksource has no other name the kernel cannot do without kvmpv.")
         .end_line();
 }
 
@@ -207,6 +218,7 @@ extern "C" constinit const kvmpv_file kvmpv_files[] = {
     {"clock", "release", kvmpv::show_clock_release, kvmpv::store_clock_release},
     {"clock", "force_unstable", kvmpv::show_clock_force_unstable,
      kvmpv::store_clock_force_unstable},
+    {"steal", "state", kvmpv::show_steal_state, nullptr},
     {"steal", "cpus", kvmpv::show_steal_cpus, nullptr},
     {"steal", "histogram", kvmpv::show_steal_histogram, nullptr},
     {"steal", "hook", kvmpv::show_steal_hook, kvmpv::store_steal_hook},
@@ -214,6 +226,7 @@ extern "C" constinit const kvmpv_file kvmpv_files[] = {
     {"steal", "tasks", kvmpv::show_steal_tasks, nullptr},
     {"steal", "cgroups", kvmpv::show_steal_cgroups, nullptr},
     {"steal", "reset", kvmpv::show_steal_reset, kvmpv::store_steal_reset},
+    {"eoi", "state", kvmpv::show_eoi_state, nullptr},
     {"eoi", "cpus", kvmpv::show_eoi_cpus, nullptr},
     {"eoi", "hook", kvmpv::show_eoi_hook, kvmpv::store_eoi_hook},
     {nullptr, nullptr, nullptr, nullptr},

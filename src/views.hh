@@ -11,6 +11,7 @@ namespace kvmpv {
 void show_cpus(void* seq);
 void show_events(void* seq);
 
+void show_eoi_state(void* seq);
 void show_eoi_cpus(void* seq);
 void show_eoi_hook(void* seq);
 int store_eoi_hook(const char* text);
@@ -25,6 +26,7 @@ int store_clock_force_unstable(const char* text);
 
 // What `status` says of steal time behind the reason of its mode.
 void write_steal_note(Out& out);
+void show_steal_state(void* seq);
 void show_steal_cpus(void* seq);
 void show_steal_histogram(void* seq);
 void show_steal_hook(void* seq);

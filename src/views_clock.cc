@@ -9,6 +9,7 @@
 #include "kvmpv/x86.hh"
 #include "sampler.hh"
 #include "survey.hh"
+#include "switches.hh"
 #include "view.hh"
 #include "views.hh"
 #include "wall_clock.hh"
@@ -63,16 +64,19 @@ void write_event_counts(FieldTable& table) {
 void show_clock_state(void* seq) {
     Out out = begin_view(seq);
     Table table(out, kFieldColumns);
-    table.cell("registered").cell(yes_no(clock.enabled()));
+    table.cell("registered").cell(yes_no(clock.registered()));
     table.cell("stable_offered")
         .cell(yes_no(survey.kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE_STABLE_BIT)));
     if (!clock.enabled()) return;
+    table.cell("unbound").cell(yes_no(clock.unbound()));
     table.cell("current").cell(yes_no(clock.current()));
     table.cell("rating").cell(Signed{clock.rating()});
+    table.cell("released").cell(yes_no(clock.released()));
     table.cell("path").cell(clock.guarded() ? "guarded" : "stable");
     table.cell("forced_unstable").cell(yes_no(clock.forced()));
     table.cell("stable_revoked").cell(yes_no(clock.revoked()));
     table.cell("tsc_read").cell(clock.tsc_read());
+    table.cell("kvm_clock_id").cell(yes_no(clock.is_kvm_clock()));
     table.cell("vdso").cell(yes_no(clock.vdso() == Vdso::kOn));
     table.cell("cpu0_wakes").cell(sampler::cpu0_wakes());
     table.cell("now_ns").cell(clock.now_ns());
@@ -159,16 +163,15 @@ void show_clock_release(void* seq) {
     Out out = begin_view(seq);
     (out << "released " << yes_no(clock.released())).end_line();
     (out << "current " << yes_no(clock.current())).end_line();
-    if (clock.released() && clock.current())
-        (out << "override yes: current_clocksource was set to kvmpv and overrides ratings; write "
-                "another name to it")
-            .end_line();
+    if (clock.unbound()) (out << "unbound yes").end_line();
+    if (!clock.released() || !clock.current()) return;
+    const int is_named = linux_clocksource_is_named();
+    out << "override " << (is_named < 0 ? "unknown" : yes_no(is_named == 1)) << ": "
+        << clock.why_current();
+    out.end_line();
 }
 
-int store_clock_release(const char* text) {
-    const std::optional<bool> released = parse_switch(text);
-    return released ? clock.release(*released).zero_or_negative_errno() : -kEinval;
-}
+int store_clock_release(const char* text) { return store_switch(KVMPV_CLOCK_RELEASE, text); }
 
 void show_clock_force_unstable(void* seq) {
     Out out = begin_view(seq);
@@ -178,8 +181,7 @@ void show_clock_force_unstable(void* seq) {
 }
 
 int store_clock_force_unstable(const char* text) {
-    const std::optional<bool> forced = parse_switch(text);
-    return forced ? clock.force_unstable(*forced).zero_or_negative_errno() : -kEinval;
+    return store_switch(KVMPV_CLOCK_FORCE_UNSTABLE, text);
 }
 
 }  // namespace kvmpv

@@ -3,6 +3,7 @@
 // The files of `eoi/`.
 
 #include "eoi.hh"
+#include "switches.hh"
 #include "view.hh"
 #include "views.hh"
 
@@ -83,7 +84,7 @@ void show_eoi_cpus(void* seq) {
     linux_cpus_unlock();
 }
 
-void show_eoi_hook(void* seq) {
+void show_eoi_state(void* seq) {
     Out out = begin_view(seq);
     FieldTable table(out, kFieldColumns);
     table.cell("hooked").cell(yes_no(eoi.hooked()));
@@ -95,10 +96,8 @@ void show_eoi_hook(void* seq) {
     table.cell("words_left_set").cell(eoi.words_left_set());
 }
 
-int store_eoi_hook(const char* text) {
-    const std::optional<bool> wanted = parse_switch(text);
-    if (!wanted || !eoi.created()) return -kEinval;
-    return (*wanted ? eoi.enable() : eoi.disable()).zero_or_negative_errno();
-}
+void show_eoi_hook(void* seq) { show_eoi_state(seq); }
+
+int store_eoi_hook(const char* text) { return store_switch(KVMPV_EOI_HOOK, text); }
 
 }  // namespace kvmpv

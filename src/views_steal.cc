@@ -5,6 +5,8 @@
 #include "ask_lock.hh"
 #include "kvmpv/x86.hh"
 #include "steal.hh"
+#include "steal_tasks.hh"
+#include "switches.hh"
 #include "view.hh"
 #include "views.hh"
 
@@ -62,7 +64,7 @@ void for_each_online_cpu(Row&& row) {
 void write_cpu(CpuTable& table, u32 cpu, const CpuState& state) {
     const StealClock& own = state.clock;
     table.cell(cpu)
-        .cell(own.total_ns)
+        .cell(own.shown_ns)
         .cell(linux_accounted_steal_ns(cpu))
         .cell(own.raw_ns)
         .cell(Signed{own.carry_ns()})
@@ -90,7 +92,7 @@ void write_cpu(CpuTable& table, u32 cpu, const CpuState& state) {
 void write_steal_note(Out& out) {
     if (!steal.enabled()) return;
     if (!steal.hooked()) {
-        out << (steal.was_hooked() ? "; observed only: unhooked by steal/hook"
+        out << (steal.was_hooked() ? "; observed only: unhooked"
                                    : "; observed only: disabled by the parameter steal_hook");
         return;
     }
@@ -126,22 +128,35 @@ void show_steal_histogram(void* seq) {
     });
 }
 
-void show_steal_hook(void* seq) {
-    Out out = begin_view(seq);
-    FieldTable table(out, kFieldColumns);
+namespace {
+
+void write_hook(FieldTable& table) {
     table.cell("hooked").cell(yes_no(steal.hooked()));
     table.cell("on_top").cell(yes_no(steal.on_top()));
     char name[64];
     target_name(name);
     table.cell("target").cell(static_cast<const char*>(name));
+    table.cell("accounting").cell(yes_no(linux_steal_accounting_is_on(false)));
+    table.cell("run_queues").cell(yes_no(linux_steal_accounting_is_on(true)));
 }
 
-int store_steal_hook(const char* text) {
-    const std::optional<bool> wanted = parse_switch(text);
-    if (!wanted) return -kEinval;
-    const AskLock lock;
-    return steal.set_hooked(*wanted).zero_or_negative_errno();
+}  // namespace
+
+void show_steal_state(void* seq) {
+    Out out = begin_view(seq);
+    FieldTable table(out, kFieldColumns);
+    write_hook(table);
+    table.cell("attribution").cell(yes_no(steal_tasks::is_on()));
+    table.cell("reset_time_ns").cell(steal.reset_time_ns());
 }
+
+void show_steal_hook(void* seq) {
+    Out out = begin_view(seq);
+    FieldTable table(out, kFieldColumns);
+    write_hook(table);
+}
+
+int store_steal_hook(const char* text) { return store_switch(KVMPV_STEAL_HOOK, text); }
 
 void show_steal_reset(void* seq) {
     Out out = begin_view(seq);

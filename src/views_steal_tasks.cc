@@ -4,6 +4,7 @@
 
 #include "ask_lock.hh"
 #include "steal_tasks.hh"
+#include "switches.hh"
 #include "view.hh"
 #include "views.hh"
 
@@ -85,10 +86,7 @@ void show_steal_attribution(void* seq) {
 }
 
 int store_steal_attribution(const char* text) {
-    const std::optional<bool> wanted = parse_switch(text);
-    if (!wanted) return -kEinval;
-    const AskLock lock;
-    return steal_tasks::set_on(*wanted).zero_or_negative_errno();
+    return store_switch(KVMPV_STEAL_ATTRIBUTION, text);
 }
 
 }  // namespace kvmpv

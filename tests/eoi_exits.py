@@ -12,6 +12,8 @@ from ktap import Case
 sys.path.insert(0, str(ROOT / "bench"))
 
 from eoi import HEADER, KINDS, VARIANTS, Counted, GuestError, count, rows  # noqa: E402
+from sizes import Sizes  # noqa: E402
+from tables import Guests  # noqa: E402
 
 LOADED = ("shared", "owned", "owned x2apic")
 
@@ -92,7 +94,8 @@ def cases(runs: dict[str, Counted]) -> list[Case]:
 def judge(kernel: str) -> tuple[list[Case], str]:
     """For tests/check."""
     try:
-        runs = {variant.name: count(variant, kernel) for variant in VARIANTS}
+        guests = Guests(1)
+        runs = {variant.name: count(variant, kernel, guests, Sizes()) for variant in VARIANTS}
     except GuestError as error:
         return [Case("guests ran to their end", False, str(error))], str(error)
     text = "\n".join(" ".join(f"{cell:13}" for cell in row) for row in [HEADER, *rows(runs)])

@@ -40,6 +40,9 @@ WARP = ("--smp", "4", "--timeout", "900")
 LIFE = ("--timeout", "900", "--host-script", "tests/host/life.py")
 # Stays what the guest has made of it over a restart, not over its QEMU.
 DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,file.locking=off")
+# A few minutes are not enough on a busy machine.
+PATIENT = ("--timeout", "900")
+PTP = ("--add", "{modules}/kernel/drivers/ptp/ptp_kvm.ko:/tests/ptp_kvm.ko")
 CHAOS = ("--host-script", "tests/host/clock_chaos.py")
 
 # The kernel's own KUnit has printed a plan at boot, for no tests; the results are what follows the mark.
@@ -127,12 +130,61 @@ SCENARIOS = (
         ("--cpu=-kvmclock-stable-bit,-rdtscp",),
         check=("6.1",),
     ),
+    Scenario(
+        "debugfs-off",
+        scripts("no_debugfs"),
+        (*PATIENT, "--cmdline", "debugfs=off"),
+        check=("6.12",),
+    ),
+    Scenario(
+        "debugfs-off-owned",
+        scripts("no_debugfs", MODE="owned"),
+        (*PATIENT, "--cmdline", "nopv debugfs=off"),
+        check=(),
+    ),
+    Scenario(
+        "debugfs-no-mount",
+        scripts("no_debugfs"),
+        (*PATIENT, "--cmdline", "debugfs=no-mount"),
+        check=(),
+    ),
+    Scenario(
+        "debugfs-no-mount-owned",
+        scripts("no_debugfs", MODE="owned"),
+        (*PATIENT, "--cmdline", "nopv debugfs=no-mount"),
+        check=("6.1",),
+    ),
+    # The debug kernel has no lockdown.
+    Scenario("lockdown", scripts("lockdown"), PATIENT, STOCK_KERNELS, check=("6.12",)),
+    Scenario(
+        "lockdown-owned",
+        scripts("lockdown", MODE="owned"),
+        (*PATIENT, "--cmdline", "nopv"),
+        STOCK_KERNELS,
+        check=("6.1",),
+    ),
+    Scenario("unbind", scripts("unbind", "lone_judge"), PATIENT, check=("6.12",)),
+    Scenario(
+        "unbind-owned",
+        scripts("unbind", MODE="owned"),
+        (*PATIENT, "--cmdline", "nopv"),
+        check=("6.1",),
+    ),
+    # The debug kernel has no ptp_kvm.
+    Scenario("ptp", scripts("ptp"), (*PATIENT, *PTP), STOCK_KERNELS),
+    Scenario(
+        "ptp-owned",
+        scripts("ptp", MODE="owned"),
+        (*PATIENT, *PTP, "--cmdline", "nopv"),
+        STOCK_KERNELS,
+        check=("6.12",),
+    ),
     Scenario("no-kvmclock", scripts("no_kvmclock"), ("--cpu=-kvmclock",), check=("6.12",)),
     Scenario("off-kvm", scripts("off_kvm"), ("--cpu=kvm=off",), check=("6.1",)),
     Scenario(
         "sleep-by-host-clock",
         "sh /tests/sleep.sh",  # not by run.sh, which keeps the output until the end
-        ("--host-script", "tests/host/sleep_by_host_clock.py"),
+        ("--host-script", "tests/host/life.py"),
         check=("6.12",),
     ),
     # legacy after the others: it takes the host's promise of a stable clock away.

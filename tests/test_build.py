@@ -316,8 +316,8 @@ class Parts(Folder):
         options = {"KVM_GUEST", "PARAVIRT_CLOCK", "HPET_TIMER", "HPET_EMULATE_RTC", "RTC_CLASS"}
         cgroups = r"^CONFIG_((?:CGROUP|MEMCG|CPUSET|BLK_CGROUP|SOCK_CGROUP)\w*)="
         options |= set(re.findall(cgroups, config, re.MULTILINE))
-        options |= {"FAIR_GROUP_SCHED", "CFS_BANDWIDTH", "SCHED_AUTOGROUP"}
-        symbols = ["hv_clock_per_cpu", "pvclock", "cgroup", "hpet", "rtc_"]
+        options |= {"FAIR_GROUP_SCHED", "CFS_BANDWIDTH", "SCHED_AUTOGROUP", "DEBUG_FS"}
+        symbols = ["hv_clock_per_cpu", "pvclock", "cgroup", "hpet", "rtc_", "debugfs"]
         headers = headers_without(found, self.folder / "headers", options, symbols)
         copy_of_project(self.tree)
         arguments = (f"KDIR={headers}", "KVMPV_TESTS=0", "KVMPV_WERROR=1")

@@ -247,11 +247,17 @@ void linux_wait_for_callers(void);
 void linux_symbol_name(const void *address, char *text, u32 size);
 
 /*
- * paravirt_steal_enabled, counted: while it is above 0 the scheduler asks pv_steal_clock. 0, or
- * -ENOENT if it cannot be found.
+ * paravirt_steal_enabled, counted: while it is above 0 the scheduler's accounting asks
+ * pv_steal_clock. And paravirt_steal_rq_enabled, if it can be found: so do its run queues, where
+ * the kernel has CONFIG_PARAVIRT_TIME_ACCOUNTING, for the time that tasks have not run. Stop only
+ * what was started. 0, or -ENOENT and no change if the first cannot be found.
  */
 int linux_steal_accounting_start(void);
 void linux_steal_accounting_stop(void);
+
+/* Whether the first, or the second of these (@run_queues) is above 0; false if it is unknown. */
+bool linux_steal_accounting_is_on(bool run_queues);
+
 /* ---- The end of an interrupt (src/linux/native_apic.c, native_eoi.c, irq_lines.c) ---- */
 
 /*
@@ -295,8 +301,7 @@ u64 linux_ioapic_line_interrupts(u32 line, u32 cpu, bool *is_level);
 
 /*
  * The target of the static call pv_steal_clock: nanoseconds that @cpu could have run and did not,
- * never less than before. Interrupts off; asked for another CPU than the one it runs on, it says
- * what that one knew last.
+ * never less than before. Interrupts off; of any CPU, from any, from several at once.
  */
 u64 kvmpv_steal_clock(int cpu);
 
@@ -361,20 +366,47 @@ typedef u64 (*kvmpv_clock_read_fn)(struct clocksource *cs);
 /* The CPUs have RDTSCP. */
 bool linux_has_rdtscp(void);
 
-/*
- * Registers "kvmpv", in nanoseconds. Once until unregistered. @vdso: user space may read CPU 0's
- * record by itself; only after linux_vdso_page() names it and linux_vdso_allow_mapping() was 0.
- */
-int linux_clocksource_register(kvmpv_clock_read_fn read, int rating, bool vdso);
+/* How "kvmpv" is read. */
+struct linux_clock_path {
+	kvmpv_clock_read_fn read;
+	/*
+	 * User space may read CPU 0's record by itself; only after linux_vdso_page() names it and
+	 * linux_vdso_allow_mapping() was 0.
+	 */
+	bool vdso;
+	/*
+	 * The callback returns what kvm-clock's would. A driver that knows the counter of kvm-clock
+	 * at some moment, as ptp_kvm does, is then believed. Needs linux_clocksource_has_ids().
+	 */
+	bool is_kvm_clock;
+};
 
-/* Changes the rating and lets the kernel choose again; done when it returns. */
+/* The kernel tells clocksources by a number that they carry, not by their address. */
+bool linux_clocksource_has_ids(void);
+
+/* Registers "kvmpv", in nanoseconds. Once until unregistered. */
+int linux_clocksource_register(const struct linux_clock_path *path, int rating);
+
+/* Registered, and not unbound since by a write to unbind_clocksource. Any context. */
+bool linux_clocksource_is_registered(void);
+
+/*
+ * Changes the rating and lets the kernel choose again; done when it returns. Only while registered:
+ * the kernel would take an unbound clocksource up again.
+ */
 void linux_clocksource_set_rating(int rating);
 
 /*
- * Other callback, other answer about user space. The callback holds from the next read on, in any
- * context, because timekeeping loads it for each; user space follows at the next tick.
+ * 1 if "kvmpv" is what was written to current_clocksource last, which overrides ratings; 0 if not;
+ * -ENOENT if unknown.
  */
-void linux_clocksource_set_path(kvmpv_clock_read_fn read, bool vdso);
+int linux_clocksource_is_named(void);
+
+/*
+ * The callback holds from the next read on, in any context, because timekeeping loads it for each;
+ * user space follows at the next tick.
+ */
+void linux_clocksource_set_path(const struct linux_clock_path *path);
 
 /* The kernel reads its time from "kvmpv" now. Any context. */
 bool linux_clocksource_is_current(void);
@@ -384,6 +416,12 @@ bool linux_clocksource_is_current(void);
  * unknown. @judges: there are such others at present.
  */
 int linux_clocksource_is_watchdog(bool *judges);
+
+/*
+ * The kernel checks other clocksources against "kvmpv" and has no other that it would accept for
+ * that, so that unregistering is refused: 1, 0, or -ENOENT if unknown.
+ */
+int linux_clocksource_is_indispensable(void);
 
 /*
  * Around suspend and hibernation, whether or not the clocksource is current: on @cpu, with
@@ -523,6 +561,7 @@ struct kvmpv_file {
 /* The table of all files; ends with a null name. */
 extern const struct kvmpv_file kvmpv_files[];
 
+/* -EPERM or -ENOENT where debugfs is switched off at boot, -ENODEV in a kernel without it. */
 int linux_debugfs_create(void);
 void linux_debugfs_remove(void);
 void linux_seq_write(void *seq, const char *text, u32 length);
@@ -543,20 +582,40 @@ void linux_msleep(u32 ms);
 void linux_ask_lock(void);
 void linux_ask_unlock(void);
 
-/* ---- The module (src/linux/module_entry.c) ---- */
+/* ---- The module (src/linux/module_entry.c; keep: src/linux/clocksource.c) ---- */
+
+/* rmmod answers EBUSY until linux_module_let_go(). False if the module is going already. */
+bool linux_module_keep(void);
+void linux_module_let_go(void);
+
+/* What can be switched while the module runs; a parameter for each. */
+enum kvmpv_switch {
+	KVMPV_CLOCK_RELEASE,
+	KVMPV_CLOCK_FORCE_UNSTABLE,
+	KVMPV_STEAL_HOOK,
+	KVMPV_STEAL_ATTRIBUTION,
+	KVMPV_EOI_HOOK,
+	KVMPV_NUM_SWITCHES
+};
 
 struct kvmpv_parameters {
 	int clock; /* 0: no clocksource */
 	int clock_rating; /* 0: automatic; else 1 to 499 */
 	int vdso; /* -1: in shared mode only; 0: never; 1: in owned mode too */
 	int legacy; /* 1: use the deprecated clock MSRs where they are offered */
-	int steal_hook; /* 1: the kernel's accounting asks our steal clock */
-	int eoi_hook; /* 0: PV EOI is observed only */
+	int switches[KVMPV_NUM_SWITCHES]; /* 0 or 1: what they are at the start */
 };
 
 /* 0, or a negative errno after which nothing is left changed. */
 int kvmpv_start(const struct kvmpv_parameters *parameters);
 void kvmpv_stop(void);
+
+/*
+ * Between these two. Sets @which, an enum kvmpv_switch; anything but 0 and 1 is -EINVAL. 0 or a
+ * negative errno.
+ */
+int kvmpv_switch_set(u32 which, int value);
+bool kvmpv_switch_is_on(u32 which);
 
 #ifdef __cplusplus
 }

@@ -24,9 +24,11 @@ struct KvmCpuid {
     u32 hints = 0;     // EDX, see Hint
 
     constexpr bool has(Feature feature) const {
-        return (features >> static_cast<unsigned>(feature)) & 1;
+        return ((features >> static_cast<unsigned>(feature)) & 1) != 0;
     }
-    constexpr bool has(Hint hint) const { return (hints >> static_cast<unsigned>(hint)) & 1; }
+    constexpr bool has(Hint hint) const {
+        return ((hints >> static_cast<unsigned>(hint)) & 1) != 0;
+    }
 };
 
 // Scans 0x40000000, 0x40000100 ... 0x4000ff00, because KVM's leaves move up when the host also

@@ -12,6 +12,7 @@
 // A Machine supplies what the hardware does, live or scripted:
 //     T load(const T& shared), void barrier()      as for version_read()
 //     void store(u64& shared, u64 value)           one untorn store
+//     bool compare_exchange(u64& shared, u64& expected, u64 desired)   one locked instruction
 //     void add(u64& shared, u64 value)             one instruction on memory, not locked
 //     u64 tsc()
 //     u64 elapsed_ns(u64 tsc_ticks)
@@ -51,8 +52,8 @@ private:
 
 // ---- The clock of one CPU -----------------------------------------------------------------------
 
-// Written by its own CPU alone, with interrupts off, or while that CPU is not there. Everybody may
-// read total_ns at any time; the rest is for looks that may be a moment old.
+// Written by its own CPU alone, with interrupts off, or while that CPU is not there; but shown_ns
+// is raised by whoever asks. Everybody may read at any time, in the order of ask_steal_from_afar().
 struct StealClock {
     // How often and by how much the record did what it cannot do.
     struct Steps {
@@ -72,13 +73,17 @@ struct StealClock {
 
     // The host's record for this CPU. Null: there is none now, and the clock stands still.
     const KvmStealTime* page;
-    u64 total_ns;              // what the clock shows
+    // What the clock shows: total_ns, or what another CPU was shown if that is still more. A host
+    // that takes back what it has let others see is so far ahead, and is waited for.
+    u64 shown_ns;
+    u64 total_ns;              // the sum of what this CPU's looks have found
     u64 raw_ns;                // what the record said at the last look
     u64 version = kNoVersion;  // of the record then, even; or raw_ns means nothing
     u64 tsc;                   // before that look, or an earlier one that found the same
     // Of what was shown, how much since checked_tsc. At most a tick of it ahead of time.
     u64 unchecked_ns;
     u64 checked_tsc;
+    u64 told_ns;  // what was shown when the kernel ceased to ask
     u32 cpu;
     // The kernel's own clock has been showing the record: the next look goes on from there. While
     // both are asked, so does each.
@@ -88,7 +93,7 @@ struct StealClock {
     u64 torn_looks;    // no consistent look within the bound
     u64 host_updates;  // how often the host has written the record
 
-    // What the record says now, more or less, minus what is shown: what has been healed.
+    // The sum minus what the record says now, more or less: what has been healed.
     constexpr s64 carry_ns() const { return static_cast<s64>(total_ns - raw_ns); }
     constexpr bool known() const { return version != kNoVersion; }
 };
@@ -127,21 +132,47 @@ u64 believable_ns(Machine& machine, StealClock& own, u64 stolen_ns, u64 tsc) {
     }
     if (stolen_ns <= room_ns) return stolen_ns;
     const u64 excess_ns = stolen_ns - room_ns;
-    if (excess_ns > held_against_ns >> kStealRateShift) {
-        own.forward.add(excess_ns);
-        machine.stepped(own, true, excess_ns);
-    }
+    if (excess_ns > held_against_ns >> kStealRateShift) own.forward.add(excess_ns);
     return room_ns;
 }
 
-// ---- Where it begins ----------------------------------------------------------------------------
+// ---- What is shown ------------------------------------------------------------------------------
 
+// From now on nothing below `ns` is shown. From any CPU. Returns what is shown. Ends, because who
+// loses has lost against one who has raised it.
+template <class Machine>
+[[gnu::always_inline]] inline u64 raise_steal(Machine& machine, StealClock& own, u64 ns) {
+    u64 shown_ns = machine.load(own.shown_ns);
+    while (ns > shown_ns && !machine.compare_exchange(own.shown_ns, shown_ns, ns)) {
+    }
+    return ns > shown_ns ? ns : shown_ns;
+}
+
+// What a clock that takes over has shown is the kernel's own affair, and it may begin below that.
 template <class Machine>
 void set_steal(Machine& machine, StealClock& own, u64 total_ns) {
+    if (own.takes_over)
+        machine.store(own.shown_ns, total_ns);
+    else
+        raise_steal(machine, own, total_ns);
     if (total_ns == own.total_ns) return;
     machine.moved(own, total_ns - own.total_ns);
     machine.store(own.total_ns, total_ns);
 }
+
+// What a look has found: `stolen_ns` more. In the order that ask_steal_from_afar() counts on.
+template <class Machine>
+void take_in_steal(Machine& machine, StealClock& own, u64 stolen_ns, u64 raw_ns, u64 tsc) {
+    const u64 total_ns = own.total_ns + stolen_ns;
+    raise_steal(machine, own, total_ns);
+    machine.barrier();
+    machine.store(own.raw_ns, raw_ns);
+    machine.store(own.tsc, tsc);
+    machine.barrier();
+    machine.store(own.total_ns, total_ns);
+}
+
+// ---- Where it begins ----------------------------------------------------------------------------
 
 // The least that may be shown. What a clock that takes over showed without a record, or to nobody,
 // is no reason to show it again.
@@ -168,14 +199,13 @@ void take_up_steal(Machine& machine, StealClock& own) {
     set_steal(machine, own, begin_ns);
     machine.barrier();  // ask_steal_from_afar()
     own.takes_over = own.takes_over && machine.both_are_asked();
-    if (own.takes_over) own.version = StealClock::kNoVersion;
 }
 
 // Without a record nothing is stolen; but another clock may have been asked since the last look.
 template <class Machine>
 [[gnu::noinline]] u64 stand_still(Machine& machine, StealClock& own) {
     set_steal(machine, own, least_steal(machine, own));
-    return own.total_ns;
+    return machine.load(own.shown_ns);
 }
 
 // ---- Looking ------------------------------------------------------------------------------------
@@ -185,28 +215,31 @@ template <class Machine>
 template <class Machine>
 [[gnu::noinline]] void advance_steal(Machine& machine, StealClock& own, u64 raw_ns, u32 version,
                                      u64 tsc) {
-    const bool known = own.known();
-    const u64 before_ns = own.raw_ns;
-    const u32 version_before = static_cast<u32>(own.version);
-    own.raw_ns = raw_ns;
-    own.version = version & ~u32{1};
-    if (!known) {
+    const u64 even_version = version & ~u32{1};
+    if (!own.known()) {
         own.unchecked_ns = 0;
         own.checked_tsc = tsc;
+        machine.store(own.raw_ns, raw_ns);
+        machine.store(own.tsc, tsc);
         take_up_steal(machine, own);
+        machine.barrier();  // ask_steal_from_afar()
+        if (!own.takes_over) machine.store(own.version, even_version);
         return;
     }
-    own.host_updates += (version - version_before) / 2;
-    if (raw_ns == before_ns) return;
-    if (raw_ns < before_ns) {
+    own.host_updates += (version - static_cast<u32>(own.version)) / 2;
+    const u64 before_ns = own.raw_ns;
+    const u64 forward_before = own.forward.count;
+    u64 believed_ns = 0;
+    if (raw_ns > before_ns)
+        believed_ns = believable_ns(machine, own, raw_ns - before_ns, tsc);
+    else if (raw_ns < before_ns)
         own.backward.add(before_ns - raw_ns);
-        machine.stepped(own, false, before_ns - raw_ns);
-        return;
-    }
-    const u64 believed_ns = believable_ns(machine, own, raw_ns - before_ns, tsc);
-    if (!believed_ns) return;
-    machine.store(own.total_ns, own.total_ns + believed_ns);
-    machine.stolen(own, believed_ns);
+    take_in_steal(machine, own, believed_ns, raw_ns, tsc);
+    machine.store(own.version, even_version);
+    // Told when all is in place: who is told may ask.
+    if (raw_ns < before_ns) machine.stepped(own, false, before_ns - raw_ns);
+    if (own.forward.count != forward_before) machine.stepped(own, true, own.forward.last_ns);
+    if (believed_ns) machine.stolen(own, believed_ns);
 }
 
 // Most looks come between two of the host's writes. The version alone would do for a host that
@@ -229,11 +262,10 @@ template <class Machine>
         page.version, [&]() __attribute__((always_inline)) { raw_ns = machine.load(page.steal); });
     if (!whole) {
         ++own.torn_looks;
-        return own.known() ? own.total_ns : stand_still(machine, own);
+        return own.known() ? machine.load(own.shown_ns) : stand_still(machine, own);
     }
     advance_steal(machine, own, raw_ns, machine.load(page.version), tsc);
-    own.tsc = tsc;
-    return own.total_ns;
+    return machine.load(own.shown_ns);
 }
 
 // What is shown now. On the CPU itself, with interrupts off.
@@ -246,7 +278,7 @@ template <class Machine>
     if (!steal_unchanged(machine, own, *page)) [[unlikely]]
         return look_at_steal(machine, own, *page, tsc);
     own.tsc = tsc;
-    return own.total_ns;
+    return machine.load(own.shown_ns);
 }
 
 // Takes in what the record says, for who does not want the answer and comes often: as long as the
@@ -260,27 +292,65 @@ template <class Machine>
     look_at_steal(machine, own, *page, machine.tsc());
 }
 
-// What a clock that takes over, or the kernel's own in its place, has shown at most. From any CPU.
+// ---- From another CPU ---------------------------------------------------------------------------
+
+// While both clocks are asked. Of a clock that takes over, what it or the kernel's own in its place
+// has shown at most. One that does not, or no more, is about to have its record healed: that is to
+// cover what has been shown, so nothing is added to it.
 template <class Machine>
-[[gnu::noinline]] u64 shown_by_either(Machine& machine, const StealClock& own) {
-    const u64 total_ns = machine.load(own.total_ns);
+[[gnu::noinline]] u64 shown_by_either(Machine& machine, const StealClock& own, bool takes_over) {
+    const u64 shown_ns = machine.load(own.shown_ns);
+    if (!takes_over) return shown_ns;
     const KvmStealTime* page = machine.load(own.page);
     const u64 native_ns = page ? machine.load(page->steal) : machine.accounted_ns(own);
-    return native_ns > total_ns ? native_ns : total_ns;
+    return native_ns > shown_ns ? native_ns : shown_ns;
 }
 
-// What is shown now, asked from another CPU: what this one knew when it looked last. A look at a
-// record whose CPU the host has stopped would not tell more, and its moment would be the wrong one
-// to hold the next look's time against. Of a clock that takes over: what has been shown so far, or,
-// without a record, accounted. A run queue that was told more by the kernel's own clock shortly
-// before lets its own time stand still for one update.
+// The record has grown since its CPU looked: what has been stolen since, but no more than time has
+// passed. Nothing is believed without a look at the time, and what is shown here does not enter the
+// sum that the next look begins with: however often it is asked for, a host that lies, or a TSC
+// that is ahead of the other CPU's, never brings it further ahead than once.
 template <class Machine>
-[[gnu::always_inline]] inline u64 ask_steal_from_afar(Machine& machine, const StealClock& own) {
+[[gnu::noinline]] u64 look_from_afar(Machine& machine, StealClock& own, const KvmStealTime& page,
+                                     u64 total_ns, u64 raw_ns, u64 look_tsc) {
+    u64 now_ns = 0;
+    const bool whole = version_read(
+        machine,
+        page.version, [&]() __attribute__((always_inline)) { now_ns = machine.load(page.steal); });
+    if (!whole || now_ns <= raw_ns) return machine.load(own.shown_ns);
+    const s64 ticks = static_cast<s64>(machine.tsc() - look_tsc);
+    const u64 passed_ns = ticks > 0 ? machine.elapsed_ns(static_cast<u64>(ticks)) : 0;
+    const u64 stolen_ns = now_ns - raw_ns;
+    return raise_steal(machine, own, total_ns + (stolen_ns < passed_ns ? stolen_ns : passed_ns));
+}
+
+// What is shown now, asked from another CPU, by one or by several at once, while this one may be in
+// the middle of a look or stopped there: the sum of its looks and what the record has grown by
+// since. The kernel asks so when it brings a run queue's time up to date for a wake-up from afar,
+// and takes what it is not told of for the time of the task that runs there.
+//
+// None of it moves what the CPU's own looks go on from. These take in what they have found in this
+// order: what is shown; record and TSC; sum; at the beginning, version last. Here it is read in the
+// reverse order, so that a sum comes with its own record and TSC or with later ones, of which what
+// is shown knows already. x86 itself keeps stores in order with stores and loads with loads.
+template <class Machine>
+[[gnu::noinline]] u64 ask_steal_from_afar(Machine& machine, StealClock& own) {
     const bool takes_over = machine.load(own.takes_over);
     machine.barrier();  // In the order in which take_up_steal() ends.
-    if (takes_over) [[unlikely]]
-        return shown_by_either(machine, own);
-    return machine.load(own.total_ns);
+    if (takes_over || machine.both_are_asked()) [[unlikely]]
+        return shown_by_either(machine, own, takes_over);
+    const KvmStealTime* page = machine.load(own.page);
+    if (!page || machine.load(own.version) == StealClock::kNoVersion) [[unlikely]]
+        return machine.load(own.shown_ns);
+    machine.barrier();
+    const u64 total_ns = machine.load(own.total_ns);
+    machine.barrier();
+    const u64 look_tsc = machine.load(own.tsc);
+    const u64 raw_ns = machine.load(own.raw_ns);
+    machine.barrier();
+    if (machine.load(page->steal) == raw_ns) [[likely]]
+        return machine.load(own.shown_ns);
+    return look_from_afar(machine, own, *page, total_ns, raw_ns, look_tsc);
 }
 
 // ---- The shape of what was stolen ---------------------------------------------------------------

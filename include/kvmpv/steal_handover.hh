@@ -7,9 +7,11 @@
 // callers are changed one by one, so for a while both are asked; and CPUs may come and go between
 // any two steps, because each takes the lock against that anew. Therefore:
 //   - While both are asked, ours shows what the kernel's own does, the record as it is. Before that
-//     begins at the end of our turn, the record is made to say what ours has shown.
+//     begins at the end of our turn, the record is made to say what ours has shown, to other CPUs
+//     as well; these are shown nothing more meanwhile.
 //   - Whenever ours begins, it begins with the first look and not ahead of it, and wherever it has
 //     no record it shows what is accounted, if that is more.
+//   - Where there is no other clock, ours begins anew with what it showed last.
 //
 // Machine: as in steal.hh. All of it on the CPU itself, with interrupts off, or while that CPU is
 // not there.
@@ -21,14 +23,22 @@
 namespace kvmpv {
 
 // The kernel is about to ask this clock. `takes_over`: so far it asks one that shows the record as
-// it is; both_are_asked() from now on, until it asks ours alone.
+// it is; both_are_asked() from now on, until it asks ours alone. If not, nobody has been asked
+// since leave_steal_hook(), and what was stolen meanwhile does not count; but a run queue may have
+// been told more than is accounted.
 template <class Machine>
 void prepare_steal_hook(Machine& machine, StealClock& own, bool takes_over) {
     own.takes_over = takes_over;
     own.version = StealClock::kNoVersion;
-    set_steal(machine, own, machine.accounted_ns(own));
+    u64 begin_ns = machine.accounted_ns(own);
+    if (!takes_over && own.told_ns > begin_ns) begin_ns = own.told_ns;
+    machine.store(own.shown_ns, begin_ns);
+    set_steal(machine, own, begin_ns);
     ask_steal(machine, own);
 }
+
+// The kernel asks nobody from now on.
+inline void leave_steal_hook(StealClock& own) { own.told_ns = own.shown_ns; }
 
 // The CPU has its record, for the first time or again. What that says so far need not go on from
 // the last look: after a registration, after sleep. `native_is_asked`: the kernel's own clock shows
@@ -50,9 +60,9 @@ void end_steal(Machine& machine, StealClock& own) {
 }
 
 // Writes into the record what is shown, so that a clock that shows the record as it is can take
-// over; both_are_asked() from now on, until the kernel asks ours no more. The host adds to what it
-// finds there, and cannot run while one instruction of ours does. False if the record does not say
-// it afterwards.
+// over; both_are_asked() since before every question that is under way, until the kernel asks ours
+// no more. The host adds to what it finds there, and cannot run while one instruction of ours does.
+// False if the record does not say it afterwards.
 template <class Machine>
 [[nodiscard]] bool heal_steal(Machine& machine, StealClock& own, KvmStealTime& page) {
     // The kernel has been asking its own so far, or nobody. A record ahead stays as it was shown.
@@ -63,6 +73,7 @@ template <class Machine>
     const u64 raw_ns = machine.load(page.steal);
     if (own.page && raw_ns != own.raw_ns)
         advance_steal(machine, own, raw_ns, machine.load(page.version), tsc);
+    if (own.shown_ns > own.total_ns) set_steal(machine, own, own.shown_ns);
     if (const u64 carry_ns = own.total_ns - raw_ns) machine.add(page.steal, carry_ns);
     own.raw_ns = own.total_ns;
     own.takes_over = true;

@@ -4,6 +4,7 @@
  */
 #include <linux/clocksource.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/smp.h>
 #include <linux/string.h>
@@ -45,6 +46,7 @@ static void resume(struct clocksource *cs)
  */
 static struct clocksource clocksource = {
 	.name = "kvmpv",
+	.list = LIST_HEAD_INIT(clocksource.list),
 	.mask = CLOCKSOURCE_MASK(64),
 	.flags = CLOCK_SOURCE_IS_CONTINUOUS,
 	.enable = enable,
@@ -54,23 +56,41 @@ static struct clocksource clocksource = {
 	.owner = THIS_MODULE,
 };
 
-int linux_clocksource_register(kvmpv_clock_read_fn read, int rating, bool vdso)
+bool linux_clocksource_has_ids(void)
 {
-	clocksource.vdso_clock_mode = vdso ? VDSO_CLOCKMODE_PVCLOCK : VDSO_CLOCKMODE_NONE;
-	clocksource.read = read;
+#ifdef KVMPV_HAS_KVM_CLOCK_ID
+	return true;
+#else
+	return false;
+#endif
+}
+
+int linux_clocksource_register(const struct linux_clock_path *path, int rating)
+{
+	linux_clocksource_set_path(path);
 	clocksource.rating = rating;
 	return clocksource_register_hz(&clocksource, NSEC_PER_SEC);
 }
 
-/*
- * tk_clock_read() loads the callback for each read, and update_vsyscall() the mode at each update
- * of timekeeping, hence no lock: both answers are right before and after.
- */
-void linux_clocksource_set_path(kvmpv_clock_read_fn read, bool vdso)
+/* Unbinding takes it out of the kernel's list, and nothing else is told of that. */
+bool linux_clocksource_is_registered(void)
 {
+	return !list_empty_careful(&clocksource.list);
+}
+
+/*
+ * tk_clock_read() loads the callback for each read, update_vsyscall() the mode at each update of
+ * timekeeping, and get_device_system_crosststamp() the number for each stamp, hence no lock: both
+ * answers are right before and after.
+ */
+void linux_clocksource_set_path(const struct linux_clock_path *path)
+{
+#ifdef KVMPV_HAS_KVM_CLOCK_ID
+	WRITE_ONCE(clocksource.id, path->is_kvm_clock ? CSID_X86_KVM_CLK : CSID_GENERIC);
+#endif
 	WRITE_ONCE(clocksource.vdso_clock_mode,
-		   vdso ? VDSO_CLOCKMODE_PVCLOCK : VDSO_CLOCKMODE_NONE);
-	WRITE_ONCE(clocksource.read, read);
+		   path->vdso ? VDSO_CLOCKMODE_PVCLOCK : VDSO_CLOCKMODE_NONE);
+	WRITE_ONCE(clocksource.read, path->read);
 }
 
 void linux_clocksource_set_rating(int rating)
@@ -81,6 +101,53 @@ void linux_clocksource_set_rating(int rating)
 bool linux_clocksource_is_current(void)
 {
 	return READ_ONCE(is_current);
+}
+
+/* The kernel's buffer always ends with a NUL; a name that is just being written is no harm. */
+int linux_clocksource_is_named(void)
+{
+	if (!kvmpv_symbols.override_name)
+		return -ENOENT;
+	return !strncmp(kvmpv_symbols.override_name, clocksource.name, sizeof("kvmpv"));
+}
+
+/* As clocksource_select_watchdog() has it; since its rewrite it wants continuous ones. */
+static bool can_judge(const struct clocksource *cs)
+{
+#ifdef CLOCK_SOURCE_WDTEST
+	if (!(cs->flags & CLOCK_SOURCE_IS_CONTINUOUS))
+		return false;
+#endif
+	return !(cs->flags & CLOCK_SOURCE_MUST_VERIFY);
+}
+
+int linux_clocksource_is_indispensable(void)
+{
+	struct mutex *lock = kvmpv_symbols.clocksource_mutex;
+	struct list_head *all = kvmpv_symbols.clocksource_list;
+	struct clocksource *cs;
+	int indispensable;
+
+	if (!kvmpv_symbols.watchdog || !lock || !all)
+		return -ENOENT;
+	mutex_lock(lock);
+	indispensable = READ_ONCE(*kvmpv_symbols.watchdog) == &clocksource;
+	list_for_each_entry(cs, all, list) {
+		if (cs != &clocksource && can_judge(cs))
+			indispensable = 0;
+	}
+	mutex_unlock(lock);
+	return indispensable;
+}
+
+bool linux_module_keep(void)
+{
+	return try_module_get(THIS_MODULE);
+}
+
+void linux_module_let_go(void)
+{
+	module_put(THIS_MODULE);
 }
 
 /* Neither is taken under the kernel's lock: both are looked at, not followed. */

@@ -2,7 +2,9 @@
 /*
  * Where the kernel enters and leaves the module, and its parameters.
  */
+#include <linux/kernel.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 
 #include <kvmpv/boundary.h>
 
@@ -25,14 +27,86 @@ module_param(legacy, int, 0444);
 MODULE_PARM_DESC(legacy,
 		 "1: use the deprecated clock MSRs 0x11 and 0x12 if offered; 0: if no others are (default)");
 
-static int steal_hook = 1;
-module_param(steal_hook, int, 0444);
+/*
+ * The switches. Writing to /sys/module/kvmpv/parameters works where debugfs is switched off or
+ * locked down. The files there are made before kvmpv_init() is called and go after kvmpv_exit() has
+ * returned, hence the lock and the phases.
+ */
+struct switch_parameter {
+	enum kvmpv_switch which;
+	int at_start;
+};
+
+static enum {
+	LOADING,
+	RUNNING,
+	GOING
+} phase;
+static DEFINE_MUTEX(phase_lock);
+
+static int set_switch(const char *text, const struct kernel_param *parameter)
+{
+	struct switch_parameter *own = parameter->arg;
+	int value;
+	int error = kstrtoint(text, 0, &value);
+
+	if (error)
+		return error;
+	mutex_lock(&phase_lock);
+	switch (phase) {
+	case LOADING:
+		own->at_start = value; /* kvmpv_start() refuses what is out of range */
+		break;
+	case RUNNING:
+		error = kvmpv_switch_set(own->which, value);
+		break;
+	case GOING:
+		error = -ENODEV;
+		break;
+	}
+	mutex_unlock(&phase_lock);
+	return error;
+}
+
+static int get_switch(char *text, const struct kernel_param *parameter)
+{
+	const struct switch_parameter *own = parameter->arg;
+	int value;
+
+	mutex_lock(&phase_lock);
+	value = phase == LOADING ? own->at_start : kvmpv_switch_is_on(own->which);
+	mutex_unlock(&phase_lock);
+	return scnprintf(text, PAGE_SIZE, "%d\n", value);
+}
+
+static const struct kernel_param_ops switch_ops = {
+	.set = set_switch,
+	.get = get_switch,
+};
+
+static struct switch_parameter steal_hook = { KVMPV_STEAL_HOOK, 1 };
+module_param_cb(steal_hook, &switch_ops, &steal_hook, 0644);
 MODULE_PARM_DESC(steal_hook,
 		 "1: steal time is accounted by kvmpv's clock (default); 0: it is only observed");
 
-static int eoi_hook = 1;
-module_param(eoi_hook, int, 0444);
+static struct switch_parameter steal_attribution = { KVMPV_STEAL_ATTRIBUTION, 0 };
+module_param_cb(steal_attribution, &switch_ops, &steal_attribution, 0644);
+MODULE_PARM_DESC(steal_attribution,
+		 "1: charge stolen time to the task that ran; 0: do not (default)");
+
+static struct switch_parameter eoi_hook = { KVMPV_EOI_HOOK, 1 };
+module_param_cb(eoi_hook, &switch_ops, &eoi_hook, 0644);
 MODULE_PARM_DESC(eoi_hook, "1: end interrupts by PV EOI and count them (default); 0: observe only");
+
+static struct switch_parameter clock_release = { KVMPV_CLOCK_RELEASE, 0 };
+module_param_cb(clock_release, &switch_ops, &clock_release, 0644);
+MODULE_PARM_DESC(clock_release,
+		 "1: the clocksource has rating 1, so that the kernel chooses another; 0: its own (default)");
+
+static struct switch_parameter clock_force_unstable = { KVMPV_CLOCK_FORCE_UNSTABLE, 0 };
+module_param_cb(clock_force_unstable, &switch_ops, &clock_force_unstable, 0644);
+MODULE_PARM_DESC(clock_force_unstable,
+		 "1: guard the clock as if the host promised nothing; 0: as the host promises (default)");
 
 static int __init kvmpv_init(void)
 {
@@ -41,15 +115,29 @@ static int __init kvmpv_init(void)
 		.clock_rating = clock_rating,
 		.vdso = vdso,
 		.legacy = legacy,
-		.steal_hook = steal_hook,
-		.eoi_hook = eoi_hook,
+		.switches = {
+			[KVMPV_CLOCK_RELEASE] = clock_release.at_start,
+			[KVMPV_CLOCK_FORCE_UNSTABLE] = clock_force_unstable.at_start,
+			[KVMPV_STEAL_HOOK] = steal_hook.at_start,
+			[KVMPV_STEAL_ATTRIBUTION] = steal_attribution.at_start,
+			[KVMPV_EOI_HOOK] = eoi_hook.at_start,
+		},
 	};
+	int error;
 
-	return kvmpv_start(&parameters);
+	mutex_lock(&phase_lock);
+	error = kvmpv_start(&parameters);
+	if (!error)
+		phase = RUNNING;
+	mutex_unlock(&phase_lock);
+	return error;
 }
 
 static void __exit kvmpv_exit(void)
 {
+	mutex_lock(&phase_lock);
+	phase = GOING;
+	mutex_unlock(&phase_lock);
 	kvmpv_stop();
 }
 

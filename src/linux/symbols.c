@@ -78,6 +78,7 @@ void linux_symbols_resolve(void)
 	kvmpv_symbols.pv_steal_clock_key = lookup("__SCK__pv_steal_clock");
 	kvmpv_symbols.pv_steal_clock_trampoline = lookup("__SCT__pv_steal_clock");
 	kvmpv_symbols.paravirt_steal_enabled = lookup("paravirt_steal_enabled");
+	kvmpv_symbols.paravirt_steal_rq_enabled = lookup("paravirt_steal_rq_enabled");
 	kvmpv_symbols.kvm_guest_apic_eoi_write = lookup("kvm_guest_apic_eoi_write");
 	kvmpv_symbols.apic_call_eoi_key = lookup("__SCK__apic_call_eoi");
 	kvmpv_symbols.apic_call_eoi_trampoline = lookup("__SCT__apic_call_eoi");
@@ -88,5 +89,8 @@ void linux_symbols_resolve(void)
 	kvmpv_symbols.watchdog = lookup_beside("watchdog", "watchdog_reset_pending");
 	kvmpv_symbols.curr_clocksource = lookup("curr_clocksource");
 	kvmpv_symbols.watchdog_list = lookup("watchdog_list");
+	kvmpv_symbols.clocksource_list = lookup("clocksource_list");
+	kvmpv_symbols.clocksource_mutex = lookup("clocksource_mutex");
+	kvmpv_symbols.override_name = lookup_beside("override_name", "curr_clocksource");
 	kvmpv_symbols.pvti_cpu0_va = lookup("pvti_cpu0_va");
 }

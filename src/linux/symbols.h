@@ -5,6 +5,7 @@
 #include <linux/types.h>
 
 struct clocksource;
+struct mutex;
 
 /*
  * What kvmpv needs of the kernel that is not exported; null where this kernel has no such symbol.
@@ -18,6 +19,7 @@ struct kvmpv_symbols {
 	void *pv_steal_clock_key; /* struct static_call_key */
 	void *pv_steal_clock_trampoline;
 	void *paravirt_steal_enabled; /* struct static_key */
+	void *paravirt_steal_rq_enabled; /* struct static_key */
 	void *kvm_guest_apic_eoi_write; /* native PV EOI callback */
 	void *apic_call_eoi_key; /* struct static_call_key, since 6.5 */
 	void *apic_call_eoi_trampoline;
@@ -28,6 +30,9 @@ struct kvmpv_symbols {
 	struct clocksource **curr_clocksource; /* by which the kernel keeps time */
 	struct clocksource **watchdog; /* checks other clocksources */
 	struct list_head *watchdog_list; /* those that are checked */
+	struct list_head *clocksource_list; /* all that are registered */
+	struct mutex *clocksource_mutex; /* for that list */
+	const char *override_name; /* what was written to current_clocksource last */
 	const void **pvti_cpu0_va; /* CPU 0's record, for user space to read */
 };
 

@@ -7,20 +7,9 @@
 
 MODE=${MODE:-shared}
 STATE=clock/state
-TRACING=/sys/kernel/tracing
 
 record_of() {
 	column cpus $(($1 + 1)) clock_pa
-}
-
-# appears COUNTER ABOVE: a counter of clock/state grows beyond that; a look is at most a second away.
-appears() {
-	tries=0
-	while [ "$(field $STATE "$1")" -le "$2" ]; do
-		tries=$((tries + 1))
-		[ $tries -le 50 ] || { cat $DEBUG/events; echo "$1 stayed at $2"; return 1; }
-		sleep 0.1
-	done
 }
 
 now_on() {
@@ -49,7 +38,7 @@ path_is() {
 }
 
 nothing_has_happened() {
-	sleep 2
+	each_cpu_looks && each_cpu_looks || return 1
 	equal disruptions "$(field $STATE disruptions)" 0 &&
 		equal totals "$(sed -n 2p $DEBUG/events)" 'events 0 lost 0'
 }
@@ -82,10 +71,10 @@ guard_holds() {
 	within held_back_reads $(($(field $STATE held_back_reads) - held)) 20 1000000 || return 1
 	# Less by what has passed between two reads, more by how long a vCPU was off its CPU in one.
 	within held_back_max_ns "$(field $STATE held_back_max_ns)" 900000000 1100000000 || return 1
-	appears events_jump_backward 0 || return 1
+	counts_beyond events_jump_backward 0 || return 1
 	fails_with 'busy' force_0 || return 1
 	ask_host mend "$(record_of 1)"
-	appears events_jump_forward 0 || return 1
+	counts_beyond events_jump_forward 0 || return 1
 	equal jump_backward "$(last_value jump_backward)" 1000000000 &&
 		equal jump_forward "$(last_value jump_forward)" 1000000000
 }
@@ -95,7 +84,7 @@ guard_holds() {
 too_far_ahead() {
 	far_reads=$(field $STATE too_far_ahead_reads)
 	ask_host set "$(record_of 1)" system_time +1000000000000000000
-	appears too_far_ahead_reads "$far_reads" || return 1
+	counts_beyond too_far_ahead_reads "$far_reads" || return 1
 	for cpu in 0 1 0 1; do
 		begin=$(now_on $cpu)
 		sleep 1 # does not end by a clock that stands still
@@ -117,8 +106,7 @@ pause_is_one_event() {
 	before=$(field $STATE disruptions)
 	ask_host stop 3
 	echo "$answer" > /tmp/pause
-	appears disruptions "$before" || return 1
-	sleep 2
+	counts_beyond disruptions "$before" && each_cpu_looks || return 1
 	equal disruptions "$(field $STATE disruptions)" $((before + 1)) &&
 		within pause_ns "$(last_value pause)" "${answer% *}" "${answer#* }"
 }
@@ -149,11 +137,11 @@ drift_shows_the_pause() {
 rate_changes() {
 	multiplier=$(column cpus 2 tsc_to_system_mul)
 	ask_host set "$(record_of 1)" tsc_to_system_mul +10
-	appears events_rate_changed 0 || return 1
+	counts_beyond events_rate_changed 0 || return 1
 	equal rate_changed_ppb "$(last_value rate_changed)" \
 		$(((multiplier + 10) * 1000000000 / multiplier - 1000000000)) || return 1
 	ask_host mend "$(record_of 1)"
-	appears events_rate_changed 1 && path_is stable $vdso
+	counts_beyond events_rate_changed 1 && path_is stable $vdso
 }
 
 # What runs on CPU 0 when another CPU has seen a change, by a probe of the kernel's.
@@ -170,15 +158,15 @@ wakes() {
 change_wakes_cpu_0() {
 	watch_wakes
 	before=$(field $STATE cpu0_wakes)
-	sleep 2
+	each_cpu_looks && each_cpu_looks || return 1
 	equal wakes_without_a_change "$(wakes '')" 0 || return 1
 	changes=$(field $STATE events_rate_changed)
 	ask_host set "$(record_of 1)" tsc_to_system_mul +10
-	appears events_rate_changed "$changes" || return 1
+	counts_beyond events_rate_changed "$changes" || return 1
 	ask_host mend "$(record_of 1)"
-	appears events_rate_changed $((changes + 1)) || return 1
+	counts_beyond events_rate_changed $((changes + 1)) || return 1
 	# The wake comes after the look that has counted the event.
-	appears cpu0_wakes $((before + 1)) || return 1
+	counts_beyond cpu0_wakes $((before + 1)) || return 1
 	equal cpu0_wakes "$(field $STATE cpu0_wakes)" $((before + 2)) || return 1
 	equal wakes_on_cpu_0 "$(wakes '\[000\]')" 2 && equal wakes "$(wakes '')" 2 || return 1
 	echo 0 > $TRACING/events/kprobes/kvmpv_woken/enable
@@ -188,9 +176,9 @@ change_wakes_cpu_0() {
 # A record without the promise is read under the guard, whatever the others say.
 flag_comes_and_goes() {
 	ask_host set "$(record_of 1)" flags 0
-	appears events_stable_lost 0 && never_goes_back 40 || return 1
+	counts_beyond events_stable_lost 0 && never_goes_back 40 || return 1
 	ask_host mend "$(record_of 1)"
-	appears events_stable_gained 0 && never_goes_back 40 || return 1
+	counts_beyond events_stable_gained 0 && never_goes_back 40 || return 1
 	equal stable_lost "$(field $STATE events_stable_lost)" 1 &&
 		equal stable_gained "$(field $STATE events_stable_gained)" 1 && path_is stable $vdso
 }
@@ -200,7 +188,7 @@ flag_comes_and_goes() {
 torn_for_ever() {
 	before=$(field $STATE events_page_torn)
 	ask_host tear "$(record_of 1)"
-	never_goes_back 60 && appears events_page_torn "$before" || return 1
+	never_goes_back 60 && counts_beyond events_page_torn "$before" || return 1
 	within torn_reads "$(field $STATE torn_reads)" 30 1000000 || return 1
 	equal events_page_torn "$(field $STATE events_page_torn)" $((before + 1)) || return 1
 	ask_host mend "$(record_of 1)"
@@ -209,7 +197,7 @@ torn_for_ever() {
 
 timestamp_ahead() {
 	ask_host set "$(record_of 1)" tsc_timestamp +1000000000000000
-	never_goes_back 60 && appears events_tsc_behind 0 || return 1
+	never_goes_back 60 && counts_beyond events_tsc_behind 0 || return 1
 	within ticks_ahead "$(last_value tsc_behind)" 900000000000000 1000000000000000 || return 1
 	within tsc_behind_reads "$(field $STATE tsc_behind_reads)" 30 1000000 || return 1
 	ask_host mend "$(record_of 1)"
@@ -218,10 +206,10 @@ timestamp_ahead() {
 
 # 100 us are below what two looks are apart, but not below what they can tell.
 promise_is_revoked() {
-	# Each CPU has looked at a record that can be read, or there is nothing to jump from.
-	sleep 2
+	# At a record that can be read, or there is nothing to jump from.
+	each_cpu_looks || return 1
 	ask_host set "$(record_of 1)" system_time +100000
-	appears events_stable_revoked 0 || return 1
+	counts_beyond events_stable_revoked 0 || return 1
 	within disagreement_ns "$(last_value stable_revoked)" 99990 100010 || return 1
 	within jump_ns "$(last_value jump_forward)" 99998 100002 || return 1
 	equal stable_revoked "$(field $STATE stable_revoked)" yes || return 1

@@ -48,7 +48,7 @@ steal_grows() {
 # The parts of what was stolen since the reset make the whole.
 bursts_are_the_sum() {
 	echo 1 > $STEAL/reset || return 1
-	sleep 2
+	reaches 10 steal_field 0 bursts && reaches 10 steal_field 1 bursts || return 1
 	awk '
 		FILENAME ~ /histogram/ { if (FNR > 2) { n[$1] += $4; low[$1] += $2 * $4; high[$1] += $3 * $4 } next }
 		FNR == 2 { for (i = 1; i <= NF; i++) at[$i] = i }
@@ -67,7 +67,7 @@ bursts_are_the_sum() {
 unhooks_and_hooks() {
 	echo 0 > $STEAL/hook || return 1
 	steal_clock_is "$(native_clock)" && accounting_is "$(native_accounting)" || return 1
-	contains "$(reason steal)" 'observed only: unhooked by steal/hook' || return 1
+	contains "$(reason steal)" 'observed only: unhooked$' || return 1
 	grows steal_field 1 steal_ns || return 1
 	if [ "$MODE" = shared ]; then
 		grows stat_steal 1 || return 1

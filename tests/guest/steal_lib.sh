@@ -40,6 +40,18 @@ grows() {
 	done
 }
 
+# reaches LEAST COMMAND...: the number that the command prints becomes so large within a minute.
+reaches() {
+	least=$1
+	shift
+	tries=0
+	until [ "$("$@")" -ge "$least" ]; do
+		tries=$((tries + 1))
+		[ $tries -le 600 ] || { echo "'$*' stayed at $("$@")"; return 1; }
+		sleep 0.1
+	done
+}
+
 steal_clock_is() {
 	contains "$(hooks)" "^static_call pv_steal_clock $1( |\$)"
 }
@@ -49,9 +61,16 @@ native_clock() {
 	[ "$MODE" = shared ] && echo kvm_steal_clock || echo native_steal_clock
 }
 
-# How often the key is held that makes the scheduler ask.
+# How often the keys are held that make the scheduler ask: for its accounting, and for its run queues.
 accounting_is() {
-	contains "$(hooks)" "^static_key paravirt_steal_enabled $1\$"
+	for key in paravirt_steal_enabled paravirt_steal_rq_enabled; do
+		contains "$(hooks)" "^static_key $key $1\$" || return 1
+	done
+	[ -e $STEAL/hook ] || return 0
+	wanted=no
+	[ "$1" = 0 ] || wanted=yes
+	equal "key of accounting" "$(field steal/hook accounting)" $wanted &&
+		equal "key of run queues" "$(field steal/hook run_queues)" $wanted
 }
 
 native_accounting() {

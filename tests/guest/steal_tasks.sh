@@ -5,7 +5,6 @@
 . /tests/steal_lib.sh
 
 CGROUPS=/tmp/cgroups
-TRACING=/sys/kernel/tracing
 
 # The parts make what all clocks have grown by since the reset, in ten looks.
 parts_make_the_whole() {
@@ -76,7 +75,13 @@ charges_tasks() {
 # The task is charged what its cgroup is, which nobody else is in.
 task_and_cgroup_agree() {
 	kill -STOP $inside
-	sleep 0.2
+	# It stops when it runs next, and is charged for the wait before that.
+	tries=0
+	until grep -q '^State:.T' /proc/$inside/status && [ "$(task_ns $inside)" = "$(cgroup_ns /outer/inner)" ]; do
+		tries=$((tries + 1))
+		[ $tries -le 100 ] || break
+		sleep 0.1
+	done
 	equal "of the task and of the cgroup" "$(task_ns $inside)" "$(cgroup_ns /outer/inner)"
 }
 
@@ -113,11 +118,15 @@ switches_off() {
 	echo 1 > $STEAL/attribution && parts_make_the_whole
 }
 
+traced_on() {
+	grep -c " steal: cpu=$1 " $TRACING/trace
+}
+
 # A line for each burst, whose sum is what the clock has grown by between the first and the last.
 steal_is_traced() {
 	mount -t tracefs tracefs $TRACING 2> /dev/null
 	echo > $TRACING/trace && echo 1 > $TRACING/events/kvmpv/steal/enable || return 1
-	sleep 1
+	reaches 5 traced_on 0 && reaches 5 traced_on 1 || return 1
 	echo 0 > $TRACING/events/kvmpv/steal/enable
 	awk '
 		/ steal: / {

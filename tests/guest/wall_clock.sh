@@ -6,24 +6,33 @@
 
 MODE=${MODE:-shared}
 WALL_CLOCK=$DEBUG/clock/wall_clock
-# The host computes the epoch anew at each question, from two clocks that it reads one after the other;
-# it may be preempted in between, for a few of its time slices.
+# The host computes the epoch anew at each question, from two clocks that it reads one after the other; it may be
+# preempted in between. That makes an answer wrong by as long as it takes, and the others not.
 EPOCH_SPREAD_NS=50000000
 
 wall_field() {
 	awk -v name="$1" '$1 == name { print $2 }' $WALL_CLOCK
 }
 
-# Seconds since 1970 by the host, as it wrote them into the guest's RTC.
+# Seconds since 1970 by the host, as it wrote them into the guest's RTC, right before and right after.
 agrees_with_the_rtc() {
-	rtc=$(date -u -d "$(cat /sys/class/rtc/rtc0/date) $(cat /sys/class/rtc/rtc0/time)" +%s)
-	within "wall_now - RTC" $(($(wall_field wall_now_ns) / 1000000000 - rtc)) -1 2
+	before_s=$(cat /sys/class/rtc/rtc0/since_epoch)
+	wall_s=$(($(wall_field wall_now_ns) / 1000000000))
+	after_s=$(cat /sys/class/rtc/rtc0/since_epoch)
+	within wall_now "$wall_s" $((before_s - 1)) $((after_s + 1))
+}
+
+# The middle one of seven answers.
+epoch() {
+	for look in 1 2 3 4 5 6 7; do
+		wall_field epoch_wall_ns
+	done | sort -n | sed -n 4p
 }
 
 epoch_stays() {
-	first=$(wall_field epoch_wall_ns)
+	first=$(epoch)
 	sleep 1
-	within "epoch moved by" $(($(wall_field epoch_wall_ns) - first)) -$EPOCH_SPREAD_NS $EPOCH_SPREAD_NS
+	within "epoch moved by" $(($(epoch) - first)) -$EPOCH_SPREAD_NS $EPOCH_SPREAD_NS
 }
 
 # wall_now - realtime = offset, from one look.
@@ -41,7 +50,8 @@ many_at_once() {
 	wait
 	equal answers "$(cat /tmp/asker.* | grep -c '^epoch_wall_ns')" 40 || return 1
 	lacks "$(cat /tmp/asker.*)" '^error' || return 1
-	spread=$(cat /tmp/asker.* | awk '$1 == "epoch_wall_ns" { print $2 }' | sort -n | sed -n '1p;$p' | tr '\n' ' ')
+	# Nine in ten.
+	spread=$(cat /tmp/asker.* | awk '$1 == "epoch_wall_ns" { print $2 }' | sort -n | sed -n '3p;38p' | tr '\n' ' ')
 	set -- $spread
 	within "spread of the epoch" $(($2 - $1)) 0 $EPOCH_SPREAD_NS
 }

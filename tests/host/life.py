@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""On the KVM host: does to the guest what happens to guests, when the guest asks for it (asked.py). The answer to each but the last is how long it took, in ms.
+"""On the KVM host: does to the guest what happens to guests, when the guest asks for it (asked.py). The answer to each but the last two is how long it took, in ms.
 
   live            moves it to a second QEMU while it runs
   save SECONDS    saves it to a file, and restores it in another QEMU as much later
   stop SECONDS    stops it for as long and continues it
+  now             the answer is the host's clock, in ms
   let-reboot      from now on the guest may reset itself, where usually QEMU ends; the answer is how often it has
 """
 
@@ -31,6 +32,8 @@ class Host:
             self._guest.qmp.command("stop")
             time.sleep(float(arguments[0]))
             self._guest.qmp.command("cont")
+        elif verb == "now":
+            return f"{begin * 1000:.0f}"
         elif verb == "let-reboot":
             return self._let_reboot()
         else:

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# A kernel whose debugfs is switched off (debugfs=off or debugfs=no-mount): the module works, is
+# switched by its parameters, and is undone. MODE: shared or owned (nopv).
+. /tests/lib.sh
+
+MODE=${MODE:-shared}
+PARAMETERS=/sys/module/kvmpv/parameters
+
+there_is_no_debugfs() {
+	! grep -q ' debugfs ' /proc/mounts && ! mount -t debugfs debugfs /tmp
+}
+
+# In shared mode the rating makes the kernel choose kvmpv, as in owned mode its own does.
+loads() {
+	if [ "$MODE" = shared ]; then load clock_rating=450; else load; fi
+}
+
+one_line_says_what_is_unseen() {
+	equal "lines of debugfs" "$(dmesg | grep -c 'kvmpv: no files in debugfs')" 1 &&
+		contains "$(dmesg)" 'kvmpv: no files in debugfs \(error -[0-9]+\).*/sys/module/kvmpv/parameters' &&
+		lacks "$(dmesg)" 'kvmpv: .*see /sys/kernel/debug'
+}
+
+hook_is() {
+	contains "$(hooks)" "^$1 $2( \[kvmpv\])?\$"
+}
+
+# As the kernel has it: a static call since 6.5, a member of struct apic before.
+eoi_place() {
+	if hooks | grep -q '^static_call apic_call_eoi '; then echo 'static_call apic_call_eoi'; else echo 'apic eoi_write'; fi
+}
+
+# time_goes_on: by the kernel's clock, which is ours, a second is as long as the sleep takes at least.
+time_goes_on() {
+	first=$(awk '{ print int($1 * 100) }' /proc/uptime)
+	sleep 1
+	within "hundredths of a second" $(($(awk '{ print int($1 * 100) }' /proc/uptime) - first)) 99 500
+}
+
+# switches NAME PLACE OURS: off and on again; what the kernel calls meanwhile is what it called before loading.
+switches_hook() {
+	before=$(sed -n "s/^$2 //p" /tmp/hooks.before)
+	equal "$1" "$(cat $PARAMETERS/"$1")" 1 && hook_is "$2" "$3" || return 1
+	echo 0 > $PARAMETERS/"$1" || return 1
+	equal "$1" "$(cat $PARAMETERS/"$1")" 0 && hook_is "$2" "$before" || return 1
+	echo 1 > $PARAMETERS/"$1" || return 1
+	equal "$1" "$(cat $PARAMETERS/"$1")" 1 && hook_is "$2" "$3"
+}
+
+switches() {
+	for value in 1 0; do
+		echo $value > $PARAMETERS/"$1" || return 1
+		equal "$1" "$(cat $PARAMETERS/"$1")" $value || return 1
+	done
+}
+
+refuses_bad_values() {
+	for bad in 2 -1 '' x; do
+		fails_with 'nvalid' sh -c "echo '$bad' > $PARAMETERS/steal_hook" || return 1
+	done
+	equal steal_hook "$(cat $PARAMETERS/steal_hook)" 1
+}
+
+releases() {
+	echo 1 > $PARAMETERS/clock_release || return 1
+	equal current "$(current_clocksource)" "$before_loading" && equal clock_release "$(cat $PARAMETERS/clock_release)" 1
+}
+
+# What was given at load is in force: nothing is hooked, and the kernel has not chosen our clock.
+starts_as_told() {
+	load steal_hook=0 eoi_hook=0 clock_release=1 clock_force_unstable=1 steal_attribution=1 || return 1
+	nothing_is_hooked && equal current "$(current_clocksource)" "$before_loading" || return 1
+	for parameter in clock_release clock_force_unstable steal_attribution; do
+		equal $parameter "$(cat $PARAMETERS/$parameter)" 1 || return 1
+	done
+	rmmod kvmpv && undone
+}
+
+nothing_is_hooked() {
+	equal steal_hook "$(cat $PARAMETERS/steal_hook)" 0 && equal eoi_hook "$(cat $PARAMETERS/eoi_hook)" 0 &&
+		hooks_but_the_clocks
+}
+
+before_loading=$(current_clocksource)
+remember
+check there_is_no_debugfs there_is_no_debugfs
+check loads loads
+check one_line_says_what_is_unseen one_line_says_what_is_unseen
+check is_the_clock equal current "$(current_clocksource)" kvmpv
+check time_goes_on time_goes_on
+check switches_steal_hook switches_hook steal_hook 'static_call pv_steal_clock' kvmpv_steal_clock
+check switches_eoi_hook switches_hook eoi_hook "$(eoi_place)" kvmpv_eoi
+check switches_steal_attribution switches steal_attribution
+check switches_clock_force_unstable switches clock_force_unstable
+check refuses_bad_values refuses_bad_values
+check rmmod_is_refused_while_current fails_with 'busy|unavailable' rmmod kvmpv
+check releases releases
+check unloads rmmod kvmpv
+check everything_is_undone undone
+check starts_as_told starts_as_told
+finish
