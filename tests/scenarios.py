@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lab import qemu
+
 ALL_KERNELS = ("6.1", "6.12", "kunit")
 STOCK_KERNELS = ("6.1", "6.12")
+OTHER_QEMU = next(name for name in qemu.NAMES if name != qemu.DEFAULT)
 # Five scripts in one guest take longer than the usual limit on a busy machine.
 WAKE = ("--timeout", "900", "--host-script", "tests/host/wake.py")
 
@@ -32,7 +35,17 @@ def scripts(*names: str, **environment: str) -> str:
     return f"{settings}sh /tests/run.sh {' '.join(names)}"
 
 
-STEAL_HOST = ("--timeout", "600", "--host-script", "tests/host/steal_host.py")
+def contending(*names: str, **environment: str) -> str:
+    """The same on vCPUs that share one CPU of their host: not before the host script says that they do."""
+    return f"read -r shared <&9 && {scripts(*names, **environment)}"
+
+
+# Steal has to be made: on a host with as many CPUs as the guest nobody waits.
+ONE_CPU = ("--host-script", "tests/host/one_cpu.py")
+# KASAN and lockdep together: the debug kernel alone takes minutes to boot on a busy machine.
+SLOW = ("--timeout", "900")
+
+STEAL_HOST = ("--timeout", "900", "--host-script", "tests/host/steal_host.py")
 # Ten million reads and more; the debug kernel boots for a minute without paravirtual clocks.
 WARP = ("--smp", "4", "--timeout", "900")
 
@@ -53,13 +66,15 @@ KUNIT = (
 
 SCENARIOS = (
     # The longest first, so that no core waits for it at the end.
-    Scenario("rounds-shared", scripts("rounds"), ("--timeout", "1800"), check=("6.12",)),
+    Scenario(
+        "rounds-shared", contending("rounds"), (*ONE_CPU, "--timeout", "1800"), check=("6.12",)
+    ),
     # On hpet, where an emulated guest leaves for each look at the time, 200 rounds under a storm take more
     # than half an hour.
     Scenario(
         "rounds-owned",
-        scripts("rounds", MODE="owned"),
-        ("--timeout", "1800", "--cmdline", "nopv tsc=reliable tsc_early_khz=2500000"),
+        contending("rounds", MODE="owned"),
+        (*ONE_CPU, "--timeout", "1800", "--cmdline", "nopv tsc=reliable tsc_early_khz=2500000"),
         check=(),
     ),
     # `shared` before all others: it needs a guest in which nobody has named a clocksource yet.
@@ -124,6 +139,13 @@ SCENARIOS = (
         ("--cpu=-kvmclock-stable-bit",),
         check=("6.12",),
     ),
+    # On the other QEMU the emulated host has another number of CPUs: vCPUs that take turns, or run at once.
+    Scenario(
+        "no-stable-bit-other-qemu",
+        scripts("no_stable_bit"),
+        ("--cpu=-kvmclock-stable-bit", "--lab-qemu", OTHER_QEMU),
+        check=("6.12",),
+    ),
     Scenario(
         "no-stable-bit-no-rdtscp",
         scripts("no_stable_bit", "hotplug"),
@@ -170,6 +192,13 @@ SCENARIOS = (
         (*PATIENT, "--cmdline", "nopv"),
         check=("6.1",),
     ),
+    Scenario(
+        "only-clock",
+        scripts("only_clock", MODE="owned"),
+        (*PATIENT, "--cmdline", "nopv"),
+        check=("6.12",),
+    ),
+    Scenario("only-clock-shared", scripts("only_clock"), PATIENT, check=("6.1",)),
     # The debug kernel has no ptp_kvm.
     Scenario("ptp", scripts("ptp"), (*PATIENT, *PTP), STOCK_KERNELS),
     Scenario(
@@ -268,11 +297,16 @@ SCENARIOS = (
     Scenario(
         "events-owned", "MODE=owned sh /tests/events.sh", (*CHAOS, "--cmdline", "nopv"), check=()
     ),
-    Scenario("steal-shared", scripts("steal", "steal_tasks", "steal_sleep"), WAKE, check=("6.12",)),
+    Scenario(
+        "steal-shared",
+        contending("steal", "steal_tasks", "steal_sleep"),
+        (*ONE_CPU, "--timeout", "900"),
+        check=("6.12",),
+    ),
     Scenario(
         "steal-owned",
-        scripts("steal", "steal_tasks", "steal_sleep", MODE="owned"),
-        (*WAKE, "--cmdline", "nopv"),
+        contending("steal", "steal_tasks", "steal_sleep", MODE="owned"),
+        (*ONE_CPU, "--timeout", "900", "--cmdline", "nopv"),
         check=("6.12",),
     ),
     # Not by run.sh either.
@@ -288,6 +322,21 @@ SCENARIOS = (
         "steal-chaos-owned",
         "MODE=owned sh /tests/steal_chaos.sh",
         (*STEAL_HOST, "--cmdline", "nopv"),
+        check=(),
+    ),
+    # Only the debug kernel's run queues ask for steal time.
+    Scenario(
+        "steal-rq-shared",
+        "sh /tests/steal_rq.sh",
+        STEAL_HOST,
+        kernels=("kunit",),
+        check=("kunit",),
+    ),
+    Scenario(
+        "steal-rq-owned",
+        "MODE=owned sh /tests/steal_rq.sh",
+        (*STEAL_HOST, "--cmdline", "nopv tsc=reliable tsc_early_khz=2500000"),
+        kernels=("kunit",),
         check=(),
     ),
     Scenario("eoi-shared", scripts("eoi"), ("--timeout", "900"), check=("6.12",)),
@@ -311,6 +360,7 @@ SCENARIOS = (
     Scenario(
         "eoi-stack",
         scripts("eoi_stack"),
+        SLOW,
     ),
     Scenario("eoi-cpus-and-sleep", scripts("eoi_hotplug", "eoi_suspend"), WAKE, check=("6.12",)),
     Scenario(
@@ -328,11 +378,11 @@ SCENARIOS = (
         check=(),
     ),
     Scenario("eoi-not-offered", scripts("eoi_not_offered"), ("--cpu=-kvm-pv-eoi",), check=("6.1",)),
-    Scenario("kunit-stable", KUNIT, kernels=("kunit",), check=("kunit",)),
+    Scenario("kunit-stable", KUNIT, SLOW, kernels=("kunit",), check=("kunit",)),
     Scenario(
         "kunit-unstable",
         KUNIT,
-        ("--clock", "unstable", "--smp", "4"),
+        (*SLOW, "--clock", "unstable", "--smp", "4"),
         kernels=("kunit",),
         check=("kunit",),
     ),

@@ -38,13 +38,39 @@ WARNING = """\
 [    5.000007] usb: quiet after
 """
 
+# What the debug kernel printed for faults that were put into C++; cut, without the pauses of a slow console.
+SANITIZERS = """\
+<3>[  180.723795] ==================================================================
+<3>[  180.929344] BUG: KASAN: slab-out-of-bounds in cc_heap+0x44/0x60 [bug]
+<3>[  181.108874] Read of size 1 at addr ff11000000c772a9 by task insmod/52
+<3>[  181.261137] 
+<3>[  181.336637] Call Trace:
+<3>[  181.336895]  <TASK>
+<3>[  181.338944]  cc_heap+0x44/0x60 [bug]
+<3>[  181.350000] Allocated by task 52:
+<3>[  181.350001]  kasan_save_stack+0x20/0x40
+<3>[  181.360000] Memory state around the buggy address:
+<3>[  181.360001] >ff11000000c77280: fc fc fc fc 00 fc fc fc fc 00 fc fc fc fc fa fc
+<3>[  181.370000] ==================================================================
+<6>[  182.000000] kvmpv: quiet between
+<4>[  198.884394] ------------[ cut here ]------------
+<3>[  199.019864] UBSAN: shift-out-of-bounds in kunit/bug.cc:6:50
+<3>[  199.196637] shift exponent 49 is too large for 32-bit type 'int'
+<4>[  199.411740] Call Trace:
+<4>[  199.605105] ---[ end trace ]---
+<4>[  211.591880] Oops: general protection fault, probably for non-canonical address 0xdffffc0000000001: 0000 [#1] PREEMPT SMP KASAN NOPTI
+<1>[  211.721663] KASAN: null-ptr-deref in range [0x0000000000000008-0x000000000000000f]
+<4>[  211.821663] ---[ end trace 0000000000000000 ]---
+"""
+
 # One line each that makes a report, as 6.1 or 6.12 print it.
 REPORTS = (
     "BUG: kernel NULL pointer dereference, address: 0000000000000000",
     "BUG: unable to handle page fault for address: ffffffffc0001000",
     "BUG: scheduling while atomic: insmod/97/0x00000002",
     "BUG: sleeping function called from invalid context at mm/slab.h:398",
-    "BUG: KASAN: use-after-free in kvmpv_exit+0x1/0x2",
+    "BUG: KASAN: slab-out-of-bounds in kvmpv_exit+0x1/0x2 [kvmpv]",
+    "BUG: KCSAN: data-race in kvmpv_exit / kvmpv_init",
     "BUG: using smp_processor_id() in preemptible [00000000] code: sh/1",
     "BUG kmalloc-64 (Tainted: G           O      ): Poison overwritten",
     "BUG: workqueue lockup - pool cpus=1 node=0 flags=0x0 nice=0 stuck for 33s!",
@@ -109,6 +135,13 @@ class Splats(unittest.TestCase):
         (report,) = splat.find(WARNING)
         self.assertTrue(report.headline.startswith("WARNING: CPU: 1"))
         self.assertEqual(str(report), "\n".join(WARNING.splitlines()[1:-1]))
+
+    def test_each_report_of_a_sanitizer_is_one(self) -> None:
+        kasan, ubsan, oops = splat.find(SANITIZERS)
+        self.assertIn("slab-out-of-bounds in cc_heap", kasan.headline)
+        self.assertIn("Memory state", str(kasan))
+        self.assertIn("UBSAN: shift-out-of-bounds", ubsan.headline)
+        self.assertIn("KASAN: null-ptr-deref", str(oops))
 
     def test_allowed_report_does_not_hide_another(self) -> None:
         other = WARNING.replace("refcount_t: underflow", "something else").replace("97", "98")

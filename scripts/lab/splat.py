@@ -49,7 +49,7 @@ _ENDS = re.compile(r"-+\[ end (trace|Kernel panic)")
 # "[   12.345678] ", or with the level before it and the caller behind it: "<4>[   12.345678][  T123] ".
 _STAMP = re.compile(r"(?:<\d+>)?\[ *(\d+\.\d+)\](?:\[ *[TC]\d+\])? ?")
 
-LONGEST = 60  # lines of one report that are kept
+LONGEST = 120  # lines of one report that are kept; KASAN says who allocated and freed, and what is around
 PAUSE = 2.0  # seconds: what the kernel says after such a silence is about something else
 BEFORE = 6  # lines kept from before a report that has no beginning of its own: a bare stack dump follows its reason
 

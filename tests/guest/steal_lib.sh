@@ -4,7 +4,7 @@
 
 MODE=${MODE:-shared}
 STEAL=$DEBUG/steal
-# Two busy vCPUs of one host CPU take turns, so each loses about half of its time.
+# Two busy vCPUs of one host CPU (tests/host/one_cpu.py) take turns, so each loses about half of its time.
 start_hogs() {
 	hogs=
 	for hog in $(seq "$(online_cpus)"); do

@@ -5,6 +5,7 @@
 The guest prints `host: VERB ARGUMENT...` and waits for the answer, a line:
   pin                 all vCPUs share one CPU of the host with a program that never sleeps
   unpin               the program ends; the vCPUs stay where they are
+  share               all vCPUs share one CPU of the host
   truth PA...         for each vCPU, whose steal record is at guest-physical PA: nanoseconds that its thread could have run and
                       did not, since it was made, and the record's steal, both of the same moment
   set PA FIELD VALUE  writes a field of the steal record at guest-physical PA by the gdb stub, which stops the guest for it
@@ -33,13 +34,17 @@ class Host:
         self._guest = Guest()
         self._memory = GuestMemory(self._guest.pid)
         self._hog: subprocess.Popen[bytes] | None = None
+        self._cpu = min(os.sched_getaffinity(0))
+
+    def share(self) -> str:
+        for vcpu in range(len(self._guest.threads)):
+            self._guest.pin(vcpu, self._cpu)
+        return "done"
 
     def pin(self) -> str:
-        cpu = min(os.sched_getaffinity(0))
-        for vcpu in range(len(self._guest.threads)):
-            self._guest.pin(vcpu, cpu)
+        self.share()
         self._hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-        os.sched_setaffinity(self._hog.pid, {cpu})
+        os.sched_setaffinity(self._hog.pid, {self._cpu})
         return "done"
 
     def unpin(self) -> str:
@@ -84,6 +89,8 @@ class Host:
             return self.pin(*arguments)
         if verb == "unpin":
             return self.unpin(*arguments)
+        if verb == "share":
+            return self.share(*arguments)
         if verb == "truth":
             return self.truth(*arguments)
         if verb == "set":

@@ -1,0 +1,28 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""On the KVM host: has all vCPUs share one of its CPUs, and tells the guest so by a line; then wakes it when it sleeps.
+
+Busy vCPUs then take turns, however many CPUs the host has: each of them is kept from running, and loses time to the other.
+"""
+
+from __future__ import annotations
+
+import os
+
+import wake
+from lab.beside import Guest
+
+
+def main() -> None:
+    guest = Guest()
+    cpu = min(os.sched_getaffinity(0))
+    for vcpu in range(len(guest.threads)):
+        guest.pin(vcpu, cpu)
+    print(f"all vCPUs share CPU {cpu} of the host", flush=True)
+    guest.qmp.close()  # QEMU serves one connection at a time
+    guest.say(f"CPU {cpu}")
+    wake.main()
+
+
+if __name__ == "__main__":
+    main()
