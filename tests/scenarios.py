@@ -42,8 +42,6 @@ def contending(*names: str, **environment: str) -> str:
 
 # Steal has to be made: on a host with as many CPUs as the guest nobody waits.
 ONE_CPU = ("--host-script", "tests/host/one_cpu.py")
-# KASAN and lockdep together: the debug kernel alone takes minutes to boot on a busy machine.
-SLOW = ("--timeout", "900")
 
 STEAL_HOST = ("--timeout", "900", "--host-script", "tests/host/steal_host.py")
 # Ten million reads and more; the debug kernel boots for a minute without paravirtual clocks.
@@ -360,7 +358,7 @@ SCENARIOS = (
     Scenario(
         "eoi-stack",
         scripts("eoi_stack"),
-        SLOW,
+        PATIENT,
     ),
     Scenario("eoi-cpus-and-sleep", scripts("eoi_hotplug", "eoi_suspend"), WAKE, check=("6.12",)),
     Scenario(
@@ -378,11 +376,11 @@ SCENARIOS = (
         check=(),
     ),
     Scenario("eoi-not-offered", scripts("eoi_not_offered"), ("--cpu=-kvm-pv-eoi",), check=("6.1",)),
-    Scenario("kunit-stable", KUNIT, SLOW, kernels=("kunit",), check=("kunit",)),
+    Scenario("kunit-stable", KUNIT, PATIENT, kernels=("kunit",), check=("kunit",)),
     Scenario(
         "kunit-unstable",
         KUNIT,
-        (*SLOW, "--clock", "unstable", "--smp", "4"),
+        (*PATIENT, "--clock", "unstable", "--smp", "4"),
         kernels=("kunit",),
         check=("kunit",),
     ),
