@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lab import qemu
+
 ALL_KERNELS = ("6.1", "6.12", "kunit")
 STOCK_KERNELS = ("6.1", "6.12")
+OTHER_QEMU = next(name for name in qemu.NAMES if name != qemu.DEFAULT)
 # Five scripts in one guest take longer than the usual limit on a busy machine.
 WAKE = ("--timeout", "900", "--host-script", "tests/host/wake.py")
 
@@ -119,6 +122,13 @@ SCENARIOS = (
         "no-stable-bit",
         scripts("no_stable_bit"),
         ("--cpu=-kvmclock-stable-bit",),
+        check=("6.12",),
+    ),
+    # On the other QEMU the emulated host has another number of CPUs: vCPUs that take turns, or run at once.
+    Scenario(
+        "no-stable-bit-other-qemu",
+        scripts("no_stable_bit"),
+        ("--cpu=-kvmclock-stable-bit", "--lab-qemu", OTHER_QEMU),
         check=("6.12",),
     ),
     Scenario(
