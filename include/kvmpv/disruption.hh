@@ -227,7 +227,7 @@ static constexpr void find_step(const ClockSample& before, const ClockSample& no
     const bool beyond = size_ns > tolerance_ns(before, now, stable);
     // The host says so; or it looks like one: the clock is behind the extrapolation, but from the
     // update on not behind what it showed at the last look. A record that was set back in place is.
-    const bool told = (now.flags & ~before.flags) & kPvclockGuestStopped;
+    const bool told = (now.flags & ~before.flags & kPvclockGuestStopped) != 0;
     const bool stood_still =
         step_ns < 0 && size_ns >= kPauseMinNs && now.system_time_ns >= before.ns_at(before.tsc);
     if (beyond && step_ns > 0) found.add(EventKind::kJumpForward, step_ns);
@@ -261,8 +261,8 @@ static constexpr Disruptions compare(const ClockSample& before, const ClockSampl
     const bool first = !before.known;
     const bool updated = first || !now.same_update(before);
     const bool tsc_went_back = !first && now.tsc < before.tsc;
-    const bool was_stable = stable_offered && (before.flags & kPvclockTscStable);
-    const bool is_stable = stable_offered && (now.flags & kPvclockTscStable);
+    const bool was_stable = stable_offered && (before.flags & kPvclockTscStable) != 0;
+    const bool is_stable = stable_offered && (now.flags & kPvclockTscStable) != 0;
     const bool new_rate = !first && (now.tsc_to_system_mul != before.tsc_to_system_mul ||
                                      now.tsc_shift != before.tsc_shift);
     if (new_rate && tsc_shift_is_sane(before.tsc_shift) && tsc_shift_is_sane(now.tsc_shift))

@@ -20,7 +20,7 @@ static_assert(offsetof(struct pcpu_hot, current_task) == 0);
  * Never called. An offset is a number of the compiler's, and an asm with operands needs a function
  * to be in; as a symbol C++ can use it in an address without another load.
  */
-static void __used noinline define_task_offsets(void)
+static noinline void __used define_task_offsets(void)
 {
 	asm volatile(".globl kvmpv_task_nivcsw\n\t"
 		     ".set kvmpv_task_nivcsw, %c0"
