@@ -156,56 +156,11 @@ SCENARIOS = (
         (*PATIENT, "--cmdline", "debugfs=off"),
         check=("6.12",),
     ),
-    Scenario(
-        "debugfs-off-owned",
-        scripts("no_debugfs", MODE="owned"),
-        (*PATIENT, "--cmdline", "nopv debugfs=off"),
-        check=(),
-    ),
-    Scenario(
-        "debugfs-no-mount",
-        scripts("no_debugfs"),
-        (*PATIENT, "--cmdline", "debugfs=no-mount"),
-        check=(),
-    ),
-    Scenario(
-        "debugfs-no-mount-owned",
-        scripts("no_debugfs", MODE="owned"),
-        (*PATIENT, "--cmdline", "nopv debugfs=no-mount"),
-        check=("6.1",),
-    ),
     # The debug kernel has no lockdown.
     Scenario("lockdown", scripts("lockdown"), PATIENT, STOCK_KERNELS, check=("6.12",)),
-    Scenario(
-        "lockdown-owned",
-        scripts("lockdown", MODE="owned"),
-        (*PATIENT, "--cmdline", "nopv"),
-        STOCK_KERNELS,
-        check=("6.1",),
-    ),
     Scenario("unbind", scripts("unbind", "lone_judge"), PATIENT, check=("6.12",)),
-    Scenario(
-        "unbind-owned",
-        scripts("unbind", MODE="owned"),
-        (*PATIENT, "--cmdline", "nopv"),
-        check=("6.1",),
-    ),
-    Scenario(
-        "only-clock",
-        scripts("only_clock", MODE="owned"),
-        (*PATIENT, "--cmdline", "nopv"),
-        check=("6.12",),
-    ),
-    Scenario("only-clock-shared", scripts("only_clock"), PATIENT, check=("6.1",)),
     # The debug kernel has no ptp_kvm.
     Scenario("ptp", scripts("ptp"), (*PATIENT, *PTP), STOCK_KERNELS),
-    Scenario(
-        "ptp-owned",
-        scripts("ptp", MODE="owned"),
-        (*PATIENT, *PTP, "--cmdline", "nopv"),
-        STOCK_KERNELS,
-        check=("6.12",),
-    ),
     Scenario("no-kvmclock", scripts("no_kvmclock"), ("--cpu=-kvmclock",), check=("6.12",)),
     Scenario("off-kvm", scripts("off_kvm"), ("--cpu=kvm=off",), check=("6.1",)),
     Scenario(
@@ -328,7 +283,7 @@ SCENARIOS = (
         "sh /tests/steal_rq.sh",
         STEAL_HOST,
         kernels=("kunit",),
-        check=("kunit",),
+        check=(),
     ),
     Scenario(
         "steal-rq-owned",

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the built module is made of: objtool saw all of its C++, nothing waits for a C++ runtime, and a kernel's sanitizers
-look at all of it."""
+"""What the built module is made of: objtool saw all of its C++, and nothing waits for a C++ runtime."""
 
 from __future__ import annotations
 
@@ -12,8 +11,7 @@ import unittest
 from dataclasses import dataclass
 from pathlib import Path
 
-from built import ROOT, built_for, modules_of_stock_kernels
-from lab.kernels import kernel
+from built import ROOT, modules_of_stock_kernels
 
 
 @dataclass(frozen=True)
@@ -85,18 +83,6 @@ class Unwind:
 ORC_REG_UNDEFINED = 0
 ORC_REG_SP = 5
 AT_FUNCTION_ENTRY = (ORC_REG_SP, 8)  # the caller's stack pointer is 8 above ours
-
-
-def relocations_of(module: Path, section: str) -> int:
-    text = readelf("-r", module)
-    table = re.search(rf"'\.rela{re.escape(section)}'.*contains (\d+) entr", text)
-    return int(table[1]) if table else 0
-
-
-def nm(file: Path, *options: str) -> str:
-    return subprocess.run(
-        ["nm", *options, file], check=True, capture_output=True, text=True
-    ).stdout
 
 
 def unwind_entries(module: Path) -> dict[str, list[Unwind]]:
@@ -202,28 +188,6 @@ class ModuleObject(unittest.TestCase):
             with self.subTest(kernel=module.release):
                 names = section_names(module.file).values()
                 self.assertEqual([n for n in names if "init_array" in n or "ctors" in n], [])
-
-    def test_the_debug_kernels_constructors_are_the_compilers(self) -> None:
-        module = built_for(kernel("kunit")).file
-        entries = relocations_of(module, ".init_array")
-        names = re.findall(r" t (_sub_I_\d+_\d+)$", nm(module), re.MULTILINE)
-        self.assertGreater(len(names), 30, "KASAN has one for each object with globals")
-        self.assertEqual(entries, len(names))
-
-    def test_the_debug_kernels_sanitizers_look_at_every_cxx_object(self) -> None:
-        build = built_for(kernel("kunit")).build
-        called = set[str]()
-        unwatched = set[str]()
-        for source in (ROOT / "src").glob("*.cc"):
-            undefined = set(nm(build / f"src/{source.stem}.o", "-u").split())
-            called |= undefined
-            if not any(name.startswith("__asan_report_") for name in undefined):
-                unwatched.add(source.stem)
-        self.assertEqual(unwatched, {"eoi_callback"}, "which touches memory by assembly alone")
-        ubsan = {name for name in called if name.startswith("__ubsan_handle_")}
-        self.assertLessEqual(
-            {"__ubsan_handle_out_of_bounds", "__ubsan_handle_shift_out_of_bounds"}, ubsan
-        )
 
 
 if __name__ == "__main__":
