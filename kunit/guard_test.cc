@@ -125,6 +125,19 @@ KVMPV_TEST(guard, goes_on_without_the_record) {
     test.equal("believed again", guard.advance(machine, machine.now_ns + 1), machine.now_ns + 1);
 }
 
+// After a sleep the TSC may have begun anew.
+KVMPV_TEST(guard, forgets_the_horizon) {
+    Test test(handle);
+    TimeAt machine{1'000};
+    MonotonicGuard guard;
+    guard.advance(machine, 1'000);
+    const u64 slept_ns = 3'600'000'000'000;
+    test.equal("an hour later, untold", guard.advance(machine, slept_ns), 1'000);
+    guard.forget_horizon();
+    test.equal("an hour later", guard.advance(machine, slept_ns), slept_ns);
+    test.equal("and another", guard.advance(machine, 2 * slept_ns), slept_ns);
+}
+
 KVMPV_TEST(guard, horizon_at_the_end_of_64_bits) {
     Test test(handle);
     TimeAt machine{kLargest - 5};

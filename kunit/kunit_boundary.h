@@ -64,6 +64,7 @@
 	CASE(guard, first_value_is_believed) \
 	CASE(guard, ahead_of_time) \
 	CASE(guard, goes_on_without_the_record) \
+	CASE(guard, forgets_the_horizon) \
 	CASE(guard, horizon_at_the_end_of_64_bits) \
 	CASE(guard, exact_time) \
 	CASE(guard, selftest_offsets) \

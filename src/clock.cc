@@ -421,8 +421,12 @@ void Clock::suspend(u32 cpu) {
         log_cpu_error("clock", "the slot could not be cleared before suspend", cpu, off.error());
 }
 
+// The kernel's timekeeping asks for the time right after this, and takes what it is told for the
+// moment when it goes on: it has to be told how long the sleep was, which no TSC need know.
 void Clock::resume(u32 cpu) {
-    if (!owned() || other_cpus_are_up()) return;
+    if (other_cpus_are_up()) return;
+    clock_read::guard.forget_horizon();
+    if (!owned()) return;
     if (const Result<void> on = slots_->arm(physical_of(cpu)); !on.ok()) {
         set_page(cpu, no_page());
         log_cpu_error("clock", "the slot could not be taken again after suspend", cpu, on.error());

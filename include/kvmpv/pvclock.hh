@@ -231,10 +231,13 @@ public:
     // Time has come to `now_ns`.
     void move_horizon(u64 now_ns) { raise(horizon_ns_, saturating_add(now_ns, kMaxAheadNs)); }
 
-    // The clock begins anew, and believes what it is told first; only while nobody reads it.
+    // How much time has passed is not known: what a record says first is believed.
+    void forget_horizon() { __atomic_store_n(&horizon_ns_, u64{0}, __ATOMIC_RELAXED); }
+
+    // The clock begins anew; only while nobody reads it.
     void restart() {
         __atomic_store_n(&last_ns_, u64{0}, __ATOMIC_RELAXED);
-        __atomic_store_n(&horizon_ns_, u64{0}, __ATOMIC_RELAXED);
+        forget_horizon();
     }
 
 private:
