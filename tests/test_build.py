@@ -248,6 +248,17 @@ class Refusals(Folder):
         holder.communicate("\n")
         self.assertEqual(second.communicate()[0], f"built build/{FAKE_RELEASE}/kvmpv.ko\n")
 
+    def test_many_builds_at_once(self) -> None:
+        """As the guests of a test run have them: each looks whether its module is up to date."""
+        command = ["make", "modules", f"KDIR={self.kernel}"]
+        for _ in range(5):
+            builds = [
+                subprocess.Popen(command, cwd=self.tree, stderr=subprocess.PIPE, text=True)
+                for _ in range(8)
+            ]
+            said = [build.communicate()[1] for build in builds]
+            self.assertEqual([build.returncode for build in builds], [0] * 8, "".join(said))
+
 
 class Compiler(Folder):
     def ask(self, compiler: str, before: Path | None = None) -> subprocess.CompletedProcess[str]:
