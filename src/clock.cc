@@ -3,7 +3,6 @@
 #include "clock.hh"
 
 #include "clock_read.hh"
-#include "cold_machine.hh"
 #include "cpus.hh"
 #include "events.hh"
 #include "irqs.hh"
@@ -56,13 +55,9 @@ constinit u32 cpus_behind_guard = 0;
 // Of begin_time(), which is called once at a time.
 constinit u64 earliest_ns = 0;
 
-struct HereMachine : ColdMachine {
-    static u64 ordered_tsc() { return clock.ordered_tsc(); }
-};
-
 // What this CPU's record says. Interrupts off.
 ClockSample look_here() {
-    HereMachine machine;
+    ClockMachine machine;
     const void* const page = x86::this_cpu_load<&kvmpv_cpu.clock_page>();
     return look(machine, *static_cast<const PvclockVcpuTimeInfo*>(page), {});
 }

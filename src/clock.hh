@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "cold_machine.hh"
 #include "kvmpv/boundary.h"
 #include "kvmpv/pvclock.hh"
 #include "kvmpv/result.hh"
@@ -151,5 +152,10 @@ private:
 inline constexpr int kMaxClockRating = 499;
 
 extern constinit Clock clock;
+
+// What look() at a record needs, outside the hot paths.
+struct ClockMachine : ColdMachine {
+    static u64 ordered_tsc() { return clock.ordered_tsc(); }
+};
 
 }  // namespace kvmpv

@@ -4,7 +4,6 @@
 
 #include "clock.hh"
 #include "clock_read.hh"
-#include "cold_machine.hh"
 #include "events.hh"
 #include "kvmpv/promise.hh"
 #include "kvmpv/text.hh"
@@ -44,10 +43,6 @@ constinit bool enabled = false;
 // Of CPU 0; since load.
 constinit u64 wakes = 0;
 
-struct SamplerMachine : ColdMachine {
-    static u64 ordered_tsc() { return clock.ordered_tsc(); }
-};
-
 // One look, and all that comes of it.
 class Look {
 public:
@@ -56,7 +51,7 @@ public:
     void take() {
         const struct kvmpv_cpu& own = *linux_cpu(cpu_);
         if (state_.page != own.clock_page) state_ = fresh(own);
-        SamplerMachine machine;
+        ClockMachine machine;
         const auto& page = *static_cast<const PvclockVcpuTimeInfo*>(own.clock_page);
         now_ = kvmpv::look(machine, page, state_.sample);
         updated_ = now_.known && state_.sample.known && !now_.same_update(state_.sample);
