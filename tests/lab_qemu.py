@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the lab makes of a QEMU that it has unpacked, and of one that ends by itself. The host is emulated in any case.
 
-usage: lab_qemu.py - runs both tests and prints what came of them
+usage: lab_qemu.py - runs the tests and prints what came of them
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 from built import ROOT
 from ktap import Case
 
+from lab import host_root
 from lab.host import PARAMETERS
 from lab.qemu import NEWER, qemu
 
@@ -60,6 +62,43 @@ def unpacked() -> tuple[list[Case], str]:
 
 def _firmware(root: Path) -> bytes:
     return (root / "usr/share/seabios/bios-256k.bin").read_bytes()
+
+
+def kept() -> tuple[list[Case], str]:
+    """The emulated host boots once, and later runs go on from there, in the machine's time."""
+    boots = "the KVM host boots, once for all runs"
+    with tempfile.TemporaryDirectory() as folder:
+        entries = Path(folder) / "entries"
+        entries.mkdir()
+        # A cache in which there is all but a host.
+        image = host_root.image().parent
+        for entry in (image, image.parent / host_root.HOST_KERNEL):
+            (entries / entry.name).symlink_to(entry)
+        guest = ["env", f"KVMPV_CACHE={folder}", *GUEST, "--lab-qemu", "installed"]
+        guest += ["--kernel", host_root.HOST_KERNEL, "--", "date +%s"]
+        results, outputs = [], []
+
+        def case(name: str, passed: bool) -> None:
+            results.append(Case(name, passed, outputs[-1]))
+
+        def run() -> int:
+            status, output = _run(guest)
+            outputs.append(output)
+            return status
+
+        case("the first run boots it", run() == 0 and boots in outputs[-1])
+        (state,) = entries.glob("host-*/state")
+        before = int(time.time())
+        case("the second does not", run() == 0 and boots not in outputs[-1])
+        times = [int(line) for line in outputs[-1].splitlines() if line.isdecimal()]
+        # The guest reads its real-time clock at boot, which has whole seconds.
+        case("it has the machine's time", before - 1 <= times[-1] <= int(time.time()) + 1)
+        os.truncate(state, state.stat().st_size // 2)
+        ended = "the KVM host ended by itself (exit status 1)"
+        case("what is cut off is said", run() == 125 and ended in outputs[-1])
+        shutil.rmtree(state.parent)
+        case("what was dropped is made anew", run() == 0 and boots in outputs[-1])
+    return results, "".join(outputs)
 
 
 # A kernel without a first process panics, and is told to restart the machine by a triple fault.
@@ -135,7 +174,7 @@ def _run(command: list[str]) -> tuple[int, str]:
 
 if __name__ == "__main__":
     failed = False
-    for test in (unpacked, ends_by_itself):
+    for test in (unpacked, ends_by_itself, kept):
         cases, _ = test()
         for case in cases:
             print(f"{'ok' if case.passed else 'not ok'} {test.__name__}: {case.name}")

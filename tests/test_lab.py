@@ -8,6 +8,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -373,6 +374,36 @@ class WhichQemu(unittest.TestCase):
             " /cache/entry/usr/bin/qemu-system-x86_64 -L /cache/entry/usr/share/qemu"
             " -L /cache/entry/usr/share/seabios -L /cache/entry/usr/lib/ipxe/qemu",
         )
+
+
+class EmulatedHost(unittest.TestCase):
+    def test_same_sources_give_the_same_first_root_wherever_they_are(self) -> None:
+        """Else each clone would boot a host of its own instead of going on from the one that is kept."""
+        make = (
+            "from lab import host_root; sys.stdout.buffer.write(host_root.initramfs(Path(argv[1])))"
+        )
+        start = f"import sys; from pathlib import Path; argv = sys.argv; {make}"
+
+        def first_root(scripts: Path, folder: Path) -> bytes:
+            folder.mkdir()
+            return subprocess.run(
+                [sys.executable, "-B", "-c", start, folder],
+                env={**os.environ, "PYTHONPATH": str(scripts)},
+                stdout=subprocess.PIPE,
+                check=True,
+            ).stdout
+
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            copy = folder / "elsewhere"
+            shutil.copytree(ROOT / "scripts", copy)
+            here = first_root(ROOT / "scripts", folder / "1")
+            there = first_root(copy, folder / "2")
+            self.assertEqual(hash(here), hash(there))
+            self.assertNotIn(os.fsencode(ROOT / "scripts/lab"), here)
+            with (copy / "lab/on_host.py").open("a", encoding="utf-8") as file:
+                file.write("CHANGED = True\n")
+            self.assertNotEqual(hash(here), hash(first_root(copy, folder / "3")))
 
 
 class OtherSuite(unittest.TestCase):

@@ -7,28 +7,26 @@ is a stock Debian kernel; its root is the machine's own root, read-only, so it h
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shlex
+import select
 import signal
 import socket
 import subprocess
+import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import bzimage, cache
+from lab import LabError, frames, host_root, host_state
 from lab.frames import Link
-from lab.initramfs import Archive
-from lab.kernels import Kernel, kernel, modprobe_order
+from lab.host_root import PYTHON
 from lab.packages import tool
+from lab.progress import Progress
 from lab.qemu import Qemu
+from lab.result import HOST_PATIENCE
 
 SCRIPTS = Path(__file__).resolve().parents[1]
-HOST_KERNEL = "6.1"
-PYTHON = (
-    "/usr/bin/python3"  # Debian's: the nested host has no environment in which to look for another
-)
 
 # Nobody uses this kernel as a guest, so it may be as quick as it can. pci=noearly: see KERNEL_PARAMETERS in guest.py.
 # no_timer_check: on a busy machine a kernel may find too few interrupts in its first 40 ms, and panics.
@@ -39,15 +37,6 @@ PARAMETERS = (
 # The clocksource of the host is then tsc, which makes KVM tell its guests that their clock is stable; or hpet, which makes it
 # not tell them so. A host with one CPU believes its TSC if nobody forbids it.
 STABLE, UNSTABLE = "tsc=reliable", "tsc=unstable"
-
-FSTAB = """\
-proc /proc proc
-sysfs /sys sysfs
-devtmpfs /dev devtmpfs
-debugfs /sys/kernel/debug debugfs
-tracefs /sys/kernel/tracing tracefs
-"""
-
 
 # Without cx16: QEMU 7.2 emulates cmpxchg16b with the flags of an earlier instruction, which leaves any bit of RFLAGS set,
 # the trap and direction flags among them. About one guest in twenty crashed or hung at boot, because the kernel's slab
@@ -62,8 +51,8 @@ class Host(ABC):
     environment: dict[str, str]  # of programs on the host
     wrap: list[str]  # what the guest's QEMU is started with
     needs_ticks = False
+    waits = False  # for its job as soon as it is started, and does not say so
     PATIENCE = 15.0  # seconds for its program to end by itself
-    gate: str | None  # a pipe on the host to read from before the guest's QEMU can start
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -111,7 +100,6 @@ class HardwareHost(Host):
         self.work = str(folder)
         self.environment = {**os.environ, "TMPDIR": self.work}
         self.wrap = [str(tool("setpriv")), "--pdeathsig", "KILL"]
-        self.gate = None
 
     def _command(self, link: int) -> list[str]:
         begin = "import sys; sys.path.insert(0, sys.argv[1]); from lab.on_host import main; main(int(sys.argv[2]))"
@@ -127,7 +115,10 @@ class HardwareHost(Host):
 
 
 class NestedHost(Host):
-    """An emulated machine. Everything on it ends with its QEMU."""
+    """An emulated machine. Everything on it ends with its QEMU.
+
+    It begins as a host that has booted and was saved then. With arguments of one's own for its QEMU it boots.
+    """
 
     needs_ticks = True
 
@@ -144,44 +135,68 @@ class NestedHost(Host):
         self.environment = {"HOME": "/dev/shm", "TMPDIR": "/dev/shm", "LC_ALL": "C.UTF-8"}
         self.environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
         self.wrap = []
-        self.gate = "/dev/kvm-ready"
         self._emulator = emulator
-        self._arguments = arguments
         self._memory = max(4096, 2 * guest_memory + 2048)  # a guest that migrates exists twice
         self._parameters = f"{PARAMETERS} {STABLE if stable else UNSTABLE}"
-        self._kernel = kernel(HOST_KERNEL)
         self._resets = folder / "resets.txt"
-        (folder / "host.cpio").write_bytes(_initramfs(self._kernel, folder))
+        self._image = host_root.image()
+        self._initramfs = folder / "host.cpio"
+        self._initramfs.write_bytes(host_root.initramfs(folder))
+        self._arguments = list(arguments)
+        if not arguments:
+            self._arguments = host_state.arguments(host_state.saved(self._parts(), self._boot))
+            self.waits = True
+
+    def _machine(self) -> list[str]:
+        """The emulated machine, which has to be the same when it goes on from a saved state."""
+        machine = ["-name", "kvm-host", "-accel", "tcg,thread=multi", "-cpu", CPU]
+        machine += ["-smp", str(_cpus(self._emulator)), "-m", str(self._memory)]
+        machine += ["-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio"]
+        # The smallest firmware that can start a kernel: a fifth of a second less than the usual one.
+        machine += ["-bios", "qboot.rom", "-append", self._parameters]
+        # The first virtio device, hence vport0.
+        machine += ["-device", "virtio-serial-pci,max_ports=2"]
+        machine += ["-device", "virtserialport,chardev=link,nr=1"]
+        machine += ["-fsdev"]
+        machine += ["local,id=machine,path=/,security_model=none,readonly=on,multidevs=remap"]
+        return [*machine, "-device", "virtio-9p-pci,fsdev=machine,mount_tag=machine"]
 
     def _command(self, link: int) -> list[str]:
         # If we are killed, it ends too.
         command = [str(tool("setpriv")), "--pdeathsig", "KILL", *self._emulator.command()]
-        command += ["-name", "kvm-host", "-accel", "tcg,thread=multi", "-cpu", CPU]
-        command += [
-            "-smp",
-            str(_cpus(self._emulator)),
-            "-m",
-            str(self._memory),
-            "-nodefaults",
-            "-nographic",
-            "-no-reboot",
-        ]
-        # The smallest firmware that can start a kernel: a fifth of a second less than the usual one.
-        command += ["-bios", "qboot.rom", "-kernel", str(_unpacked(self._kernel))]
-        command += ["-initrd", str(self._folder / "host.cpio"), "-append", self._parameters]
-        command += ["-serial", "stdio"]
+        command += ["-kernel", str(self._image), "-initrd", str(self._initramfs)]
         # A triple fault ends it with status 0 and without a word, as a kernel that restarts the machine does.
         command += ["-d", "cpu_reset", "-D", str(self._resets)]
-        # The first virtio device, hence vport0.
         command += ["-chardev", f"socket,id=link,fd={link}"]
-        command += ["-device", "virtio-serial-pci,max_ports=2"]
-        command += ["-device", "virtserialport,chardev=link,nr=1"]
-        command += [
-            "-fsdev",
-            "local,id=machine,path=/,security_model=none,readonly=on,multidevs=remap",
-        ]
-        command += ["-device", "virtio-9p-pci,fsdev=machine,mount_tag=machine"]
-        return [*command, *self._arguments]
+        return [*command, *self._machine(), *self._arguments]
+
+    def _parts(self) -> list[bytes]:
+        """All that the host's state after its boot depends on."""
+        program = self._emulator.program.read_bytes()
+        machine = "\0".join(self._machine()).encode()
+        return [program, machine, os.fsencode(self._image), self._initramfs.read_bytes()]
+
+    def _boot(self, state: Path) -> None:
+        socket_path = self._folder / "boot.qmp"
+        self._arguments = ["-qmp", f"unix:{socket_path},server=on,wait=off"]
+        with Progress("the KVM host boots, once for all runs") as progress:
+            self.start()
+            try:
+                self._await_ready(progress)
+                host_state.save(socket_path, state)
+            finally:
+                self.close()
+
+    def _await_ready(self, progress: Progress) -> None:
+        deadline = time.monotonic() + HOST_PATIENCE
+        while self.link.open and time.monotonic() < deadline:
+            progress.tick()
+            ready, _, _ = select.select([self.link], [], [], 0.2)
+            if ready and (frames.NOTE, frames.READY) in self.link.receive():
+                return
+        sys.stderr.write("".join(f"  | {line}\n" for line in self.said().splitlines()[-40:]))
+        how = f"ended by itself: {self.ended()}" if not self.link.open else "did not come up"
+        raise LabError(f"the KVM host {how}; the end of its output is above")
 
     def ended(self) -> dict[str, object]:
         end = super().ended()
@@ -194,33 +209,6 @@ class NestedHost(Host):
         self._socket.close()
 
 
-def _initramfs(host: Kernel, folder: Path) -> bytes:
-    archive = Archive()
-    archive.busybox()
-    archive.character_device("/dev/console", 5, 1)
-    for empty in ("/proc", "/sys", "/root"):
-        archive.folder(empty)
-    archive.data("/etc/fstab", FSTAB.encode())
-    archive.data("/init", (SCRIPTS / "lab/host_init.sh").read_bytes(), executable=True)
-    _add_python(archive, folder)
-    archive.data("/job", f"scripts={shlex.quote(str(SCRIPTS))}\n".encode())
-    link = modprobe_order(host, "virtio_pci", "virtio_console", "9pnet_virtio", "9p")
-    everything = modprobe_order(host, *(file.name.split(".")[0] for file in link), "kvm-amd")
-    for place, modules in (("link", link), ("kvm", [m for m in everything if m not in link])):
-        for number, module in enumerate(modules):
-            archive.file(module, f"/modules/{place}/{number:02}-{module.name.removesuffix('.xz')}")
-    return archive.image()
-
-
-def _add_python(archive: Archive, folder: Path) -> None:
-    """What on_host.py needs: the same files are below /root too, but from there it takes a second longer."""
-    archive.file(Path(PYTHON), PYTHON)
-    library = folder / "python"
-    pack = SCRIPTS / "lab/pack_python.py"
-    subprocess.run([PYTHON, "-I", "-S", "-B", pack, SCRIPTS, library], check=True)
-    archive.tree(library, "/")
-
-
 def _cpus(emulator: Qemu) -> int:
     """One CPU for an emulated host, unless QEMU is new enough for more.
 
@@ -230,15 +218,3 @@ def _cpus(emulator: Qemu) -> int:
     A guest's boot takes as long on one CPU.
     """
     return 2 if emulator.version >= (8, 1) else 1
-
-
-def _unpacked(host: Kernel) -> Path:
-    """The host's kernel without its compression, kept in the cache: 60 MB that save 3 s in every run."""
-    content = hashlib.sha256(host.image.read_bytes()).hexdigest()[:12]
-
-    def make(into: Path) -> None:
-        (into / "vmlinux").write_bytes(bzimage.vmlinux(host.image))
-        (into / "release").write_text(f"{host.release}\n", encoding="utf-8")
-        (into / "version").write_text("unpacked for the nested host\n", encoding="utf-8")
-
-    return cache.entry(f"vmlinux-{content}", make) / "vmlinux"

@@ -231,7 +231,9 @@ def _visit_all_cpus() -> None:
     os.sched_setaffinity(0, everywhere)
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, enter: Callable[[dict[str, Any]], None] | None = None) -> None:
+    """`enter` is what has to be done with the job before it is begun."""
+
     def unwind(number: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(128 + number)
 
@@ -244,10 +246,9 @@ def main(descriptor: int) -> None:
     if frame is None:
         return
     job = json.loads(frame[1])
+    if enter is not None:
+        enter(job)
     os.makedirs(job["work"], exist_ok=True)
-    if job["gate"] is not None:
-        with open(job["gate"], "rb") as gate:
-            gate.read()
     try:
         result = Run(link, job).run()
         link.send(frames.RESULT, json.dumps(result).encode())

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import sys
 
+PLACE = "/lab"  # of scripts/, so that the same sources give the same files wherever they are
+
 
 def main(scripts: str, folder: str) -> None:
     sys.path.insert(0, scripts)
+    import lab.nested
     import lab.on_host  # pylint: disable=unused-import
 
     needed = list(sys.modules.values())  # before more are imported, for the writing
@@ -30,9 +33,12 @@ def main(scripts: str, folder: str) -> None:
         if spec is None or not spec.has_location or spec.origin is None:
             continue  # part of the interpreter itself
         if isinstance(spec.loader, SourceFileLoader):
-            code = dumps(spec.loader.get_code(spec.name))
+            path = spec.origin
+            if path.startswith(scripts):
+                path = PLACE + path.removeprefix(scripts)
+            code = spec.loader.source_to_code(Path(spec.origin).read_bytes(), path)
             # Without a source beside it, the 12 bytes that tell its age and size are not looked at.
-            write(f"{spec.origin}c", MAGIC_NUMBER + bytes(12) + code)
+            write(f"{path}c", MAGIC_NUMBER + bytes(12) + dumps(code))
         else:
             write(spec.origin, Path(spec.origin).read_bytes())
     # By these Python recognizes where its library is; it does not read them.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -112,6 +113,8 @@ class _Session:
         self._host.start()
         try:
             job = self._job()  # while the host boots
+            if self._host.waits:
+                self._give(job)
             while not self._record.end:
                 self._wait(job)
         finally:
@@ -131,7 +134,8 @@ class _Session:
             "work": host.work,
             "qemu": guest.qemu(self._emulator, self._kernel, options, initrd, host.work),
             "wrap": host.wrap,
-            "gate": host.gate,
+            "scripts": str(SCRIPTS),
+            "now_ns": time.time_ns(),
             "exits": options.exits,
             "script": str(script) if script else None,
             "environment": {
@@ -162,7 +166,7 @@ class _Session:
             return
         if now >= self._next_tick and self._ready:
             self._next_tick = now + TICK
-            self._host.link.send(frames.TICK, b"")
+            self._say(frames.TICK, b"")
         patience = TICK if self._deadline is None else min(TICK, self._deadline - now)
         keys = self._audience.keys
         sources: list[Link | int] = [self._host.link]
@@ -171,12 +175,21 @@ class _Session:
         ready, _, _ = select.select(sources, [], [], patience)
         self._audience.tick()
         if keys is not None and keys in ready:
-            self._host.link.send(frames.KEYS, os.read(keys, 4096))
+            self._say(frames.KEYS, os.read(keys, 4096))
         if self._host.link in ready:
             for kind, rest in self._host.link.receive():
                 self._handle(kind, rest, job)
             if not self._host.link.open and not self._record.end:
                 self._record.end = {"end": "host", **self._host.ended()}
+
+    def _give(self, job: dict[str, Any]) -> None:
+        self._say(frames.JOB, json.dumps(job).encode())
+        self._ready = self._host.needs_ticks
+
+    def _say(self, kind: bytes, rest: bytes) -> None:
+        """To the host. That it has gone is heard when the link is read next."""
+        with contextlib.suppress(BrokenPipeError):
+            self._host.link.send(kind, rest)
 
     def _handle(self, kind: bytes, rest: bytes, job: dict[str, Any]) -> None:
         if kind == frames.RESULT:
@@ -186,8 +199,7 @@ class _Session:
                 self._buffers[kind] += rest
             self._audience.hear(kind, rest)
         elif rest == frames.READY:
-            self._host.link.send(frames.JOB, json.dumps(job).encode())
-            self._ready = self._host.needs_ticks
+            self._give(job)
         elif rest == frames.STARTED:
             self._started = True
             self._audience.step("the guest boots")
