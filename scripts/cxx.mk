@@ -23,7 +23,7 @@ cxx-drop := -std=% -Wstrict-prototypes -Wmissing-prototypes -Wold-style-% -Wdecl
 
 # No exceptions, no RTTI, no unwinding by .eh_frame (the kernel unwinds by ORC). Thread-safe statics
 # stay on: a function-local static with a constructor then needs __cxa_guard_acquire, and the object
-# check refuses it. -g0: pahole fails on C++ DWARF when it makes BTF (README, "How it is built").
+# check refuses it. -g0: pahole fails on C++ DWARF when it makes BTF (docs/internals.md).
 cxxflags-kvmpv := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-unwind-tables -fno-gnu-unique \
 	-fno-asynchronous-unwind-tables -Wall -Wextra -Wundef -Wshadow -Wnon-virtual-dtor \
 	-Wno-unused-parameter -g0 -I$(src)/include $(if $(KVMPV_WERROR),-Werror)

@@ -38,9 +38,10 @@ class Dkms(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout)
 
     def test_it_is_for_kernels_from_6_1_to_the_newest_that_was_tried(self) -> None:
-        """dkms.conf says so; the table in README and the kernels of the lab have to agree."""
+        """dkms.conf says so; docs/kernels.md and the kernels of the lab have to agree."""
         oldest, newest = (tuple(map(int, STOCK_KERNELS[i].split("."))) for i in (0, -1))
-        table = (ROOT / "README.md").read_text().split("## Kernels tried")[1].split("\n## ")[0]
+        document = (ROOT / "docs/kernels.md").read_text()
+        table = document.split("## Kernels tried")[1].split("\n## ")[0]
         releases = re.findall(r"\b(\d+)\.(\d+)\.\d+", table)
         tried = [tuple(map(int, release)) for release in releases]
         self.assertEqual((min(tried), max(tried)), (oldest, newest))
