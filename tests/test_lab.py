@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,6 +23,7 @@ from built import ROOT
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from lab import LabError, archive, arguments, elf, exits, qemu, splat
+from lab.host_state import Clocks, wrong_clock
 from lab.initramfs import Archive
 from lab.options import Addition, Options
 from lab.packages import tool
@@ -404,6 +406,26 @@ class EmulatedHost(unittest.TestCase):
             with (copy / "lab/on_host.py").open("a", encoding="utf-8") as file:
                 file.write("CHANGED = True\n")
             self.assertNotEqual(hash(here), hash(first_root(copy, folder / "3")))
+
+    def test_a_clock_that_was_measured_wrong_is_found(self) -> None:
+        """Two seconds, each look took at most 1 ms. The wrong rate is what a host had measured on a busy machine."""
+        s = 1_000_000_000
+        begin = Clocks(10 * s, 7 * s, 50_000, 2_500_000, 10 * s + 1_000_000)
+        for monotonic_ns, tsc, tsc_khz, wrong in (
+            (9 * s, 5_000_050_000, 2_500_000, None),
+            (9 * s + 2_900_000, 5_000_050_000, 2_500_000, None),
+            (9 * s - 2_900_000, 5_000_050_000, 2_500_000, None),
+            (9 * s + 3_100_000, 5_000_050_000, 2_500_000, "CLOCK_MONOTONIC 2.003 s"),
+            (9 * s - 3_100_000, 5_000_050_000, 2_500_000, "CLOCK_MONOTONIC 1.997 s"),
+            (9 * s, 5_000_050_000, 106_798, "a TSC of 106798 kHz 46.817 s"),
+            (9 * s, 5_000_050_000, 2_496_000, "a TSC of 2496000 kHz 2.003 s"),
+        ):
+            end = Clocks(12 * s, monotonic_ns, tsc, tsc_khz, 12 * s + 1_000_000)
+            found = wrong_clock(replace(begin, tsc_khz=tsc_khz), end)
+            if wrong is None:
+                self.assertIsNone(found)
+            else:
+                self.assertIn(wrong, found or "")
 
 
 class OtherSuite(unittest.TestCase):

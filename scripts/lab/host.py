@@ -182,18 +182,25 @@ class NestedHost(Host):
         with Progress("the KVM host boots, once for all runs") as progress:
             self.start()
             try:
-                self._await_ready(progress)
+                self._await(frames.NOTE, progress)
+                host_state.check_clocks(lambda: self._clocks(progress))
                 host_state.save(socket_path, state)
             finally:
                 self.close()
 
-    def _await_ready(self, progress: Progress) -> None:
+    def _clocks(self, progress: Progress) -> bytes:
+        self.link.send(frames.CLOCKS, b"")
+        return self._await(frames.CLOCKS, progress)
+
+    def _await(self, kind: bytes, progress: Progress) -> bytes:
+        """What the next frame of this kind says."""
         deadline = time.monotonic() + HOST_PATIENCE
         while self.link.open and time.monotonic() < deadline:
             progress.tick()
             ready, _, _ = select.select([self.link], [], [], 0.2)
-            if ready and (frames.NOTE, frames.READY) in self.link.receive():
-                return
+            for heard, rest in self.link.receive() if ready else ():
+                if heard == kind:
+                    return rest
         sys.stderr.write("".join(f"  | {line}\n" for line in self.said().splitlines()[-40:]))
         how = f"ended by itself: {self.ended()}" if not self.link.open else "did not come up"
         raise LabError(f"the KVM host {how}; the end of its output is above")

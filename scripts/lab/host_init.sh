@@ -17,6 +17,6 @@ exec /usr/bin/python3 -I -S -c '
 import os, sys
 sys.path.insert(0, "/lab")
 from lab.on_host import main
-from lab.nested import enter
+from lab import nested
 open("/dev/all-ready").read()
-main(os.open("/dev/vport0p1", os.O_RDWR), enter)'
+main(os.open("/dev/vport0p1", os.O_RDWR), nested)'

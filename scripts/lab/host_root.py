@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from lab import bzimage, cache
+from lab.elf import interpreter
 from lab.initramfs import Archive
 from lab.kernels import Kernel, kernel, modprobe_order
 
@@ -65,3 +66,7 @@ def _add_python(archive: Archive, folder: Path) -> None:
     pack = LAB / "pack_python.py"
     subprocess.run([PYTHON, "-I", "-S", "-B", pack, LAB.parent, library], check=True)
     archive.tree(library, "/")
+    loader = interpreter(Path(PYTHON).read_bytes())
+    assert loader is not None
+    for extension in sorted(library.rglob("*.so")):
+        archive.libraries(extension, loader)

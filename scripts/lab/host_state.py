@@ -2,6 +2,9 @@
 """The emulated KVM host as it is right after its boot, kept in the cache: each run begins there instead of booting it anew.
 
 It is what QEMU writes when a machine migrates. A boot takes ten times as long as reading it.
+
+On a busy machine a kernel may measure its TSC wrong, by a factor of twenty even, and all its clocks are wrong then, and its guests'.
+So what is kept has been held against the machine's clock.
 """
 
 from __future__ import annotations
@@ -9,7 +12,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab import LabError, cache
@@ -17,6 +22,9 @@ from lab.qmp import Qmp, QmpError
 
 # The emulated TSC is the machine's own, and its rate is measured at boot.
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+ASKED = 20  # times for one answer
+WATCHED = 2.0  # seconds
+TOLERANCE = 1e-3  # a kernel that measures its TSC right is right to some parts in a million
 KEPT = 6  # each is 200 to 300 MB; a stable host and an unstable one, of the sources as they are and as they were
 
 
@@ -36,6 +44,51 @@ def saved(parts: Iterable[bytes], boot: Callable[[Path], None]) -> Path:
     entry = cache.entry(name, make)
     os.utime(entry)  # those that are in use are the newest
     return entry / "state"
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """What an emulated host says of its time, and between which two moments of the machine's own it did."""
+
+    after_ns: int
+    monotonic_ns: int
+    tsc: int
+    tsc_khz: int
+    before_ns: int
+
+    @classmethod
+    def ask(cls, host: Callable[[], bytes]) -> Clocks:
+        """The answer that took the shortest time, of several."""
+
+        def one() -> Clocks:
+            after_ns = time.monotonic_ns()
+            monotonic_ns, tsc, tsc_khz = map(int, host().split())
+            return cls(after_ns, monotonic_ns, tsc, tsc_khz, time.monotonic_ns())
+
+        return min(
+            (one() for _ in range(ASKED)), key=lambda answer: answer.before_ns - answer.after_ns
+        )
+
+
+def check_clocks(host: Callable[[], bytes]) -> None:
+    """An error if a clock of this host is wrong. `host` asks it for nested.clocks()."""
+    begin = Clocks.ask(host)
+    time.sleep(WATCHED)  # a rate is a difference between two moments
+    end = Clocks.ask(host)
+    wrong = wrong_clock(begin, end)
+    if wrong is not None:
+        raise LabError(f"the emulated host has measured its TSC wrong: {wrong}; try again")
+
+
+def wrong_clock(begin: Clocks, end: Clocks) -> str | None:
+    """What a host's clock says between two moments lies between what the machine's says at least and at most."""
+    least_ns, most_ns = end.after_ns - begin.before_ns, end.before_ns - begin.after_ns
+    monotonic_ns = end.monotonic_ns - begin.monotonic_ns
+    by_tsc_ns = (end.tsc - begin.tsc) * 1_000_000 // end.tsc_khz
+    for name, ns in ("CLOCK_MONOTONIC", monotonic_ns), (f"a TSC of {end.tsc_khz} kHz", by_tsc_ns):
+        if not least_ns * (1 - TOLERANCE) <= ns <= most_ns * (1 + TOLERANCE):
+            return f"by {name} {ns / 1e9:.3f} s passed in {least_ns / 1e9:.3f} to {most_ns / 1e9:.3f} s"
+    return None
 
 
 def arguments(state: Path) -> list[str]:

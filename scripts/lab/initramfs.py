@@ -61,11 +61,18 @@ class Archive:
             content = lzma.decompress(content)  # a compressed kernel module; busybox cannot
         self.data(path, content, executable=os.access(source, os.X_OK))
         loader = interpreter(content)
-        if loader is None:
-            return
-        for needed in (loader, *libraries(source, loader)):
-            if not self.has(needed):
-                self.data(needed, _read(Path(needed)), executable=True)
+        if loader is not None:
+            self._bring(loader)
+            self.libraries(source, loader)
+
+    def libraries(self, source: Path, loader: str) -> None:
+        """What a program or a library of this machine is linked with."""
+        for needed in libraries(source, loader):
+            self._bring(needed)
+
+    def _bring(self, path: str) -> None:
+        if not self.has(path):
+            self.data(path, _read(Path(path)), executable=True)
 
     def tree(self, source: Path, path: str) -> None:
         """A file, or a folder with all that is in it."""

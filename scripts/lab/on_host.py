@@ -25,7 +25,7 @@ from lab.vcpus import vcpu_threads
 
 TYPE_CHECKING = False  # typing itself would be the slowest import
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import FrameType, ModuleType
     from typing import Any, NoReturn
 
 # What of the guest goes to the machine as it is.
@@ -231,8 +231,8 @@ def _visit_all_cpus() -> None:
     os.sched_setaffinity(0, everywhere)
 
 
-def main(descriptor: int, enter: Callable[[dict[str, Any]], None] | None = None) -> None:
-    """`enter` is what has to be done with the job before it is begun."""
+def main(descriptor: int, nested: ModuleType | None = None) -> None:
+    """`nested` is lab.nested on an emulated host."""
 
     def unwind(number: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(128 + number)
@@ -243,11 +243,14 @@ def main(descriptor: int, enter: Callable[[dict[str, Any]], None] | None = None)
     frame = None
     while frame is None and link.open:
         frame = next(link.receive(), None)
+        if frame is not None and frame[0] == frames.CLOCKS and nested is not None:
+            link.send(frames.CLOCKS, nested.clocks())
+            frame = None
     if frame is None:
         return
     job = json.loads(frame[1])
-    if enter is not None:
-        enter(job)
+    if nested is not None:
+        nested.enter(job)
     os.makedirs(job["work"], exist_ok=True)
     try:
         result = Run(link, job).run()
