@@ -87,12 +87,12 @@ void begin() {
     kvmpv_cpu.steal_here = &state;
     setup = {kvmpv::TicksToNs(2'000'000), 4'000'000, true, false};
     ::kvmpv::steal_clock::begin(state, &record, true);
-    setup.both_are_asked = true;
+    setup.handover_in_progress = true;
     prepare_hook(state, true);
-    setup.both_are_asked = false;
+    setup.handover_in_progress = false;
     const u64 ours = kvmpv_steal_clock(0);
     measuring = true;
-    if (ours == native(0) && kvmpv_steal_clock(0) == ours && !state.clock.takes_over) return;
+    if (ours == native(0) && kvmpv_steal_clock(0) == ours && !state.clock.native_shown) return;
     std::fputs("the clocks do not agree\n", stderr);
     std::exit(1);
 }

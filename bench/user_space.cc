@@ -112,7 +112,7 @@ int main(int argc, char** argv) {
     record = record_from_now();
     record_without_promise = record;
     record_without_promise.flags = 0;
-    kvmpv_cpu.clock_page = &record;
+    kvmpv_cpu.clock_record = &record;
     kvmpv_cpu.self = &kvmpv_cpu;
     kvmpv::bench::this_cpu_record = &record;
     kvmpv::bench::this_cpu_record_without_promise = &record_without_promise;

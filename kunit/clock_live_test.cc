@@ -4,7 +4,7 @@
 // kvmclock code. Every CPU has its record as with the clocksource, which itself is not registered.
 
 #include "../src/clock.hh"
-#include "../src/survey.hh"
+#include "../src/slots.hh"
 #include "test.hh"
 
 using namespace kvmpv;
@@ -31,7 +31,7 @@ enum class HostKind : u8 {
 
 HostKind host_kind() {
     for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu))
-        if (!(linux_test_page_flags(static_cast<u32>(cpu)) & kPvclockTscStable))
+        if (!(linux_test_record_flags(static_cast<u32>(cpu)) & kPvclockTscStable))
             return HostKind::kUnstable;
     return linux_test_cpuid_offers_stable() ? HostKind::kStable : HostKind::kNotMeant;
 }
@@ -205,9 +205,9 @@ u64 read_above_raw(Reader& reader) {
     return read_above_latest(reader, [&] {
         u32 version_before, version_after;
         const u64 state = linux_test_interrupts_off();
-        const u64 raw_ns = linux_test_raw_page_read(&version_before);
+        const u64 raw_ns = linux_test_raw_record_read(&version_before);
         const u64 ns = reader.read();
-        linux_test_raw_page_read(&version_after);
+        linux_test_raw_record_read(&version_after);
         linux_test_interrupts_on(state);
         if (version_before != version_after)
             ++reader.counts.of[kDisturbed];
@@ -336,14 +336,14 @@ int refuse(const char* reason, int negative_errno) {
 // ---- The suite --------------------------------------------------------------------------------
 
 extern "C" int kvmpv_test_clock_live_enter() {
-    if (const Result<void> taken = survey.take(true, false); !taken.ok())
+    if (const Result<void> taken = slots.take(true, false); !taken.ok())
         return refuse("the live suite needs a KVM guest", taken.error().negative_errno());
-    if (survey.clock.decision().mode == Mode::kOff)
+    if (slots.clock.decision().mode == Mode::kOff)
         return refuse("the clock's slot can be neither shared nor taken", -kEnodev);
     if (linux_native_clock_rating() < 0)
         return refuse("the kernel's own kvm-clock was not found", -kEnodev);
     const kvmpv_parameters parameters{.clock = 1, .clock_rating = 0, .vdso = 0, .legacy = 0};
-    if (const Result<void> created = clock.create(survey, parameters); !created.ok())
+    if (const Result<void> created = clock.create(slots, parameters); !created.ok())
         return refuse("no memory for the records", created.error().negative_errno());
     forget_counts();
     if (const int error = linux_hotplug_enable(KVMPV_CLOCK); error) {
@@ -362,20 +362,20 @@ KVMPV_TEST(clock_live, host) {
     Test test(handle);
     u32 cpus = 0;
     for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu)) {
-        const void* const page = linux_cpu(static_cast<u32>(cpu))->clock_page;
+        const void* const page = linux_cpu(static_cast<u32>(cpu))->clock_record;
         u64 physical = 0;
         test.is_true("the CPU reads the record that the kernel names for it",
-                     page == linux_native_clock_page(static_cast<u32>(cpu), &physical));
+                     page == linux_native_clock_record(static_cast<u32>(cpu), &physical));
         test.is_true("the host has written it",
                      static_cast<const PvclockVcpuTimeInfo*>(page)->version != 0);
         ++cpus;
     }
     test.equal("what CPUID offers, by our scan and by the kernel's",
-               survey.kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE_STABLE_BIT),
+               slots.kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE_STABLE_BIT),
                linux_test_cpuid_offers_stable());
     test.note([&](LineWriter& out) {
         out << name_of(host_kind()) << "; " << cpus << " CPUs, clock "
-            << mode_name(survey.clock.decision().mode) << ", "
+            << mode_name(slots.clock.decision().mode) << ", "
             << (linux_test_has_rdtscp() ? "has RDTSCP" : "no RDTSCP");
     });
 }
@@ -488,12 +488,12 @@ void read_without_record(linux_test_crew*, void* context, u32 cpu) {
     if (static_cast<int>(cpu) != linux_next_online_cpu(-1)) return;
     WithoutRecordJob& job = *static_cast<WithoutRecordJob*>(context);
     auto& state = *linux_cpu(cpu);
-    const void* const page = state.clock_page;
+    const void* const page = state.clock_record;
     u64& not_ready = state.clock_count[static_cast<unsigned>(ClockCounter::kNotReady)];
     const u64 not_ready_before = not_ready;
 
     const u64 last_ns = kvmpv_clock_read_guarded_lfence(nullptr);
-    __atomic_store_n(&state.clock_page, static_cast<const void*>(kvmpv_no_clock_page),
+    __atomic_store_n(&state.clock_record, static_cast<const void*>(kvmpv_no_clock_record),
                      __ATOMIC_RELEASE);
     for (u32 i = 0; i < kReadsWithoutRecord; ++i) {
         const u64 before_ns = linux_test_native_read();
@@ -502,7 +502,7 @@ void read_without_record(linux_test_crew*, void* context, u32 cpu) {
         job.outside += ns < before_ns || ns > after_ns;
         job.moved += ns != last_ns;
     }
-    __atomic_store_n(&state.clock_page, page, __ATOMIC_RELEASE);
+    __atomic_store_n(&state.clock_record, page, __ATOMIC_RELEASE);
     job.not_ready = not_ready - not_ready_before;
 }
 

@@ -272,7 +272,7 @@ KVMPV_TEST(disruption, record_that_cannot_be_read) {
     torn.torn = true;
     const ClockSample unknown{};
     const Row rows[] = {
-        {"torn", kBefore, torn, true, 1, {{EventKind::kPageTorn, 0}}},
+        {"torn", kBefore, torn, true, 1, {{EventKind::kRecordTorn, 0}}},
         {"still torn", torn, torn, true, 0, {}},
         {"whole again", torn, good, true, 0, {}},
         {"shift", kBefore, shifted, true, 1, {{kBadShift, 32}}},

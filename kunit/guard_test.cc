@@ -293,7 +293,7 @@ KVMPV_TEST(guard, no_page_but_a_promise) {
     Test test(handle);
     ScriptedHost host;
     ScriptedMachine machine(host, kUndisturbed);
-    machine.set_page(0, &kNoPage);
+    machine.set_record(0, &kNoPage);
     machine.set_fallback_cpu(1);
     MonotonicGuard guard;
     const u64 ns = read_from_start(machine, guard);
@@ -309,7 +309,7 @@ KVMPV_TEST(guard, no_page_and_a_broken_promise) {
     Test test(handle);
     ScriptedHost host;
     ScriptedMachine machine(host, kUndisturbed);
-    machine.set_page(0, &kNoPage);
+    machine.set_record(0, &kNoPage);
     machine.set_fallback_cpu(1);
     MonotonicGuard guard;
 
@@ -383,9 +383,9 @@ KVMPV_TEST(guard, one_record_far_ahead) {
             host.pass(1'000'000 * kTickUnit);
             host.run_on(cpu);
             const u64 ns = read_from_start(machine, guard);
-            const bool right = test.at_least("not below the last read", ns, last_ns) &&
-                               test.between("as time has it", ns, machine.true_ns_at_tsc(),
-                                            host.true_ns());
+            const bool right =
+                test.at_least("not below the last read", ns, last_ns) &&
+                test.between("as time has it", ns, machine.true_ns_at_tsc(), host.true_ns());
             last_ns = ns;
             return right;
         };

@@ -353,7 +353,7 @@ void linux_test_suite_error(const char *text);
 
 /* What CPUID and a CPU's own record say, by the kernel's own code. @cpu has a record. */
 bool linux_test_cpuid_offers_stable(void);
-u8 linux_test_page_flags(u32 cpu);
+u8 linux_test_record_flags(u32 cpu);
 bool linux_test_has_rdtscp(void);
 
 /* Native kvm-clock's own callback. Any context. */
@@ -363,7 +363,7 @@ u64 linux_test_native_read(void);
  * This CPU's record and TSC by the kernel's own arithmetic, with neither its promise nor its guard
  * looked at, and the version that was read. Interrupts off.
  */
-u64 linux_test_raw_page_read(u32 *version);
+u64 linux_test_raw_record_read(u32 *version);
 u64 linux_test_interrupts_off(void);
 void linux_test_interrupts_on(u64 state);
 

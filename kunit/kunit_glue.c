@@ -54,7 +54,7 @@ bool linux_test_cpuid_offers_stable(void)
 	return base && cpuid_eax(base + 1) & BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
 }
 
-u8 linux_test_page_flags(u32 cpu)
+u8 linux_test_record_flags(u32 cpu)
 {
 	return READ_ONCE(per_cpu(hv_clock_per_cpu, cpu)->pvti.flags);
 }
@@ -71,7 +71,7 @@ u64 linux_test_native_read(void)
 	return kvm_clock->read(kvm_clock);
 }
 
-u64 linux_test_raw_page_read(u32 *version)
+u64 linux_test_raw_record_read(u32 *version)
 {
 	const struct pvclock_vcpu_time_info *page = this_cpu_pvti();
 	u64 ns;

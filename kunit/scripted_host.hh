@@ -63,7 +63,8 @@ public:
         rewrite(cpu);
     }
 
-    // The thread goes on there; the kernel counts that it was switched away from. A vCPU's record is brought up to date before the vCPU runs.
+    // The thread goes on there; the kernel counts that it was switched away from. A vCPU's record
+    // is brought up to date before the vCPU runs.
     void run_on(u32 cpu) {
         if (interrupts_off_) {
             ++moves_refused_;
@@ -166,7 +167,13 @@ private:
 };
 
 // What kind of access the code under test made; one letter each, for expect("PVTFFFFFPV").
-enum class Access : char { kThread = 'S', kPointer = 'P', kVersion = 'V', kTsc = 'T', kField = 'F' };
+enum class Access : char {
+    kThread = 'S',
+    kPointer = 'P',
+    kVersion = 'V',
+    kTsc = 'T',
+    kField = 'F'
+};
 
 constexpr auto kUndisturbed = [](u32) {};
 
@@ -190,12 +197,12 @@ public:
     }
     void barrier() {}
 
-    const PvclockVcpuTimeInfo* this_cpu_page() {
+    const PvclockVcpuTimeInfo* this_cpu_record() {
         before(Access::kPointer);
-        return page_of_[host_.cpu()] ? page_of_[host_.cpu()] : &host_.record(host_.cpu());
+        return record_of_[host_.cpu()] ? record_of_[host_.cpu()] : &host_.record(host_.cpu());
     }
-    bool is_this_cpu_page(const PvclockVcpuTimeInfo* page) { return this_cpu_page() == page; }
-    const PvclockVcpuTimeInfo* fallback_page() { return &host_.record(fallback_cpu_); }
+    bool is_this_cpu_record(const PvclockVcpuTimeInfo* page) { return this_cpu_record() == page; }
+    const PvclockVcpuTimeInfo* fallback_record() { return &host_.record(fallback_cpu_); }
 
     ThreadHere thread_here() {
         before(Access::kThread);
@@ -230,7 +237,7 @@ public:
     // ---------------------------------------------------------------------------------
 
     void set_ticks_per_access(u64 ticks) { ticks_per_access_ = ticks; }
-    void set_page(u32 cpu, const PvclockVcpuTimeInfo* page) { page_of_[cpu] = page; }
+    void set_record(u32 cpu, const PvclockVcpuTimeInfo* page) { record_of_[cpu] = page; }
     void set_fallback_cpu(u32 cpu) { fallback_cpu_ = cpu; }
     void set_stable_offered(bool offered) { stable_offered_ = offered; }
     // The guest can tell how much time has passed; else everything can be.
@@ -275,14 +282,14 @@ private:
     bool is_version(const void* address) const {
         for (u32 cpu = 0; cpu < ScriptedHost::kNumCpus; ++cpu) {
             if (address == &host_.record(cpu).version) return true;
-            if (page_of_[cpu] && address == &page_of_[cpu]->version) return true;
+            if (record_of_[cpu] && address == &record_of_[cpu]->version) return true;
         }
         return false;
     }
 
     ScriptedHost& host_;
     Script script_;
-    const PvclockVcpuTimeInfo* page_of_[ScriptedHost::kNumCpus]{};
+    const PvclockVcpuTimeInfo* record_of_[ScriptedHost::kNumCpus]{};
     u32 fallback_cpu_ = 0;
     bool stable_offered_ = true;
     bool true_pace_ = false;

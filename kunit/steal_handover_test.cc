@@ -73,27 +73,27 @@ public:
     // ---- What src/steal.cc does -----------------------------------------------------------------
 
     void hook() {
-        both_are_asked_ = true;
+        handover_in_progress_ = true;
         prepare_steal_hook(*this, own_, true);
         come_and_go();
         change_callers(true);
         come_and_go();
         hooked_ = true;
         come_and_go();
-        both_are_asked_ = false;
+        handover_in_progress_ = false;
         live();
         look();
     }
 
     bool unhook() {
-        both_are_asked_ = true;
+        handover_in_progress_ = true;
         const bool healed = heal_steal(*this, own_, record_);
         come_and_go();
         change_callers(false);
         come_and_go();
         hooked_ = false;
         come_and_go();
-        both_are_asked_ = false;
+        handover_in_progress_ = false;
         return healed;
     }
 
@@ -154,11 +154,11 @@ public:
     u64 tick_ns() { return kTickNs; }
     u64 uptime_ns() { return now_ns_; }
     u64 accounted_ns(const StealClock&) { return accounted_ns_; }
-    bool both_are_asked() { return both_are_asked_; }
-    void set_both_are_asked(bool both) { both_are_asked_ = both; }
+    bool handover_in_progress() { return handover_in_progress_; }
+    void set_handover_in_progress(bool in_progress) { handover_in_progress_ = in_progress; }
     void stepped(StealClock&, bool, u64) {}
     void stolen(StealClock&, u64 ns) { bursts_ns_ += ns; }
-    void moved(StealClock&, u64 ns) { reset_total_ns_ += ns; }
+    void rebased(StealClock&, u64 ns) { reset_total_ns_ += ns; }
 
     // The parts since the beginning make the whole.
     bool parts_make_the_whole() const { return own_.total_ns - reset_total_ns_ == bursts_ns_; }
@@ -168,7 +168,7 @@ private:
         if (!here_ || !slot_) return;
         pass(ns);
         true_ns_ += ns;
-        if (!own_.page) without_record_ns_ += ns;
+        if (!own_.record) without_record_ns_ += ns;
         set_record(record_.steal + ns);
     }
 
@@ -190,8 +190,8 @@ private:
         u64 shown_ns = record_.steal;
         if (callers_[kRunQueue])
             shown_ns = from_afar ? ask_steal_from_afar(*this, own_) : ask_steal(*this, own_);
-        asked_from_afar_ += callers_[kRunQueue] && from_afar && !both_are_asked_;
-        if (shown_ns < run_queue_ns_ && !both_are_asked_ && own_.page) ++run_queue_lies_;
+        asked_from_afar_ += callers_[kRunQueue] && from_afar && !handover_in_progress_;
+        if (shown_ns < run_queue_ns_ && !handover_in_progress_ && own_.record) ++run_queue_lies_;
         run_queue_ns_ = shown_ns;
     }
 
@@ -210,7 +210,7 @@ private:
     bool slot_ = true;
     bool here_ = true;
     bool hooked_ = false;
-    bool both_are_asked_ = false;
+    bool handover_in_progress_ = false;
     bool callers_[kCallers]{};
     u64 now_ns_ = 1'000'000 * kMs;
     u64 accounted_ns_ = 0;
@@ -288,7 +288,7 @@ KVMPV_TEST(steal_handover, back_before_the_first_question) {
         guest.live();
         guest.hook();
         guest.set_record(random.next() % (guest.record_ns() + 1));
-        behind += guest.record_ns() < guest.accounted() && guest.own().takes_over;
+        behind += guest.record_ns() < guest.accounted() && guest.own().native_shown;
         if (!(test.is_true("healed", guest.unhook()) &
               test.equal("less than accounted", guest.lies(), 0)))
             return test.note([&](LineWriter& out) { out << "round " << round; });
@@ -366,7 +366,7 @@ KVMPV_TEST(steal_handover, asked_from_afar) {
     test.equal("in no time", ask_steal_from_afar(guest, own), steal_ns);
     guest.pass(2 * kMs);
     test.equal("what the record says", ask_steal_from_afar(guest, own), steal_ns + kMs);
-    guest.set_both_are_asked(true);
+    guest.set_handover_in_progress(true);
     prepare_steal_hook(guest, own, true);
     record = {.steal = steal_ns + 2 * kMs, .version = 6};
     test.equal("while both are asked", ask_steal_from_afar(guest, own), steal_ns + 2 * kMs);

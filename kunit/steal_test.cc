@@ -51,9 +51,9 @@ struct Machine {
     bool add_is_ignored = false;
     bool asks_when_told = false;
     u64 accounted_ns_now = 0;
-    bool both_are_asked_now = false;
+    bool handover_now = false;
     u64 uptime_ns_now = 1'000 * kSecond;
-    u64 moved_ns = 0;
+    u64 rebased_ns = 0;
 
     template <class T>
     T load(const T& shared) {
@@ -86,8 +86,8 @@ struct Machine {
     u64 tick_ns() { return kTickNs; }
     u64 uptime_ns() { return uptime_ns_now; }
     u64 accounted_ns(const StealClock&) { return accounted_ns_now; }
-    bool both_are_asked() { return both_are_asked_now; }
-    void moved(StealClock&, u64 ns) { moved_ns += ns; }
+    bool handover_in_progress() { return handover_now; }
+    void rebased(StealClock&, u64 ns) { rebased_ns += ns; }
     void stepped(StealClock& own, bool, u64 ns) {
         ++steps;
         last_step_ns = ns;
@@ -223,7 +223,7 @@ KVMPV_TEST(steal, glances) {
     glance_at_steal(it.machine, it.own);
     test.equal("torn", it.own.torn_looks, 1);
     ++it.host.record.version;
-    it.own.page = nullptr;
+    it.own.record = nullptr;
     it.host.steal(kMs);
     glance_at_steal(it.machine, it.own);
     test.equal("no record", it.own.total_ns, 3 * kMs);
@@ -248,7 +248,7 @@ KVMPV_TEST(steal, glances_and_time) {
 KVMPV_TEST(steal, no_record) {
     Test test(handle);
     Begun it(0, 77);
-    it.own.page = nullptr;
+    it.own.record = nullptr;
     it.host.steal(kSecond);
     test.equal("total", it.ask(), 77);
     test.equal("bursts", it.machine.bursts, 0);
@@ -767,7 +767,7 @@ KVMPV_TEST(steal, from_afar_while_it_is_healed) {
         it.host.pass(40 * kMs);
         it.host.write(20 * kMs);
         test.equal("shown", it.from_afar(), 20 * kMs);
-        it.machine.both_are_asked_now = true;
+        it.machine.handover_now = true;
         it.host.write(30 * kMs);
         test.equal("no more than that", it.from_afar(), 20 * kMs);
         it.host.write(healed_from_ns);
@@ -861,7 +861,7 @@ KVMPV_TEST(steal, takes_over) {
         StealClock own{.shown_ns = 78 * kSecond, .total_ns = 77 * kSecond};
         begin_steal(machine, own, &host.record, true);
         test.equal(row.name, ask_steal(machine, own), row.shown_ns);
-        test.equal(row.name, own.total_ns, 77 * kSecond + machine.moved_ns);
+        test.equal(row.name, own.total_ns, 77 * kSecond + machine.rebased_ns);
         test.equal(row.name, own.backward.count, row.backward);
         test.equal(row.name, own.forward.count, row.forward);
         host.steal(9);
@@ -899,7 +899,7 @@ KVMPV_TEST(steal, begins_again) {
     it.host.steal(3 * kMs);
     test.equal("before", it.ask(), 3 * kMs);
     for (u64 raw_ns : {u64{0}, 5 * kSecond, kYears}) {
-        it.own.page = nullptr;
+        it.own.record = nullptr;
         it.host.record.steal = raw_ns;
         it.host.tsc = 17;
         const u64 before_ns = it.own.total_ns;
@@ -983,7 +983,7 @@ KVMPV_TEST(steal, heals_an_offline_cpu) {
     Begun it;
     it.host.steal(3 * kMs);
     test.equal("before", it.ask(), 3 * kMs);
-    it.own.page = nullptr;
+    it.own.record = nullptr;
     it.host.record.steal = 0;
     test.is_true("healed", heal_steal(it.machine, it.own, it.host.record));
     test.equal("native", it.host.record.steal, 3 * kMs);
@@ -1007,7 +1007,7 @@ KVMPV_TEST(steal, heals_what_was_never_asked) {
         test.equal("native", host.record.steal, 7 * kMs);
         host.steal(kMs);
         test.equal("goes on", ask_steal(machine, own), 8 * kMs);
-        test.is_false("takes over", own.takes_over);
+        test.is_false("takes over", own.native_shown);
     }
 }
 
@@ -1046,13 +1046,13 @@ KVMPV_TEST(steal, random_host) {
             case 2: it.host.write(it.host.record.steal + random.next() % kSecond); break;
             case 3: it.host.record.version ^= 1; break;
             case 4: begin_steal(it.machine, it.own, &it.host.record, false); break;
-            case 5: it.own.page = nullptr; break;
+            case 5: it.own.record = nullptr; break;
             case 6: static_cast<void>(heal_steal(it.machine, it.own, it.host.record)); break;
             default: it.host.steal(random.next() % (2 * kTickNs)); break;
         }
         const u64 before_ns = it.machine.accounted_ns_now = shown_ns;
         if (dice & 1) glance_at_steal(it.machine, it.own);
-        const u64 afar_ns = dice & 2 && !it.own.takes_over ? it.from_afar() : before_ns;
+        const u64 afar_ns = dice & 2 && !it.own.native_shown ? it.from_afar() : before_ns;
         more += afar_ns > before_ns;
         shown_ns = it.ask();
         const u64 passed_ns = (it.host.tsc - tsc) / kTicksPerNs;

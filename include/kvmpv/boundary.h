@@ -36,9 +36,9 @@ enum { KVMPV_NUM_REGISTRATIONS = 3 };
 struct kvmpv_cpu {
 	/*
 	 * This CPU's struct pvclock_vcpu_time_info. Set on every possible CPU before the first
-	 * reader can come, to kvmpv_no_clock_page if to nothing better.
+	 * reader can come, to kvmpv_no_clock_record if to nothing better.
 	 */
-	const void *clock_page;
+	const void *clock_record;
 	/* Where this is. Set on every possible CPU before the first reader can come. */
 	struct kvmpv_cpu *self;
 	/* Indexed by ClockCounter. Written by their own CPU only, lost updates by NMI accepted. */
@@ -85,8 +85,8 @@ extern const void *KVMPV_CURRENT_TASK;
 extern const u8 kvmpv_task_nivcsw[];
 #endif
 
-/* A page of zeros in the shape of a clock record: what a CPU without a record points at. */
-extern const u8 kvmpv_no_clock_page[32];
+/* A clock record of zeros: what a CPU without a record points at. */
+extern const u8 kvmpv_no_clock_record[32];
 
 /* ---- CPUs (src/linux/cpus.c, hotplug.c) ---- */
 
@@ -178,7 +178,7 @@ int linux_wrmsr_here(u32 msr, u64 value);
  * The record behind @cpu's exported hv_clock_per_cpu pointer, and its guest-physical address; null
  * and 0 where the kernel has none (nopv, no-kvmclock). Any context.
  */
-const void *linux_native_clock_page(u32 cpu, u64 *physical);
+const void *linux_native_clock_record(u32 cpu, u64 *physical);
 
 /*
  * Makes @cpu's hv_clock_per_cpu pointer name @page, or nothing, so that the kernel's own
@@ -205,7 +205,7 @@ int linux_native_steal_in_force(void);
  * The kernel's own struct kvm_steal_time of @cpu, whether or not it is registered, and its
  * guest-physical address; null and 0 if it cannot be found. Any context.
  */
-void *linux_native_steal_page(u32 cpu, u64 *physical);
+void *linux_native_steal_record(u32 cpu, u64 *physical);
 
 /* The steal time that the kernel has accounted on @cpu, as in /proc/stat, in ns. Any context. */
 u64 linux_accounted_steal_ns(u32 cpu);

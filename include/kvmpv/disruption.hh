@@ -17,7 +17,7 @@ enum class EventKind : u8 {
     kPause,         // the clock stood still while the TSC ran; value: ns
     kStableLost,    // the host took its promise back that all records agree
     kStableGained,
-    kPageTorn,     // no consistent look within the bound; value: clock reads that met it
+    kRecordTorn,   // no consistent look within the bound; value: clock reads that met it
     kBadShift,     // |tsc_shift| > 31; value: the shift
     kTscBehind,    // the record's timestamp is ahead of the TSC; value: ticks
     kTscBackward,  // the TSC itself went back between two looks; value: ticks
@@ -115,22 +115,22 @@ struct ClockSample {
     }
 };
 
-// Looks at `page`, on the CPU that owns it, with interrupts off. What cannot be found out stays as
-// it was `before`.
+// Looks at `record`, on the CPU that owns it, with interrupts off. What cannot be found out stays
+// as it was `before`.
 template <class Machine>
-ClockSample look(Machine& machine, const PvclockVcpuTimeInfo& page, const ClockSample& before) {
+ClockSample look(Machine& machine, const PvclockVcpuTimeInfo& record, const ClockSample& before) {
     ClockSample now = before;
     now.torn = false;
-    if (machine.load(page.version) == 0) return now;  // never written
+    if (machine.load(record.version) == 0) return now;  // never written
     const auto take = [&]() __attribute__((always_inline)) {
         now.tsc = machine.ordered_tsc();
-        now.tsc_timestamp = machine.load(page.tsc_timestamp);
-        now.system_time_ns = machine.load(page.system_time);
-        now.tsc_to_system_mul = machine.load(page.tsc_to_system_mul);
-        now.tsc_shift = machine.load(page.tsc_shift);
-        now.flags = machine.load(page.flags);
+        now.tsc_timestamp = machine.load(record.tsc_timestamp);
+        now.system_time_ns = machine.load(record.system_time);
+        now.tsc_to_system_mul = machine.load(record.tsc_to_system_mul);
+        now.tsc_shift = machine.load(record.tsc_shift);
+        now.flags = machine.load(record.flags);
     };
-    if (!version_read(machine, page.version, take)) {
+    if (!version_read(machine, record.version, take)) {
         now = before;
         now.torn = true;
         return now;
@@ -253,7 +253,7 @@ static constexpr Disruptions compare(const ClockSample& before, const ClockSampl
                                      bool stable_offered) {
     Disruptions found;
     if (now.torn) {
-        if (!before.torn) found.add(EventKind::kPageTorn, 0);
+        if (!before.torn) found.add(EventKind::kRecordTorn, 0);
         return found;
     }
     if (!now.known) return found;

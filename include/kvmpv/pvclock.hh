@@ -5,10 +5,10 @@
 //
 // A Machine supplies what is not arithmetic. The live one is src/clock_read.cc's, the scripted one
 // is kunit/scripted_host.hh's. Beside load() and barrier() of version_read.hh it has:
-//     const PvclockVcpuTimeInfo* this_cpu_page()  this CPU's record; never null: a CPU without one
+//     const PvclockVcpuTimeInfo* this_cpu_record() this CPU's record; never null: a CPU without one
 //                                                 has a page of zeros
-//     const PvclockVcpuTimeInfo* fallback_page()  a ready CPU's record, for a CPU that has none yet
-//     bool is_this_cpu_page(page)                 this_cpu_page() is `page`, here and now
+//     const PvclockVcpuTimeInfo* fallback_record() a ready CPU's, for a CPU that has none yet
+//     bool is_this_cpu_record(record)             this_cpu_record() is `record`, here and now
 //     u64 ordered_tsc()                           the TSC, not read before earlier loads are done
 //     ThreadHere thread_here()                    the thread that runs here, and how often the
 //     kernel has
@@ -76,14 +76,14 @@ struct ThreadHere {
 // version is found unchanged behind it, and so does the refusal.
 template <class Machine>
 [[nodiscard, gnu::always_inline]] inline bool time_at(Machine& machine,
-                                                      const PvclockVcpuTimeInfo& page, u64 tsc,
+                                                      const PvclockVcpuTimeInfo& record, u64 tsc,
                                                       u64& sum_ns) {
-    u64 delta = tsc - machine.load(page.tsc_timestamp);
+    u64 delta = tsc - machine.load(record.tsc_timestamp);
     if (static_cast<s64>(delta) < 0) [[unlikely]]
         return false;
     // A TSC above 1 GHz, hence nearly every one, has a shift of 0 or below. One unsigned comparison
     // tells these from positive and from impossible shifts.
-    const s8 tsc_shift = machine.load(page.tsc_shift);
+    const s8 tsc_shift = machine.load(record.tsc_shift);
     const u8 right_shift = static_cast<u8>(-tsc_shift);
     if (right_shift <= kMaxTscShift) [[likely]] {
         delta >>= right_shift;
@@ -91,9 +91,9 @@ template <class Machine>
         if (!tsc_shift_is_sane(tsc_shift) || delta >> (64 - tsc_shift)) return false;
         delta <<= tsc_shift;
     }
-    const u128 product = static_cast<u128>(machine.load(page.tsc_to_system_mul)) * delta;
-    return !__builtin_add_overflow(static_cast<u64>(product >> 32), machine.load(page.system_time),
-                                   &sum_ns);
+    const u128 product = static_cast<u128>(machine.load(record.tsc_to_system_mul)) * delta;
+    return !__builtin_add_overflow(static_cast<u64>(product >> 32),
+                                   machine.load(record.system_time), &sum_ns);
 }
 
 // ---- The fast path ------------------------------------------------------------------------
@@ -115,18 +115,18 @@ template <class Machine>
 // a look at a torn record, and read_stable_again() has to find out.
 template <class Machine>
 [[nodiscard, gnu::always_inline]] inline bool read_stable_once(Machine& machine, u64& now_ns) {
-    const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();  // (1)
-    const u32 version = version_begin(machine, page.version);    // (2)
-    const u64 tsc = machine.ordered_tsc();                       // (3)
+    const PvclockVcpuTimeInfo& record = *machine.this_cpu_record();  // (1)
+    const u32 version = version_begin(machine, record.version);      // (2)
+    const u64 tsc = machine.ordered_tsc();                           // (3)
     u64 sum_ns;
-    if (!time_at(machine, page, tsc, sum_ns)) [[unlikely]]
+    if (!time_at(machine, record, tsc, sum_ns)) [[unlikely]]
         return false;
-    if (!(machine.load(page.flags) & kPvclockTscStable)) [[unlikely]]
+    if (!(machine.load(record.flags) & kPvclockTscStable)) [[unlikely]]
         return false;
     machine.barrier();
-    if (!machine.is_this_cpu_page(&page)) [[unlikely]]  // (4)
+    if (!machine.is_this_cpu_record(&record)) [[unlikely]]  // (4)
         return false;
-    if (!version_unchanged(machine, page.version, version)) [[unlikely]]  // (5)
+    if (!version_unchanged(machine, record.version, version)) [[unlikely]]  // (5)
         return false;
     now_ns = sum_ns;
     return true;
@@ -137,17 +137,17 @@ template <class Machine>
 template <class Machine>
 [[nodiscard]] bool read_stable_again(Machine& machine, u64& now_ns) {
     for (unsigned attempt = 1; attempt < kVersionReadAttempts; ++attempt) {
-        const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();  // (1)
-        const u32 version = version_begin(machine, page.version);    // (2)
-        const u64 tsc = machine.ordered_tsc();                       // (3)
-        const u64 tsc_timestamp = machine.load(page.tsc_timestamp);
-        const s8 tsc_shift = machine.load(page.tsc_shift);
-        const u32 tsc_to_system_mul = machine.load(page.tsc_to_system_mul);
-        const u64 system_time_ns = machine.load(page.system_time);
-        const u8 flags = machine.load(page.flags);
+        const PvclockVcpuTimeInfo& record = *machine.this_cpu_record();  // (1)
+        const u32 version = version_begin(machine, record.version);      // (2)
+        const u64 tsc = machine.ordered_tsc();                           // (3)
+        const u64 tsc_timestamp = machine.load(record.tsc_timestamp);
+        const s8 tsc_shift = machine.load(record.tsc_shift);
+        const u32 tsc_to_system_mul = machine.load(record.tsc_to_system_mul);
+        const u64 system_time_ns = machine.load(record.system_time);
+        const u8 flags = machine.load(record.flags);
         machine.barrier();
-        if (!machine.is_this_cpu_page(&page)) continue;                    // (4)
-        if (!version_unchanged(machine, page.version, version)) continue;  // (5)
+        if (!machine.is_this_cpu_record(&record)) continue;                  // (4)
+        if (!version_unchanged(machine, record.version, version)) continue;  // (5)
 
         if (!(flags & kPvclockTscStable) || !tsc_shift_is_sane(tsc_shift)) return false;
         const u64 delta = tsc - tsc_timestamp;
@@ -288,18 +288,18 @@ private:
 // One record, read with interrupts off so that the TSC is this CPU's. Nothing if the record cannot
 // be believed; what was wrong with it is counted.
 template <class Machine>
-std::optional<u64> read_page(Machine& machine, const PvclockVcpuTimeInfo& page) {
+std::optional<u64> read_record(Machine& machine, const PvclockVcpuTimeInfo& record) {
     u64 tsc, tsc_timestamp, system_time_ns;
     u32 tsc_to_system_mul;
     s8 tsc_shift;
     const auto take = [&]() __attribute__((always_inline)) {
         tsc = machine.ordered_tsc();
-        tsc_timestamp = machine.load(page.tsc_timestamp);
-        system_time_ns = machine.load(page.system_time);
-        tsc_to_system_mul = machine.load(page.tsc_to_system_mul);
-        tsc_shift = machine.load(page.tsc_shift);
+        tsc_timestamp = machine.load(record.tsc_timestamp);
+        system_time_ns = machine.load(record.system_time);
+        tsc_to_system_mul = machine.load(record.tsc_to_system_mul);
+        tsc_shift = machine.load(record.tsc_shift);
     };
-    if (!version_read(machine, page.version, take)) {
+    if (!version_read(machine, record.version, take)) {
         machine.count(ClockCounter::kTorn);
         return std::nullopt;
     }
@@ -320,22 +320,22 @@ std::optional<u64> read_page(Machine& machine, const PvclockVcpuTimeInfo& page) 
 // The host has written this record: it is registered, and the CPU has one. The version alone does
 // not tell: after 2^31 updates it is 0 again.
 template <class Machine>
-bool page_is_ready(Machine& machine, const PvclockVcpuTimeInfo& page) {
-    return machine.load(page.version) != 0 || machine.load(page.tsc_to_system_mul) != 0;
+bool record_is_ready(Machine& machine, const PvclockVcpuTimeInfo& record) {
+    return machine.load(record.version) != 0 || machine.load(record.tsc_to_system_mul) != 0;
 }
 
 // This CPU's record, else, on a host that promises that all agree, a ready CPU's; else nothing.
 template <class Machine>
 std::optional<u64> read_this_cpu(Machine& machine) {
-    const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();
-    if (page_is_ready(machine, page)) return read_page(machine, page);
+    const PvclockVcpuTimeInfo& record = *machine.this_cpu_record();
+    if (record_is_ready(machine, record)) return read_record(machine, record);
 
     machine.count(ClockCounter::kNotReady);
     if (!machine.stable_offered()) return std::nullopt;
-    const PvclockVcpuTimeInfo& other = *machine.fallback_page();
-    if (!page_is_ready(machine, other) || !(machine.load(other.flags) & kPvclockTscStable))
+    const PvclockVcpuTimeInfo& other = *machine.fallback_record();
+    if (!record_is_ready(machine, other) || !(machine.load(other.flags) & kPvclockTscStable))
         return std::nullopt;
-    return read_page(machine, other);
+    return read_record(machine, other);
 }
 
 // Never goes back, on any CPU, and never comes further ahead of time than kMaxAheadNs, whatever the
@@ -363,18 +363,18 @@ inline constexpr u64 kInterruptedNs = 1'000;
 // guest that is a KVM host itself keeps its guests' TSC_AUX while the kernel runs.
 template <class Machine>
 [[nodiscard, gnu::always_inline]] inline bool read_here_once(Machine& machine, u64& now_ns) {
-    const ThreadHere thread = machine.thread_here();             // (1)
-    const PvclockVcpuTimeInfo& page = *machine.this_cpu_page();  // (2)
-    const u32 version = machine.load(page.version) & ~u32{1};    // (3)
+    const ThreadHere thread = machine.thread_here();                 // (1)
+    const PvclockVcpuTimeInfo& record = *machine.this_cpu_record();  // (2)
+    const u32 version = machine.load(record.version) & ~u32{1};      // (3)
     if (version == 0) [[unlikely]]
         return false;
     machine.barrier();
     const u64 tsc = machine.ordered_tsc();            // (4)
     if (!machine.is_still_here(thread)) [[unlikely]]  // (5)
         return false;
-    if (!time_at(machine, page, tsc, now_ns)) [[unlikely]]
+    if (!time_at(machine, record, tsc, now_ns)) [[unlikely]]
         return false;
-    return version_unchanged(machine, page.version, version);  // (6)
+    return version_unchanged(machine, record.version, version);  // (6)
 }
 
 // The careful one. Interrupts are off rather than preemption: it needs no symbol of the kernel, and

@@ -19,10 +19,10 @@
 //     u64 tick_ns()                                how often the kernel asks, in a busy CPU
 //     u64 uptime_ns()                              how long the guest has been there
 //     u64 accounted_ns(const StealClock& own)      what the kernel has accounted on that CPU
-//     bool both_are_asked()                        some of the kernel's callers ask its own clock
+//     bool handover_in_progress()                  some of the kernel's callers ask its own clock
 //     void stolen(StealClock& own, u64 ns)         so much has just been added
 //     void stepped(StealClock& own, bool forward, u64 ns)   so much was not believed
-//     void moved(StealClock& own, u64 ns)          the total was set ahead by so much, modulo 2^64,
+//     void rebased(StealClock& own, u64 ns)        the total was set ahead by so much, modulo 2^64,
 //                                                  without anything stolen
 
 #pragma once
@@ -72,7 +72,7 @@ struct StealClock {
     static constexpr u64 kNoVersion = u64{1} << 32;
 
     // The host's record for this CPU. Null: there is none now, and the clock stands still.
-    const KvmStealTime* page;
+    const KvmStealTime* record;
     // What the clock shows: total_ns, or what another CPU was shown if that is still more. A host
     // that takes back what it has let others see is so far ahead, and is waited for.
     u64 shown_ns;
@@ -87,7 +87,7 @@ struct StealClock {
     u32 cpu;
     // The kernel's own clock has been showing the record: the next look goes on from there. While
     // both are asked, so does each.
-    bool takes_over;
+    bool native_shown;
     Steps backward;
     Steps forward;     // ahead of time; sum_ns and last_ns: what was dropped
     u64 torn_looks;    // no consistent look within the bound
@@ -151,12 +151,12 @@ template <class Machine>
 // What a clock that takes over has shown is the kernel's own affair, and it may begin below that.
 template <class Machine>
 void set_steal(Machine& machine, StealClock& own, u64 total_ns) {
-    if (own.takes_over)
+    if (own.native_shown)
         machine.store(own.shown_ns, total_ns);
     else
         raise_steal(machine, own, total_ns);
     if (total_ns == own.total_ns) return;
-    machine.moved(own, total_ns - own.total_ns);
+    machine.rebased(own, total_ns - own.total_ns);
     machine.store(own.total_ns, total_ns);
 }
 
@@ -179,7 +179,7 @@ void take_in_steal(Machine& machine, StealClock& own, u64 stolen_ns, u64 raw_ns,
 template <class Machine>
 u64 least_steal(Machine& machine, const StealClock& own) {
     const u64 accounted_ns = machine.accounted_ns(own);
-    return own.takes_over || own.total_ns < accounted_ns ? accounted_ns : own.total_ns;
+    return own.native_shown || own.total_ns < accounted_ns ? accounted_ns : own.total_ns;
 }
 
 // The record is known from now on, raw_ns, and nothing counts that it said before. But who takes
@@ -188,7 +188,7 @@ u64 least_steal(Machine& machine, const StealClock& own) {
 template <class Machine>
 void take_up_steal(Machine& machine, StealClock& own) {
     u64 begin_ns = least_steal(machine, own);
-    if (own.takes_over) {
+    if (own.native_shown) {
         if (own.raw_ns < begin_ns)
             own.backward.add(begin_ns - own.raw_ns);
         else if (own.raw_ns - begin_ns > machine.uptime_ns())
@@ -198,7 +198,7 @@ void take_up_steal(Machine& machine, StealClock& own) {
     }
     set_steal(machine, own, begin_ns);
     machine.barrier();  // ask_steal_from_afar()
-    own.takes_over = own.takes_over && machine.both_are_asked();
+    own.native_shown = own.native_shown && machine.handover_in_progress();
 }
 
 // Without a record nothing is stolen; but another clock may have been asked since the last look.
@@ -223,7 +223,7 @@ template <class Machine>
         machine.store(own.tsc, tsc);
         take_up_steal(machine, own);
         machine.barrier();  // ask_steal_from_afar()
-        if (!own.takes_over) machine.store(own.version, even_version);
+        if (!own.native_shown) machine.store(own.version, even_version);
         return;
     }
     own.host_updates += (version - static_cast<u32>(own.version)) / 2;
@@ -246,37 +246,38 @@ template <class Machine>
 // plays by the rules; the value is loaded after it, so that nothing written later goes unseen.
 template <class Machine>
 [[gnu::always_inline]] inline bool steal_unchanged(Machine& machine, const StealClock& own,
-                                                   const KvmStealTime& page) {
-    if (machine.load(page.version) != own.version) return false;
+                                                   const KvmStealTime& record) {
+    if (machine.load(record.version) != own.version) return false;
     machine.barrier();
-    return machine.load(page.steal) == own.raw_ns;
+    return machine.load(record.steal) == own.raw_ns;
 }
 
 // `tsc` was read before. Returns what is shown.
 template <class Machine>
-[[gnu::noinline]] u64 look_at_steal(Machine& machine, StealClock& own, const KvmStealTime& page,
+[[gnu::noinline]] u64 look_at_steal(Machine& machine, StealClock& own, const KvmStealTime& record,
                                     u64 tsc) {
     u64 raw_ns = 0;
     const bool whole = version_read(
-        machine,
-        page.version, [&]() __attribute__((always_inline)) { raw_ns = machine.load(page.steal); });
+        machine, record.version, [&]() __attribute__((always_inline)) {
+            raw_ns = machine.load(record.steal);
+        });
     if (!whole) {
         ++own.torn_looks;
         return own.known() ? machine.load(own.shown_ns) : stand_still(machine, own);
     }
-    advance_steal(machine, own, raw_ns, machine.load(page.version), tsc);
+    advance_steal(machine, own, raw_ns, machine.load(record.version), tsc);
     return machine.load(own.shown_ns);
 }
 
 // What is shown now. On the CPU itself, with interrupts off.
 template <class Machine>
 [[gnu::always_inline]] inline u64 ask_steal(Machine& machine, StealClock& own) {
-    const KvmStealTime* page = machine.load(own.page);
-    if (!page) [[unlikely]]
+    const KvmStealTime* record = machine.load(own.record);
+    if (!record) [[unlikely]]
         return stand_still(machine, own);
     const u64 tsc = machine.tsc();
-    if (!steal_unchanged(machine, own, *page)) [[unlikely]]
-        return look_at_steal(machine, own, *page, tsc);
+    if (!steal_unchanged(machine, own, *record)) [[unlikely]]
+        return look_at_steal(machine, own, *record, tsc);
     own.tsc = tsc;
     return machine.load(own.shown_ns);
 }
@@ -286,10 +287,10 @@ template <class Machine>
 // since an earlier look, by ask_steal(), which the kernel's tick makes. Context as above.
 template <class Machine>
 [[gnu::always_inline]] inline void glance_at_steal(Machine& machine, StealClock& own) {
-    const KvmStealTime* page = machine.load(own.page);
-    if (!page || steal_unchanged(machine, own, *page)) [[likely]]
+    const KvmStealTime* record = machine.load(own.record);
+    if (!record || steal_unchanged(machine, own, *record)) [[likely]]
         return;
-    look_at_steal(machine, own, *page, machine.tsc());
+    look_at_steal(machine, own, *record, machine.tsc());
 }
 
 // ---- From another CPU ---------------------------------------------------------------------------
@@ -298,11 +299,11 @@ template <class Machine>
 // has shown at most. One that does not, or no more, is about to have its record healed: that is to
 // cover what has been shown, so nothing is added to it.
 template <class Machine>
-[[gnu::noinline]] u64 shown_by_either(Machine& machine, const StealClock& own, bool takes_over) {
+[[gnu::noinline]] u64 shown_by_either(Machine& machine, const StealClock& own, bool native_shown) {
     const u64 shown_ns = machine.load(own.shown_ns);
-    if (!takes_over) return shown_ns;
-    const KvmStealTime* page = machine.load(own.page);
-    const u64 native_ns = page ? machine.load(page->steal) : machine.accounted_ns(own);
+    if (!native_shown) return shown_ns;
+    const KvmStealTime* record = machine.load(own.record);
+    const u64 native_ns = record ? machine.load(record->steal) : machine.accounted_ns(own);
     return native_ns > shown_ns ? native_ns : shown_ns;
 }
 
@@ -311,12 +312,13 @@ template <class Machine>
 // sum that the next look begins with: however often it is asked for, a host that lies, or a TSC
 // that is ahead of the other CPU's, never brings it further ahead than once.
 template <class Machine>
-[[gnu::noinline]] u64 look_from_afar(Machine& machine, StealClock& own, const KvmStealTime& page,
+[[gnu::noinline]] u64 look_from_afar(Machine& machine, StealClock& own, const KvmStealTime& record,
                                      u64 total_ns, u64 raw_ns, u64 look_tsc) {
     u64 now_ns = 0;
     const bool whole = version_read(
-        machine,
-        page.version, [&]() __attribute__((always_inline)) { now_ns = machine.load(page.steal); });
+        machine, record.version, [&]() __attribute__((always_inline)) {
+            now_ns = machine.load(record.steal);
+        });
     if (!whole || now_ns <= raw_ns) return machine.load(own.shown_ns);
     const s64 ticks = static_cast<s64>(machine.tsc() - look_tsc);
     const u64 passed_ns = ticks > 0 ? machine.elapsed_ns(static_cast<u64>(ticks)) : 0;
@@ -335,12 +337,12 @@ template <class Machine>
 // is shown knows already. x86 itself keeps stores in order with stores and loads with loads.
 template <class Machine>
 [[gnu::noinline]] u64 ask_steal_from_afar(Machine& machine, StealClock& own) {
-    const bool takes_over = machine.load(own.takes_over);
+    const bool native_shown = machine.load(own.native_shown);
     machine.barrier();  // In the order in which take_up_steal() ends.
-    if (takes_over || machine.both_are_asked()) [[unlikely]]
-        return shown_by_either(machine, own, takes_over);
-    const KvmStealTime* page = machine.load(own.page);
-    if (!page || machine.load(own.version) == StealClock::kNoVersion) [[unlikely]]
+    if (native_shown || machine.handover_in_progress()) [[unlikely]]
+        return shown_by_either(machine, own, native_shown);
+    const KvmStealTime* record = machine.load(own.record);
+    if (!record || machine.load(own.version) == StealClock::kNoVersion) [[unlikely]]
         return machine.load(own.shown_ns);
     machine.barrier();
     const u64 total_ns = machine.load(own.total_ns);
@@ -348,9 +350,9 @@ template <class Machine>
     const u64 look_tsc = machine.load(own.tsc);
     const u64 raw_ns = machine.load(own.raw_ns);
     machine.barrier();
-    if (machine.load(page->steal) == raw_ns) [[likely]]
+    if (machine.load(record->steal) == raw_ns) [[likely]]
         return machine.load(own.shown_ns);
-    return look_from_afar(machine, own, *page, total_ns, raw_ns, look_tsc);
+    return look_from_afar(machine, own, *record, total_ns, raw_ns, look_tsc);
 }
 
 // ---- The shape of what was stolen ---------------------------------------------------------------

@@ -22,16 +22,16 @@
 
 namespace kvmpv {
 
-// The kernel is about to ask this clock. `takes_over`: so far it asks one that shows the record as
-// it is; both_are_asked() from now on, until it asks ours alone. If not, nobody has been asked
-// since leave_steal_hook(), and what was stolen meanwhile does not count; but a run queue may have
-// been told more than is accounted.
+// The kernel is about to ask this clock. `native_shown`: so far it asks one that shows the record
+// as it is; handover_in_progress() from now on, until it asks ours alone. If not, nobody has been
+// asked since leave_steal_hook(), and what was stolen meanwhile does not count; but a run queue may
+// have been told more than is accounted.
 template <class Machine>
-void prepare_steal_hook(Machine& machine, StealClock& own, bool takes_over) {
-    own.takes_over = takes_over;
+void prepare_steal_hook(Machine& machine, StealClock& own, bool native_shown) {
+    own.native_shown = native_shown;
     own.version = StealClock::kNoVersion;
     u64 begin_ns = machine.accounted_ns(own);
-    if (!takes_over && own.told_ns > begin_ns) begin_ns = own.told_ns;
+    if (!native_shown && own.told_ns > begin_ns) begin_ns = own.told_ns;
     machine.store(own.shown_ns, begin_ns);
     set_steal(machine, own, begin_ns);
     ask_steal(machine, own);
@@ -44,11 +44,11 @@ inline void leave_steal_hook(StealClock& own) { own.told_ns = own.shown_ns; }
 // the last look: after a registration, after sleep. `native_is_asked`: the kernel's own clock shows
 // it. If not, a clock that was to take over from before still does.
 template <class Machine>
-void begin_steal(Machine& machine, StealClock& own, const KvmStealTime* page,
+void begin_steal(Machine& machine, StealClock& own, const KvmStealTime* record,
                  bool native_is_asked) {
-    own.page = page;
+    own.record = record;
     own.version = StealClock::kNoVersion;
-    if (native_is_asked) own.takes_over = true;
+    if (native_is_asked) own.native_shown = true;
     ask_steal(machine, own);
 }
 
@@ -56,30 +56,30 @@ void begin_steal(Machine& machine, StealClock& own, const KvmStealTime* page,
 template <class Machine>
 void end_steal(Machine& machine, StealClock& own) {
     ask_steal(machine, own);
-    own.page = nullptr;
+    own.record = nullptr;
 }
 
 // Writes into the record what is shown, so that a clock that shows the record as it is can take
-// over; both_are_asked() since before every question that is under way, until the kernel asks ours
-// no more. The host adds to what it finds there, and cannot run while one instruction of ours does.
-// False if the record does not say it afterwards.
+// over; handover_in_progress() since before every question that is under way, until the kernel asks
+// ours no more. The host adds to what it finds there, and cannot run while one instruction of ours
+// does. False if the record does not say it afterwards.
 template <class Machine>
-[[nodiscard]] bool heal_steal(Machine& machine, StealClock& own, KvmStealTime& page) {
+[[nodiscard]] bool heal_steal(Machine& machine, StealClock& own, KvmStealTime& record) {
     // The kernel has been asking its own so far, or nobody. A record ahead stays as it was shown.
-    if (own.takes_over && machine.load(page.steal) >= machine.accounted_ns(own)) return true;
+    if (own.native_shown && machine.load(record.steal) >= machine.accounted_ns(own)) return true;
     set_steal(machine, own, least_steal(machine, own));
     // Whole whatever the version says: the host does not write while this CPU runs.
     const u64 tsc = machine.tsc();
-    const u64 raw_ns = machine.load(page.steal);
-    if (own.page && raw_ns != own.raw_ns)
-        advance_steal(machine, own, raw_ns, machine.load(page.version), tsc);
+    const u64 raw_ns = machine.load(record.steal);
+    if (own.record && raw_ns != own.raw_ns)
+        advance_steal(machine, own, raw_ns, machine.load(record.version), tsc);
     if (own.shown_ns > own.total_ns) set_steal(machine, own, own.shown_ns);
-    if (const u64 carry_ns = own.total_ns - raw_ns) machine.add(page.steal, carry_ns);
+    if (const u64 carry_ns = own.total_ns - raw_ns) machine.add(record.steal, carry_ns);
     own.raw_ns = own.total_ns;
-    own.takes_over = true;
+    own.native_shown = true;
     own.version = StealClock::kNoVersion;
     // Ahead by what was stolen since the look, and no more.
-    const u64 ahead_ns = machine.load(page.steal) - own.total_ns;
+    const u64 ahead_ns = machine.load(record.steal) - own.total_ns;
     return ahead_ns <= machine.elapsed_ns(machine.tsc() - tsc) + machine.tick_ns();
 }
 

@@ -11,7 +11,7 @@ LOCKDOWN=/sys/kernel/security/lockdown
 locks_down() {
 	mount -t securityfs securityfs /sys/kernel/security || return 1
 	echo integrity > $LOCKDOWN || return 1
-	contains "$(cat $LOCKDOWN)" '\[integrity\]' && fails_with 'not permitted' insmod /kvmpv/kvmpv_accounted.ko
+	contains "$(cat $LOCKDOWN)" '\[integrity\]' && fails_with 'not permitted' insmod /kvmpv/kvmpv_steal_monitor.ko
 }
 
 # Not even to be looked at: the reason why each switch's state is told elsewhere, too.

@@ -115,53 +115,53 @@ refuses_nonsense() {
 	hooks_at_load
 }
 
-asked_by_stack() {
-	awk '{ print $2 }' /sys/kernel/debug/kvmpv_stack
+asked_on_top() {
+	awk '{ print $2 }' /sys/kernel/debug/kvmpv_steal_on_top
 }
 
 # Somebody comes after us and leaves before us.
 stays_under_another() {
-	insmod /kvmpv/kvmpv_stack.ko || return 1
-	steal_clock_is 'kvmpv_stack_steal_clock \[kvmpv_stack\]' && grows asked_by_stack && steal_grows || return 1
-	contains "$(reason steal)" '; hooked, below kvmpv_stack_steal_clock' || return 1
+	insmod /kvmpv/kvmpv_steal_on_top.ko || return 1
+	steal_clock_is 'kvmpv_steal_on_top_clock \[kvmpv_steal_on_top\]' && grows asked_on_top && steal_grows || return 1
+	contains "$(reason steal)" '; hooked, below kvmpv_steal_on_top_clock' || return 1
 	fails_with 'busy' sh -c "echo 0 > $STEAL/hook" || return 1
-	steal_clock_is 'kvmpv_stack_steal_clock \[kvmpv_stack\]' && accounting_is 1 || return 1
-	rmmod kvmpv_stack && hooks_at_load && steal_grows
+	steal_clock_is 'kvmpv_steal_on_top_clock \[kvmpv_steal_on_top\]' && accounting_is 1 || return 1
+	rmmod kvmpv_steal_on_top && hooks_at_load && steal_grows
 }
 
 # We want to leave first: rmmod waits, says for whom, and the one above goes on asking us.
 leaves_after_another() {
-	insmod /kvmpv/kvmpv_stack.ko || return 1
+	insmod /kvmpv/kvmpv_steal_on_top.ko || return 1
 	[ "$MODE" = shared ] || echo 1 > $DEBUG/clock/release || return 1
 	rmmod kvmpv &
 	leaving=$!
 	tries=0
-	until dmesg | tail -n 5 | grep -q 'kvmpv: steal: kvmpv_stack_steal_clock .*sits on top'; do
+	until dmesg | tail -n 5 | grep -q 'kvmpv: steal: kvmpv_steal_on_top_clock .*sits on top'; do
 		tries=$((tries + 1))
 		[ $tries -le 100 ] || { echo "no word in the log"; return 1; }
 		sleep 0.1
 	done
-	grows asked_by_stack && steal_grows || return 1
+	grows asked_on_top && steal_grows || return 1
 	[ -d /proc/$leaving ] || { echo "rmmod has returned"; return 1; }
 	contains "$(cat /proc/modules)" '^kvmpv ' || return 1
-	rmmod kvmpv_stack && wait $leaving || return 1
+	rmmod kvmpv_steal_on_top && wait $leaving || return 1
 	undone
 }
 
 # Somebody was there before us. Whether it asks the kernel's own clock is not known, so in shared
 # mode nothing is touched; a free slot is ours.
 comes_after_another() {
-	insmod /kvmpv/kvmpv_stack.ko && load || return 1
+	insmod /kvmpv/kvmpv_steal_on_top.ko && load || return 1
 	if [ "$MODE" = shared ]; then
 		equal mode "$(mode steal)" off || return 1
 		contains "$(reason steal)" 'but it cannot be told whether by the kernel' || return 1
-		steal_clock_is 'kvmpv_stack_steal_clock \[kvmpv_stack\]' || return 1
+		steal_clock_is 'kvmpv_steal_on_top_clock \[kvmpv_steal_on_top\]' || return 1
 		fails_with 'nvalid' sh -c "echo 1 > $STEAL/hook" || return 1
 	else
 		steal_clock_is 'kvmpv_steal_clock \[kvmpv\]' && steal_grows || return 1
 	fi
-	unload && steal_clock_is 'kvmpv_stack_steal_clock \[kvmpv_stack\]' || return 1
-	rmmod kvmpv_stack && undone
+	unload && steal_clock_is 'kvmpv_steal_on_top_clock \[kvmpv_steal_on_top\]' || return 1
+	rmmod kvmpv_steal_on_top && undone
 }
 
 cpus_come_and_go() {

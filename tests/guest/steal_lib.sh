@@ -86,7 +86,7 @@ unload() {
 # Watches /proc/stat until watch_found_nothing: no CPU's steal may ever decrease, nor grow by more than the
 # time that has passed. What /proc/stat rounds to 10 ms is watched to the nanosecond besides.
 start_watch() {
-	insmod /kvmpv/kvmpv_accounted.ko || exit 1
+	insmod /kvmpv/kvmpv_steal_monitor.ko || exit 1
 	rm -f /tmp/watch.end
 	watch > /tmp/watch.out 2>&1 &
 	watcher=$!
@@ -107,7 +107,7 @@ watch() {
 watch_found_nothing() {
 	touch /tmp/watch.end
 	wait $watcher
-	cat /sys/kernel/debug/kvmpv_accounted > /tmp/accounted && rmmod kvmpv_accounted || return 1
+	cat /sys/kernel/debug/kvmpv_steal_monitor > /tmp/accounted && rmmod kvmpv_steal_monitor || return 1
 	awk -v least="$1" '
 		NR > 1 && $2 < least { print "CPU " $1 ": only " $2 " looks at what is accounted"; bad = 1 }
 		NR > 1 && $3 { print "CPU " $1 " went back " $3 " times, by up to " $4 " ns"; bad = 1 }

@@ -3,7 +3,7 @@
  * Watches the steal time that the kernel has accounted, on every CPU, at each tick and after idle,
  * where the kernel is about to add to it, to the nanosecond. Shares no code with kvmpv.
  *
- *	/sys/kernel/debug/kvmpv_accounted	per CPU: looks, how often less was found than
+ *	/sys/kernel/debug/kvmpv_steal_monitor	per CPU: looks, how often less was found than
  *						before, and the most that was missing
  */
 #include <linux/debugfs.h>
@@ -43,7 +43,7 @@ static struct kprobe at_tick = { .symbol_name = "account_process_tick", .pre_han
 static struct kprobe after_idle = { .symbol_name = "account_idle_ticks", .pre_handler = look };
 static struct kprobe *probes[] = { &at_tick, &after_idle };
 
-static int accounted_show(struct seq_file *seq, void *unused)
+static int steal_monitor_show(struct seq_file *seq, void *unused)
 {
 	int cpu;
 
@@ -56,29 +56,29 @@ static int accounted_show(struct seq_file *seq, void *unused)
 	}
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(accounted);
+DEFINE_SHOW_ATTRIBUTE(steal_monitor);
 
-static int __init accounted_init(void)
+static int __init steal_monitor_init(void)
 {
 	int err = register_kprobes(probes, ARRAY_SIZE(probes));
 
 	if (err)
 		return err;
-	file = debugfs_create_file("kvmpv_accounted", 0400, NULL, NULL, &accounted_fops);
+	file = debugfs_create_file("kvmpv_steal_monitor", 0400, NULL, NULL, &steal_monitor_fops);
 	if (!IS_ERR(file))
 		return 0;
 	unregister_kprobes(probes, ARRAY_SIZE(probes));
 	return PTR_ERR(file);
 }
 
-static void __exit accounted_exit(void)
+static void __exit steal_monitor_exit(void)
 {
 	debugfs_remove(file);
 	unregister_kprobes(probes, ARRAY_SIZE(probes));
 }
 
-module_init(accounted_init);
-module_exit(accounted_exit);
+module_init(steal_monitor_init);
+module_exit(steal_monitor_exit);
 
 MODULE_DESCRIPTION("Watches that accounted steal time never goes back");
 MODULE_LICENSE("GPL");
