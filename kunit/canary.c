@@ -3,8 +3,9 @@
  * An instrument that shares no code with kvmpv. It tells whether anybody writes to a page after its
  * owner has freed it. Write to /sys/kernel/debug/kvmpv_canary:
  *
- *	hold ADDRESS	while the page at this physical address still has an owner: takes a reference
- *	fill		after all owners have gone: fills the pages with a pattern
+ *	hold ADDRESS	takes a reference to the page at this physical address, while it has an
+ *			owner
+ *	fill		fills the pages with a pattern, after all owners have gone
  *
  * Reading it shows a row per page, "ADDRESS refs N changed N": how many references there are, and
  * how many bytes differ from the pattern. The extra reference keeps the allocator from giving the

@@ -8,7 +8,7 @@
  *			interrupt was handled; returns when all are done
  *	remote		write N: the same, but each CPU interrupts the next one
  *	timer		write N: the same, but each CPU sets its timer
- *	busy		write 1: each CPU keeps interrupting itself, with pauses; write 0: stops that
+ *	busy		write 1: each CPU keeps interrupting itself, with pauses; 0: stops that
  *	result		how many were sent, handled and lost since loading
  *	in_service	the vectors that each CPU's local APIC has in service
  */
@@ -350,5 +350,5 @@ static void __exit storm_exit(void)
 module_init(storm_init);
 module_exit(storm_exit);
 
-MODULE_DESCRIPTION("Raises a known number of interrupts and reads what the local APICs have in service");
+MODULE_DESCRIPTION("Raises a known number of interrupts and reads what local APICs have in service");
 MODULE_LICENSE("GPL");
