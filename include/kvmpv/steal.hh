@@ -65,7 +65,7 @@ struct StealClock {
     u64 shown_ns;
     u64 total_ns;              // the sum of what this CPU's looks have found
     u64 raw_ns;                // what the record said at the last look
-    u64 version = kNoVersion;  // the record's at the last look, even; kNoVersion: no look yet
+    u64 version = kNoVersion;  // the record's then, even; if kNoVersion, raw_ns means nothing
     u64 tsc;                   // read before the last look, or an earlier one that found the same
     // How much of total_ns was accepted since checked_tsc without checking elapsed time: at most
     // one tick.
