@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The clocksources by name, found in the kernel's own list of them; and some that are not
- * registered: two go wrong, by which the warp test shows that it can fail, three are parts of a
- * read.
+ * Clocksources by name, from the kernel's list. And some that are not registered: two are wrong on
+ * purpose, which proves that the warp test can fail, and three are parts of a read.
  */
 #include <linux/err.h>
 #include <linux/irqflags.h>
@@ -36,7 +35,7 @@ void *bench_symbol(const char *name)
 	return find_symbol(name);
 }
 
-/* Ticks: some milliseconds, which is more than a vCPU waits for its turn on a host with one CPU. */
+/* In ticks: some ms, which is longer than a vCPU waits for its turn on a host with one CPU. */
 #define SKEW 0x1000000
 
 /* Every second CPU is behind. */
@@ -45,7 +44,7 @@ static u64 skewed_read(struct clocksource *clock)
 	return rdtsc_ordered() - (raw_smp_processor_id() % 2 ? SKEW : 0);
 }
 
-/* Each CPU's every 1000th read is behind. */
+/* Every 1000th read of each CPU is behind. */
 static DEFINE_PER_CPU(unsigned int, stutter_reads);
 
 static u64 stutter_read(struct clocksource *clock)
@@ -53,13 +52,15 @@ static u64 stutter_read(struct clocksource *clock)
 	return rdtsc_ordered() - (this_cpu_inc_return(stutter_reads) % 1000 ? 0 : SKEW);
 }
 
-/* What a read costs that does nothing. */
+/* The cost of a read that does nothing. */
 static u64 nothing_read(struct clocksource *clock)
 {
 	return 0;
 }
 
-/* What either way costs to keep the thread on its CPU: kvmpv's guarded path's, and native's. */
+/*
+ * The cost of keeping the thread on its CPU: as kvmpv's careful read does it, and as native does.
+ */
 static u64 irq_off_read(struct clocksource *clock)
 {
 	unsigned long flags;

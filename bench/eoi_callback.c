@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The callback by which the kernel ends an interrupt now, whoever's it is, called for an interrupt
- * that is ended without an exit: the bit in this CPU's word is set first, as the host would do.
+ * Calls the callback by which the kernel ends interrupts now, whoever's it is, for an interrupt
+ * that is ended without an exit. It first sets the bit in this CPU's word, as the host would.
  */
 #include <linux/err.h>
 #include <linux/io.h>
@@ -36,7 +36,7 @@ static void end_elided(const struct bench_call *call)
 	u64 slot = 0;
 
 	rdmsrl_safe(MSR_KVM_PV_EOI_EN, &slot);
-	/* Then nothing is called, and nothing is counted. */
+	/* Then nothing is called and nothing is counted. */
 	if (!(slot & KVM_MSR_ENABLED))
 		return;
 	*(unsigned long *)phys_to_virt(slot & ~KVM_MSR_ENABLED) |= 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The two marks between which executed_plugin.c counts instructions: a `nopl` each, with a
- * displacement that no compiler has a reason to choose. Where nobody counts they do nothing.
+ * The two marks between which executed_plugin.c counts instructions. Each is a `nopl` with a
+ * displacement that no compiler would choose. Without the plugin they do nothing.
  */
 #pragma once
 

@@ -4,13 +4,14 @@
  * two marks that a program in the guest sets (executed.h), and writes each count as a line to the
  * file `out=FILE`.
  *
- * An emulated CPU's time is of no use to a benchmark; its instructions are exact. All of them are
- * counted: the guest's kernel, and the host's where the guest has left for it. So a span has to be
- * short, and there have to be many: those without an exit say what the guest executes.
+ * The time of an emulated CPU is useless for a benchmark, but its instruction count is exact. All
+ * instructions are counted, those of the guest's kernel and, during an exit, those of the host. So
+ * a span has to be short and has to be repeated: the spans without an exit show what the guest
+ * executes.
  *
- * QEMU's header for plugins is in no package, so what is used of it is declared here, in two of its
- * versions: 1, which QEMU 7.2 has, and 3, which QEMU 10 has. One file serves both: what only one of
- * them has is looked up when it is loaded.
+ * No package has QEMU's header for plugins, so the parts that are used are declared here, for two
+ * of its versions: 1, which QEMU 7.2 has, and 3, which QEMU 10 has. This file works with both: what
+ * only one of them has is looked up at load time.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -38,13 +39,16 @@ size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 
-/* ---- In version 1: a counter is any variable, an instruction is looked at where it is ---- */
+/* ---- In version 1: a counter is any variable, and an instruction is read in place ---- */
 
 static void (*count_in_variable)(struct qemu_plugin_tb *tb, int op, void *counter,
 				 unsigned long operand);
 static const void *(*instruction)(const struct qemu_plugin_insn *insn);
 
-/* ---- In version 3: a counter is in a CPU's row of a scoreboard, an instruction is copied ---- */
+/*
+ * ---- In version 3: a counter lies in a CPU's row of a scoreboard, and instructions are copied
+ * ----
+ */
 
 struct counter {
 	struct qemu_plugin_scoreboard *board;
@@ -61,7 +65,7 @@ static size_t (*copy_instruction)(const struct qemu_plugin_insn *insn, void *int
 
 __attribute__((visibility("default"))) int qemu_plugin_version;
 
-/* QEMU looks at the version when it has loaded this, and before it calls anything here. */
+/* QEMU reads the version after it has loaded this file and before it calls anything in it. */
 __attribute__((constructor)) static void choose_version(void)
 {
 	void *data = dlsym(RTLD_DEFAULT, "qemu_plugin_insn_data");
@@ -82,7 +86,7 @@ __attribute__((constructor)) static void choose_version(void)
 
 /* ---- Counting ---- */
 
-/* steal.py gives the emulated host one CPU, so nobody else adds to it. */
+/* steal.py gives the emulated host a single CPU, so only one thread adds to it. */
 static unsigned long executed, begun;
 static struct counter executed_by;
 static FILE *out;
@@ -134,8 +138,8 @@ static void translated(unsigned long id, struct qemu_plugin_tb *tb)
 
 	(void)id;
 	/*
-	 * Once for the block, when it is entered. So what stands in a mark's block is on the wrong
-	 * side of it, the same few instructions each time.
+	 * A block is counted as a whole when it is entered. So the rest of a mark's block is
+	 * counted on the wrong side of the mark: the same few instructions each time.
 	 */
 	count_block(tb, count);
 	for (i = 0; i < count; i++) {
@@ -150,7 +154,7 @@ static void translated(unsigned long id, struct qemu_plugin_tb *tb)
 	}
 }
 
-/* An error shows as QEMU's refusal to start. */
+/* On error QEMU does not start. */
 __attribute__((visibility("default"))) int qemu_plugin_install(unsigned long id, const void *info,
 							       int argc, char **argv)
 {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The guest's side of `make bench`: guest.sh GROUP [ARGUMENT...]. Each measurement is a line whose
-# first word says what it is; bench/run makes tables of them.
+# The part of `make bench` that runs in the guest: guest.sh GROUP [ARGUMENT...]. Each measurement is a line
+# whose first word says what it is. bench/run makes tables of them.
 set -eu
 
 BENCH=/sys/kernel/debug/kvmpv_bench
@@ -18,7 +18,7 @@ select_clocksource() {
 	[ "$(cat $CLOCKSOURCE/current_clocksource)" = "$1" ]
 }
 
-# CPUS ROUNDS CLOCK:READS...; clocks that this guest does not have are left out.
+# CPUS ROUNDS CLOCK:READS... Clocks that this guest does not have are left out.
 timing() {
 	cpus=$1 rounds=$2
 	shift 2
@@ -50,12 +50,12 @@ in_kernel() {
 	done
 }
 
-# NAME READS: the present clocksource, from user space.
+# NAME READS: reads the current clocksource from user space.
 user() {
 	echo "user $1 $(/bench/clock_reads "$2")"
 }
 
-# NAME READS: how many system calls these reads are.
+# NAME READS: how many system calls these reads make.
 calls() {
 	echo "hist:keys=id if id == $NR_CLOCK_GETTIME" > $CALLS/trigger
 	/bench/clock_reads "$2" > /dev/null
@@ -72,7 +72,7 @@ user_shared() {
 	done
 	round=0
 	while [ $round -lt "$1" ]; do
-		# Each goes first in every second round.
+		# Each of the two goes first in every second round.
 		order='kvm-clock kvmpv'
 		[ $((round % 2)) = 0 ] || order='kvmpv kvm-clock'
 		for clock in $order; do
@@ -101,14 +101,14 @@ user_owned() {
 	calls hpet "$3"
 }
 
-# CLOCK READS: nothing but reads, for the host to count what they cost
+# CLOCK READS: only reads, for the host to count their exits
 exits() {
 	insmod /kvmpv/kvmpv.ko
 	insmod /kvmpv/kvmpv_bench.ko
 	timing 1 1 "$1:$2"
 }
 
-# The elided end of an interrupt: the kernel's own, then ours.
+# An elided end of an interrupt, by the kernel's own callback and then by ours.
 eoi_steps() {
 	insmod /kvmpv/kvmpv_bench.ko
 	insmod /kvmpv/kvmpv.ko eoi_hook=0

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What include/kvmpv/pvclock.hh is measured against in user space: a plain reader of the record as
-// one would write it after the KVM document, and a model of what native's read executes, made from
-// the steps that bench/steps.c saw. Neither is a copy of the kernel's source.
+// What include/kvmpv/pvclock.hh is compared with in user space: a plain reader of the record,
+// written from the KVM document, and a model of what native's read executes, made from the steps
+// that bench/steps.c saw. Neither is a copy of the kernel's source.
 
 #pragma once
 
@@ -25,7 +25,7 @@ template <TscRead kTscRead>
 
 // ---- The plain reader -------------------------------------------------------------------------
 
-// Wait for an even version, copy the record, see whether the version is still the same.
+// Waits for an even version, copies the record, and checks that the version is still the same.
 template <TscRead kTscRead>
 [[gnu::noinline]] u64 plain_read(const PvclockVcpuTimeInfo* shared) {
     const volatile PvclockVcpuTimeInfo* record = shared;
@@ -49,14 +49,14 @@ template <TscRead kTscRead>
 
 // ---- The model of native ----------------------------------------------------------------------
 
-// In the kernel both are per CPU, in user space per thread: the same segment-relative access.
+// Per CPU in the kernel and per thread here, by the same segment-relative access.
 inline thread_local int preempt_count = 1;
 inline thread_local const PvclockVcpuTimeInfo* this_cpu_record;
 inline thread_local const PvclockVcpuTimeInfo* this_cpu_record_without_promise;
 inline u8 valid_flags = kPvclockTscStable;
 alignas(64) inline u64 last_value;
 
-// The inner function of two: it gets the record, and knows nothing of CPUs.
+// The inner function of two. It is given the record and knows nothing about CPUs.
 template <TscRead kTscRead>
 [[gnu::noinline]] u64 native_inner(const PvclockVcpuTimeInfo* record) {
     u32 version;
@@ -81,7 +81,7 @@ template <TscRead kTscRead>
     return now_ns;
 }
 
-// The outer one: nobody moves the thread from here on, which record is it, and back.
+// The outer function: disables preemption, finds the record, reads it, enables preemption.
 template <TscRead kTscRead, bool kPromised = true>
 [[gnu::noinline]] u64 native_read() {
     preempt_count = preempt_count + 1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The files below /sys/kernel/debug/kvmpv_bench: what is written to one is carried out, what is
- * read is the result. docs/benchmarks.md describes them.
+ * The files below /sys/kernel/debug/kvmpv_bench. Writing to a file runs its measurement, and
+ * reading it shows the result. docs/benchmarks.md describes them.
  */
 #include <linux/debugfs.h>
 #include <linux/module.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ping_pong CPU BATCHES TRIPS: two threads on one CPU hand a byte to and fro through two pipes, so
- * that each trip is two changes of task. Says how long a trip took in the median of BATCHES batches
- * of TRIPS trips each.
+ * ping_pong CPU BATCHES TRIPS: two threads on one CPU send a byte back and forth through two pipes,
+ * so that each trip is two context switches. Prints how long a trip took in the median of BATCHES
+ * batches of TRIPS trips each.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -30,7 +30,7 @@ static long long now_ns(void)
 	return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-/* Until the other end is closed. */
+/* Runs until the other end is closed. */
 static void *answer_all(void *unused)
 {
 	char byte;
@@ -87,7 +87,7 @@ int main(int argc, char **argv)
 	if (!batch_ns || sched_setaffinity(0, sizeof(cpus), &cpus) || pipe(there) || pipe(back) ||
 	    pthread_create(&answerer, NULL, answer_all, NULL))
 		fail("ping_pong");
-	/* Both warm. */
+	/* Warms both threads up. */
 	ns_per_trip(trips);
 	for (i = 0; i < batches; i++)
 		batch_ns[i] = ns_per_trip(trips);

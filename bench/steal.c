@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What steal time costs: the kernel's own steal clock and whichever the scheduler asks now, timed
- * in turns; and, for who steps through them, both and what is called at each change of task.
+ * The cost of steal time. Times the kernel's own steal clock and the one that the scheduler asks
+ * now, in turns. Also offers both, and what is called at every context switch, to be
+ * single-stepped.
  */
 #include <linux/err.h>
 #include <linux/irqflags.h>
@@ -20,7 +21,7 @@
 #include "bench.h"
 
 #define MOST_ROUNDS 1000
-/* Interrupts are off meanwhile. */
+/* Interrupts off. */
 #define MOST_CALLS 10000
 
 static noinline u64 nothing(int cpu)
@@ -51,8 +52,8 @@ static unsigned int num_rounds, num_calls;
 static u64 elapsed_ns[MOST_ROUNDS][ARRAY_SIZE(clocks)];
 
 /*
- * Ours is what the static call points at while that is not native's. kvmpv cannot be unloaded until
- * its clocksource, which is returned, is put.
+ * kvmpv's steal clock is the target of the static call if that is not native's. kvmpv cannot be
+ * unloaded before bench_clock_put() of its clocksource, which is returned.
  */
 static struct clocksource *find_clocks(void)
 {
@@ -81,7 +82,7 @@ static u64 turn(const struct steal_clock *clock)
 
 	local_irq_save(flags);
 	cpu = smp_processor_id();
-	/* The first call may find nothing in the caches. */
+	/* The caches may be cold at the first call. */
 	clock->ask(cpu);
 	begin_ns = ktime_get_raw_ns();
 	for (i = 0; i < num_calls; i++)
@@ -115,7 +116,7 @@ static int run(char *text)
 	return 0;
 }
 
-/* "ROUNDS CALLS": done when it returns. */
+/* "ROUNDS CALLS": has measured when it returns. */
 int bench_steal_start(char *text)
 {
 	int error;
@@ -155,7 +156,7 @@ static void ask_ours(const struct bench_call *call)
 
 static struct tracepoint_func probe;
 
-/* As the scheduler does when one task takes over from another, here both the same. */
+/* As the scheduler does at a context switch; here both tasks are the same. */
 static void tell_switch(const struct bench_call *call)
 {
 	void (*told)(void *data, bool preempt, struct task_struct *prev, struct task_struct *next,
@@ -170,7 +171,7 @@ static void find_switch(struct tracepoint *tracepoint, void *found)
 		*(struct tracepoint **)found = tracepoint;
 }
 
-/* The one who is told of each change of task. */
+/* The function that is called at every context switch. */
 static int find_probe(void)
 {
 	const struct tracepoint_func *all;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The guest's side of the group `steal` of `make bench`: steal.sh WHAT [ARGUMENT...]. Each
-# measurement is a line whose first word says what it is; bench/steal.py makes tables of them.
+# The part of the group `steal` of `make bench` that runs in the guest: steal.sh WHAT [ARGUMENT...]. Each
+# measurement is a line whose first word says what it is. bench/steal.py makes tables of them.
 set -eu
 
 BENCH=/sys/kernel/debug/kvmpv_bench
@@ -14,7 +14,7 @@ load() {
 }
 
 unload() {
-	# In owned mode the guest takes its time from us as soon as it can.
+	# In owned mode the kernel selects our clock as soon as it can.
 	[ ! -e /sys/kernel/debug/kvmpv/clock/release ] || echo 1 > /sys/kernel/debug/kvmpv/clock/release
 	rmmod kvmpv
 }
@@ -39,7 +39,7 @@ clocks() {
 	done
 	steps sched_switch on
 	echo 0 > $STEAL/attribution
-	# Nobody is told of changes of task then.
+	# Then nothing is hooked into context switches.
 	! echo sched_switch > $BENCH/steps
 }
 
@@ -48,8 +48,8 @@ turn() {
 	echo "turn $1 $(/bench/ping_pong $CPU "$2" "$3")"
 }
 
-# ROUNDS BATCHES TRIPS: with nothing loaded twice, for how far two turns of the same are apart. Whoever goes
-# first in one round goes last in the next.
+# ROUNDS BATCHES TRIPS: measures twice without the module, which shows how far two measurements of the same
+# thing are apart. What comes first in one round comes last in the next.
 switches() {
 	round=0
 	while [ $round -lt "$1" ]; do
@@ -75,13 +75,13 @@ switches() {
 	done
 }
 
-# The same on a guest's only CPU, for executed_plugin.c to count.
+# The same in a guest with one CPU, where executed_plugin.c counts.
 counted() {
 	CPU=0
 	switches "$@"
 }
 
-# What `clocks` and `switches` want, in this order.
+# What `clocks` and `switches` need, in this order.
 all() {
 	switches "$3" "$4" "$5"
 	clocks "$1" "$2"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The steal clock on the real CPU, by Google Benchmark: src/steal_clock.cc as it stands (linked
-// without -pie, as user_space.cc says) on a record that nobody writes, against what native executes
-// on the same record.
+// The steal clock on the real CPU, by Google Benchmark. Compares src/steal_clock.cc as it stands
+// (linked without -pie, as user_space.cc says) with what native executes, on a record that nobody
+// writes.
 
 #include <benchmark/benchmark.h>
 
@@ -14,7 +14,7 @@
 
 struct kvmpv_cpu kvmpv_cpu;
 
-// From now on nobody writes the record, and so none of these is called.
+// While this is true nobody writes the record, so none of the functions below is called.
 static constinit bool measuring = false;
 
 [[noreturn]] static void unexpected(const char* what) {
@@ -35,7 +35,8 @@ alignas(64) kvmpv::KvmStealTime record{123'456'789, 2, 0, 0, {}, {}};
 
 }  // namespace
 
-// Where the clock begins. The kernel has accounted what the record says, in less than an hour.
+// Where the clock begins. The kernel has accounted what the record says, and has been up for an
+// hour.
 u64 linux_accounted_steal_ns(u32) {
     if (measuring) unexpected("linux_accounted_steal_ns");
     return record.steal;
@@ -47,10 +48,11 @@ u64 linux_monotonic_ns() {
 
 namespace {
 
-// Where each CPU's per-CPU memory begins, which native adds the record's offset to.
+// The start of each CPU's per-CPU memory, to which native adds the record's offset.
 u64 per_cpu_offset[64];
 
-// A model of native, made from the steps that bench/steps.c saw: no copy of the kernel's source.
+// A model of native, made from the steps that bench/steps.c saw. It is no copy of the kernel's
+// source.
 [[gnu::noinline]] u64 native(int cpu) {
     const auto* mine = reinterpret_cast<const kvmpv::KvmStealTime*>(
         reinterpret_cast<u64>(&record) + kvmpv::x86::load(per_cpu_offset[cpu]));
@@ -73,26 +75,26 @@ u64 task_switch(int) {
 
 using Ask = u64 (*)(int cpu);
 
-// Called as one that is chosen at run time, which costs all of them the same.
+// Calls through a pointer, which costs the same for all of them.
 void measure(benchmark::State& state, Ask ask) {
     benchmark::DoNotOptimize(ask);
     for (auto _ : state) benchmark::DoNotOptimize(ask(0));
 }
 
-// As the module does in shared mode when it is loaded: first the kernel's own clock is asked, then
-// both are, then ours.
+// What the module does in shared mode at load: first the kernel asks its own clock, then both
+// clocks, then ours.
 void begin() {
     using namespace kvmpv::steal_clock;
     auto& state = *new (kvmpv_cpu.steal) CpuState{};
     kvmpv_cpu.steal_here = &state;
     setup = {kvmpv::TicksToNs(2'000'000), 4'000'000, true, false};
     ::kvmpv::steal_clock::begin(state, &record, true);
-    setup.both_are_asked = true;
+    setup.handover_in_progress = true;
     prepare_hook(state, true);
-    setup.both_are_asked = false;
+    setup.handover_in_progress = false;
     const u64 ours = kvmpv_steal_clock(0);
     measuring = true;
-    if (ours == native(0) && kvmpv_steal_clock(0) == ours && !state.clock.takes_over) return;
+    if (ours == native(0) && kvmpv_steal_clock(0) == ours && !state.clock.native_shown) return;
     std::fputs("the clocks do not agree\n", stderr);
     std::exit(1);
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The instructions that one call executes, one after another: the CPU traps behind each of them
- * (RFLAGS.TF). What is counted is the code as it runs, with everything that boot and load have
- * patched into it.
+ * Lists the instructions that one call executes: the CPU traps after each of them (RFLAGS.TF). This
+ * counts the code as it runs, with all patches that were made at boot and at load.
  */
 #include <linux/kdebug.h>
 #include <linux/kprobes.h>
@@ -18,14 +17,14 @@
 #define MAX_STEPS 512
 
 /*
- * A trap may be an exit to the host, which may write the record that is being read: the read then
- * begins anew. The shortest of so many calls is one that nothing came between.
+ * A trap may be an exit, at which the host may write the record that is being read, and then the
+ * read starts again. The shortest of this many calls is one without that.
  */
 #define ATTEMPTS 200
 
 static DEFINE_MUTEX(lock);
 
-/* Written by the trap handler, with interrupts off, on the one CPU that steps. */
+/* Written by the trap handler, with interrupts off, on the only CPU that steps. */
 static struct task_struct *stepper;
 static unsigned long entry;
 static unsigned long entry_sp;
@@ -53,7 +52,7 @@ static int on_trap(struct notifier_block *block, unsigned long value, void *data
 	} else if (state == INSIDE && regs->sp > entry_sp) {
 		state = DONE;
 	}
-	/* What is about to be executed. */
+	/* The next instruction. */
 	if (state == INSIDE && num_steps < MAX_STEPS)
 		ips[num_steps++] = regs->ip;
 	return NOTIFY_STOP;
@@ -112,7 +111,7 @@ static int get_call(const char *name, struct bench_call *call)
 	return 0;
 }
 
-/* "CLOCK" or the name of another call: done when it returns. */
+/* "CLOCK" or the name of another call: has measured when it returns. */
 int bench_steps_start(char *text)
 {
 	struct bench_call call;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// To look at a source with, by g++ -fsyntax-only -include: `bool` takes a bool and nothing else.
-// C++ lets any number or pointer be passed as one, no option of g++ says so, and a parameter that
-// changes its type from a time to a bool would take the time without a word.
+// Checks a source by g++ -fsyntax-only -include: `bool` accepts a bool and nothing else. C++
+// converts any number or pointer to bool, and no option of g++ warns about that. So a parameter
+// whose type changes from a time to a bool would silently accept a time.
 
 #pragma once
 
-// What is not ours, before the name changes.
+// Headers that are not ours, before `bool` is redefined.
 #include <benchmark/benchmark.h>
 #include <sched.h>
 

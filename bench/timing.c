@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How long reads take: rounds in which each of some clocks is read in turn, on one CPU or on
- * several at once. What is printed is raw; whoever asked makes medians of it.
+ * Times reads. In each round several clocks are read in turns, on one CPU or on several at once.
+ * The output is raw; the caller computes medians.
  */
 #include <linux/atomic.h>
 #include <linux/completion.h>
@@ -27,7 +27,7 @@ static u32 reads[MOST_CLOCKS];
 static char names[MOST_CLOCKS][32];
 static u64 elapsed_ns[MOST_ROUNDS][MOST_CLOCKS];
 
-/* One thread's part of one round with one clock. */
+/* The part of one thread in a round with one clock. */
 struct part {
 	struct clocksource *clock;
 	u32 reads;
@@ -41,7 +41,7 @@ static int part_main(void *data)
 	struct part *part = data;
 	u32 i;
 
-	/* The first read may find nothing in the caches. */
+	/* The caches may be cold at the first read. */
 	bench_clock_read(part->clock);
 	part->begin_ns = ktime_get_raw_ns();
 	for (i = 0; i < part->reads; i++)
@@ -51,7 +51,7 @@ static int part_main(void *data)
 	return 0;
 }
 
-/* From the first thread's begin to the last one's end, in nanoseconds. */
+/* From the start of the first thread to the end of the last one, in ns. */
 static int measure(unsigned int which, u64 *ns)
 {
 	struct part *parts = kcalloc(num_cpus, sizeof(*parts), GFP_KERNEL);
@@ -105,7 +105,7 @@ static int measure_all(void)
 	return 0;
 }
 
-/* A word "CLOCK:READS". */
+/* Parses a word "CLOCK:READS". */
 static int add_clock(char *word)
 {
 	char *name = strsep(&word, ":");
@@ -145,7 +145,7 @@ static int run(char *text)
 	return error;
 }
 
-/* "CPUS ROUNDS CLOCK:READS ...": done when it returns. */
+/* "CPUS ROUNDS CLOCK:READS ...": has measured when it returns. */
 int bench_timing_start(char *text)
 {
 	int error;
@@ -156,7 +156,7 @@ int bench_timing_start(char *text)
 	return error;
 }
 
-/* A row per round and clock: all threads' reads together, and the time from begin to end. */
+/* A row per round and clock: the reads of all threads, and the time from start to end. */
 int bench_timing_show(struct seq_file *seq)
 {
 	unsigned int round, i;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// One read on the real CPU, on the stable path and on the guarded one, against the models of
+// Compares one read on the real CPU, by the stable path and by the guarded one, with the models of
 // models.hh, by Google Benchmark. Ours is src/clock_read.cc as it stands: linked without -pie,
 // %gs:kvmpv_cpu is the variable below, because the base of %gs is 0 in user space.
 
@@ -19,14 +19,15 @@ using kvmpv::bench::TscRead;
 
 struct kvmpv_cpu kvmpv_cpu;
 
-// The running thread, as the kernel has it. Nobody counts its switches: there is one record.
+// The running thread, as in the kernel. Nobody counts its switches, because there is only one
+// record.
 static u64 switches;
 const void* KVMPV_CURRENT_TASK = &switches;
 asm(".globl kvmpv_task_nivcsw\n.set kvmpv_task_nivcsw, 0");
 
 namespace {
 
-// Half a nanosecond a tick, from now on.
+// A record that starts now, at half a nanosecond per tick.
 PvclockVcpuTimeInfo record_from_now() {
     return {2,           0, kvmpv::x86::rdtscp(),     1'000'000'000,
             0x8000'0000, 0, kvmpv::kPvclockTscStable, {}};
@@ -49,7 +50,7 @@ u64 native(clocksource*) {
 
 u64 native_guarded(clocksource*) { return kvmpv::bench::native_read<TscRead::kRdtscp, false>(); }
 
-// What no reader can go below.
+// The lower limit of every reader.
 template <TscRead kTscRead>
 [[gnu::noinline]] u64 tsc_alone(clocksource*) {
     return kvmpv::bench::ordered_tsc<kTscRead>();
@@ -71,13 +72,13 @@ const Row kRows[] = {
     {"native/guarded", native_guarded},
 };
 
-// All read the same clock, or what is measured means nothing.
+// All have to read the same clock, or the comparison means nothing.
 void all_agree() {
     u64 before = 0;
     for (int round = 0; round < 1000; ++round) {
         for (const Row& row : kRows) {
             const u64 now_ns = row.read(nullptr);
-            // Two seconds: the process may be kept from its CPU in between.
+            // Two seconds, because the process may be preempted in between.
             if (now_ns >= before && (before == 0 || now_ns - before < 2'000'000'000)) {
                 before = now_ns;
                 continue;
@@ -88,13 +89,13 @@ void all_agree() {
     }
 }
 
-// Called as timekeeping does, through a pointer.
+// Calls through a pointer, as timekeeping does.
 void measure(benchmark::State& state, Read read) {
     benchmark::DoNotOptimize(read);
     for (auto _ : state) benchmark::DoNotOptimize(read(nullptr));
 }
 
-// There is one record, so there is one CPU.
+// There is only one record, so the process must stay on one CPU.
 void stay_on_this_cpu() {
     const int cpu = sched_getcpu();
     cpu_set_t only;
@@ -112,11 +113,11 @@ int main(int argc, char** argv) {
     record = record_from_now();
     record_without_promise = record;
     record_without_promise.flags = 0;
-    kvmpv_cpu.clock_page = &record;
+    kvmpv_cpu.clock_record = &record;
     kvmpv_cpu.self = &kvmpv_cpu;
     kvmpv::bench::this_cpu_record = &record;
     kvmpv::bench::this_cpu_record_without_promise = &record_without_promise;
-    // Else the first guarded read would look at the time with interrupts off.
+    // Otherwise the first guarded read would disable interrupts to check elapsed time.
     kvmpv::clock_read::guard.move_horizon(std::numeric_limits<u64>::max());
     all_agree();
     for (const Row& row : kRows) benchmark::RegisterBenchmark(row.name, measure, row.read);

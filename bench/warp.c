@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The warp test: a thread on each CPU reads a clock as fast as it can. No read may be below the
- * thread's own one before, nor below the largest that any thread had returned before this read
+ * previous read of the same thread, or below the largest time that any thread had before this read
  * began.
  *
- * The threads may be preempted and moved at any point, and outlive their CPU: while it is away they
- * read on elsewhere, and these reads are checked, too, but do not count towards the goal.
+ * The threads may be preempted and moved at any point. If a thread's CPU goes offline, the thread
+ * continues on another one. These reads are checked, too, but do not count towards the goal.
  */
 #include <linux/atomic.h>
 #include <linux/cpu.h>
@@ -21,14 +21,14 @@
 
 #include "bench.h"
 
-/* Between two looks at where the thread is and whether it is to stop. */
+/* Reads between two checks of where the thread runs and whether it has to stop. */
 #define BATCH 1000
 
 struct reader {
 	struct task_struct *task;
 	unsigned int cpu;
 	u64 before;
-	/* Written by the thread, shown at any time. */
+	/* Written by the thread only, but read at any time. */
 	u64 reads;
 	u64 away;
 	u64 handovers;
@@ -46,7 +46,7 @@ static atomic_t running;
 static bool stopping;
 static DECLARE_WAIT_QUEUE_HEAD(all_done);
 
-/* The largest time that any thread has been given. */
+/* The largest time that any thread has read. */
 static atomic64_t latest ____cacheline_aligned;
 
 static void raise_latest(u64 now)
@@ -65,8 +65,9 @@ static noinline void note_step(struct reader *reader, u64 *steps, u64 size)
 }
 
 /*
- * What others have seen is looked at before the clock is: the callbacks order their TSC so. A
- * handover is a read that another thread's came right before, and so could be found to be below it.
+ * Loads the largest time before it reads the clock; the callbacks do not read the TSC before
+ * earlier loads. A handover is a read right after another thread's. Only such a read can be found
+ * below it.
  */
 static void read_once(struct reader *reader)
 {
@@ -85,7 +86,7 @@ static void read_once(struct reader *reader)
 
 static void go_home(struct reader *reader)
 {
-	/* It may be gone again by then: the next batch asks anew. */
+	/* The CPU may be offline again by then. The next batch checks that. */
 	if (raw_smp_processor_id() != reader->cpu && cpu_active(reader->cpu))
 		set_cpus_allowed_ptr(current, cpumask_of(reader->cpu));
 }
@@ -115,8 +116,8 @@ static int reader_main(void *data)
 		else
 			WRITE_ONCE(reader->away, reader->away + BATCH);
 		/*
-		 * A host with fewer CPUs than the guest runs one vCPU after another: an idle one
-		 * lets the next one run.
+		 * A host with fewer CPUs than the guest runs the vCPUs in turns. An idle one lets
+		 * the next one run.
 		 */
 		usleep_range(20, 100);
 	}
@@ -202,8 +203,8 @@ static int start(const char *name, u64 reads)
 }
 
 /*
- * "CLOCK READS": starts, with a goal of that many reads per thread, a multiple of 1000; 0: none.
- * "goal READS": another goal for the threads that run. "stop": they stop now.
+ * "CLOCK READS": starts. The goal is that many reads per thread, a multiple of 1000; 0 means no
+ * goal. "goal READS": changes the goal of the running threads. "stop": stops them now.
  */
 int bench_warp_start(char *text)
 {
@@ -248,7 +249,7 @@ int bench_warp_show(struct seq_file *seq)
 	return 0;
 }
 
-/* The same, when all threads have reached the goal. */
+/* The same, but waits until all threads have reached the goal. */
 int bench_warp_show_end(struct seq_file *seq)
 {
 	int error = wait_event_interruptible(all_done, !atomic_read(&running));

@@ -45,8 +45,8 @@ static_assert(sizeof(PvclockVcpuTimeInfo) <= kRecordStride);
 
 constexpr u32 record_offset(u32 cpu) { return cpu == 0 ? 0 : (cpu - 1) * kRecordStride; }
 
-const PvclockVcpuTimeInfo* no_page() {
-    return reinterpret_cast<const PvclockVcpuTimeInfo*>(kvmpv_no_clock_page);
+const PvclockVcpuTimeInfo* no_record() {
+    return reinterpret_cast<const PvclockVcpuTimeInfo*>(kvmpv_no_clock_record);
 }
 
 // Of stable_path_has_caught_up(), which is never called twice at once.
@@ -58,8 +58,8 @@ constinit u64 earliest_ns = 0;
 // What this CPU's record says. Interrupts off.
 ClockSample look_here() {
     ClockMachine machine;
-    const void* const page = x86::this_cpu_load<&kvmpv_cpu.clock_page>();
-    return look(machine, *static_cast<const PvclockVcpuTimeInfo*>(page), {});
+    const void* const record = x86::this_cpu_load<&kvmpv_cpu.clock_record>();
+    return look(machine, *static_cast<const PvclockVcpuTimeInfo*>(record), {});
 }
 
 // The CPU's clock is held against its TSC from now on, if what it shows can be true. Interrupts
@@ -90,32 +90,33 @@ void give_all_a_rate() {
 
 }  // namespace
 
-const PvclockVcpuTimeInfo* Clock::page_of(u32 cpu) const {
+const PvclockVcpuTimeInfo* Clock::record_of(u32 cpu) const {
     if (owned()) {
         const linux_area& area = cpu == 0 ? cpu0_area_ : other_area_;
         return reinterpret_cast<const PvclockVcpuTimeInfo*>(static_cast<const u8*>(area.address) +
                                                             record_offset(cpu));
     }
     u64 physical;
-    const void* page = linux_native_clock_page(cpu, &physical);
-    return page ? static_cast<const PvclockVcpuTimeInfo*>(page) : no_page();
+    const void* record = linux_native_clock_record(cpu, &physical);
+    return record ? static_cast<const PvclockVcpuTimeInfo*>(record) : no_record();
 }
 
 u64 Clock::physical_of(u32 cpu) const {
     return (cpu == 0 ? cpu0_area_ : other_area_).physical + record_offset(cpu);
 }
 
-void Clock::set_page(u32 cpu, const PvclockVcpuTimeInfo* page) {
-    __atomic_store_n(&linux_cpu(cpu)->clock_page, static_cast<const void*>(page), __ATOMIC_RELEASE);
+void Clock::set_record(u32 cpu, const PvclockVcpuTimeInfo* record) {
+    __atomic_store_n(&linux_cpu(cpu)->clock_record, static_cast<const void*>(record),
+                     __ATOMIC_RELEASE);
 }
 
 // Where the kernel has a record of its own, in a guest whose slots somebody has cleared, its own
 // clocks go on reading there, and would follow a null pointer after us.
-void Clock::name_for_kernel(u32 cpu, const void* page) {
+void Clock::publish_record(u32 cpu, const void* record) {
     u64 physical;
-    const void* named = linux_native_clock_page(cpu, &physical);
-    if (!named || named == page_of(cpu) || named == kept_page())
-        linux_native_clock_publish(cpu, page);
+    const void* named = linux_native_clock_record(cpu, &physical);
+    if (!named || named == record_of(cpu) || named == kept_page())
+        linux_native_clock_publish(cpu, record);
 }
 
 // Also that of a CPU which was not up meanwhile. While the kernel has a page for user space,
@@ -125,10 +126,10 @@ void Clock::leave_cpus() {
     linux_hotplug_disable(KVMPV_CLOCK);
     if (!kept_page()) return;
     for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
-        name_for_kernel(static_cast<u32>(cpu), kept_page());
+        publish_record(static_cast<u32>(cpu), kept_page());
 }
 
-Result<void> Clock::create(Survey& found, const kvmpv_parameters& parameters) {
+Result<void> Clock::create(Slots& found, const kvmpv_parameters& parameters) {
     slots_ = &found.clock;
     stable_offered_ = found.kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
     has_rdtscp_ = linux_has_rdtscp();
@@ -137,12 +138,12 @@ Result<void> Clock::create(Survey& found, const kvmpv_parameters& parameters) {
     released_ = parameters.switches[KVMPV_CLOCK_RELEASE] == 1;
     vdso_parameter_ = parameters.vdso;
     clock_read::setup.stable_offered = stable_offered_;
-    clock_read::setup.fallback_page = no_page();
-    clock_read::setup.second_page = no_page();
+    clock_read::setup.fallback_record = no_record();
+    clock_read::setup.second_record = no_record();
     for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
         struct kvmpv_cpu& own = *linux_cpu(static_cast<u32>(cpu));
         own.self = &own;
-        set_page(static_cast<u32>(cpu), no_page());
+        set_record(static_cast<u32>(cpu), no_record());
     }
     return owned() ? create_records() : Result<void>();
 }
@@ -198,7 +199,7 @@ void Clock::begin_time() {
 
 void Clock::choose_path() {
     host_is_unstable_ = !stable_offered_ ||
-                        !(x86::load(clock_read::setup.fallback_page->flags) & kPvclockTscStable);
+                        !(x86::load(clock_read::setup.fallback_record->flags) & kPvclockTscStable);
     read_ = callback(guarded());
     if (guarded()) return;
     const IrqsOff irqs_off;
@@ -279,7 +280,7 @@ Vdso Clock::enable_vdso() {
         if (named && named != cpu0_area_.address) return Vdso::kKernelsPage;
         if (linux_vdso_publish_page(cpu0_area_.address)) return Vdso::kNoPage;
         cpu0_area_is_kept_ = true;
-    } else if (linux_vdso_page() != page_of(0)) {
+    } else if (linux_vdso_page() != record_of(0)) {
         return Vdso::kNoPage;
     }
     if (linux_vdso_allow_mapping()) return Vdso::kNoMappingBit;
@@ -291,8 +292,8 @@ bool Clock::kernel_names_our_records() const {
     for (int at = linux_next_possible_cpu(-1); at >= 0; at = linux_next_possible_cpu(at)) {
         const u32 cpu = static_cast<u32>(at);
         u64 physical;
-        const void* named = linux_native_clock_page(cpu, &physical);
-        if (named && named != page_of(cpu) && named != kept_page()) return false;
+        const void* named = linux_native_clock_record(cpu, &physical);
+        if (named && named != record_of(cpu) && named != kept_page()) return false;
     }
     return true;
 }
@@ -342,7 +343,7 @@ void Clock::disable() {
 // Shared mode: native has given the CPU its record by now and registers it before the CPU asks for
 // the time.
 void Clock::prepare_cpu(u32 cpu) {
-    if (!owned()) set_page(cpu, page_of(cpu));
+    if (!owned()) set_record(cpu, record_of(cpu));
 }
 
 Result<void> Clock::online_cpu(u32 cpu) {
@@ -353,10 +354,10 @@ Result<void> Clock::online_cpu(u32 cpu) {
             // Without a record of its own the CPU reads another's, or the guard's last value.
             return enabling_ ? taken : Result<void>();
         }
-        set_page(cpu, page_of(cpu));
-        name_for_kernel(cpu, page_of(cpu));
+        set_record(cpu, record_of(cpu));
+        publish_record(cpu, record_of(cpu));
     }
-    add_fallback_page(page_of(cpu));
+    add_fallback_record(record_of(cpu));
     if (enabled_) {
         const IrqsOff irqs_off;
         begin_time_here();
@@ -367,12 +368,12 @@ Result<void> Clock::online_cpu(u32 cpu) {
 void Clock::down_cpu(u32 cpu) {
     clock_read::drop_base(*linux_cpu(cpu));
     // Readers first: between the two steps nobody looks at a record that is no longer written.
-    if (clock_read::setup.fallback_page == page_of(cpu) ||
-        clock_read::setup.second_page == page_of(cpu))
-        choose_fallback_pages(static_cast<s32>(cpu));
+    if (clock_read::setup.fallback_record == record_of(cpu) ||
+        clock_read::setup.second_record == record_of(cpu))
+        choose_fallback_records(static_cast<s32>(cpu));
     if (!owned()) return;
-    set_page(cpu, no_page());
-    name_for_kernel(cpu, kept_page());
+    set_record(cpu, no_record());
+    publish_record(cpu, kept_page());
     put_back(cpu);
 }
 
@@ -385,25 +386,25 @@ void Clock::put_back(u32 cpu) {
     log_cpu_error("clock", "the slot could not be given up, its memory stays", cpu, gone.error());
 }
 
-void Clock::dead_cpu(u32 cpu) { set_page(cpu, no_page()); }
+void Clock::dead_cpu(u32 cpu) { set_record(cpu, no_record()); }
 
 // A halted vCPU's record is not kept up to date, so a CPU that goes cannot be the one to ask.
-void Clock::choose_fallback_pages(s32 except_cpu) {
-    const PvclockVcpuTimeInfo* chosen[2] = {no_page(), no_page()};
+void Clock::choose_fallback_records(s32 except_cpu) {
+    const PvclockVcpuTimeInfo* chosen[2] = {no_record(), no_record()};
     u32 count = 0;
     for (int cpu = linux_next_online_cpu(-1); cpu >= 0 && count < 2;
          cpu = linux_next_online_cpu(cpu))
-        if (cpu != except_cpu) chosen[count++] = page_of(static_cast<u32>(cpu));
-    __atomic_store_n(&clock_read::setup.fallback_page, chosen[0], __ATOMIC_RELEASE);
-    __atomic_store_n(&clock_read::setup.second_page, chosen[1], __ATOMIC_RELEASE);
+        if (cpu != except_cpu) chosen[count++] = record_of(static_cast<u32>(cpu));
+    __atomic_store_n(&clock_read::setup.fallback_record, chosen[0], __ATOMIC_RELEASE);
+    __atomic_store_n(&clock_read::setup.second_record, chosen[1], __ATOMIC_RELEASE);
 }
 
-void Clock::add_fallback_page(const PvclockVcpuTimeInfo* page) {
+void Clock::add_fallback_record(const PvclockVcpuTimeInfo* record) {
     const clock_read::Setup& setup = clock_read::setup;
-    if (setup.fallback_page == no_page())
-        __atomic_store_n(&clock_read::setup.fallback_page, page, __ATOMIC_RELEASE);
-    else if (setup.second_page == no_page() && setup.fallback_page != page)
-        __atomic_store_n(&clock_read::setup.second_page, page, __ATOMIC_RELEASE);
+    if (setup.fallback_record == no_record())
+        __atomic_store_n(&clock_read::setup.fallback_record, record, __ATOMIC_RELEASE);
+    else if (setup.second_record == no_record() && setup.fallback_record != record)
+        __atomic_store_n(&clock_read::setup.second_record, record, __ATOMIC_RELEASE);
 }
 
 // In suspend to idle the last CPU that goes idle suspends the clock, and the first that wakes,
@@ -423,14 +424,14 @@ void Clock::resume(u32 cpu) {
     clock_read::guard.forget_horizon();
     if (!owned()) return;
     if (const Result<void> on = slots_->arm(physical_of(cpu)); !on.ok()) {
-        set_page(cpu, no_page());
+        set_record(cpu, no_record());
         log_cpu_error("clock", "the slot could not be taken again after suspend", cpu, on.error());
     }
 }
 
 void Clock::restart() {
     if (!slots_ || !owned()) return;
-    linux_on_each_cpu([](u32) { static_cast<void>(survey.clock.disarm()); });
+    linux_on_each_cpu([](u32) { static_cast<void>(slots.clock.disarm()); });
 }
 
 // Somebody may unbind the clocksource in between: then the kernel has taken it up again, and

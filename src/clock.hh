@@ -4,12 +4,12 @@
 
 #pragma once
 
-#include "cold_machine.hh"
+#include "live_memory.hh"
 #include "kvmpv/boundary.h"
 #include "kvmpv/pvclock.hh"
 #include "kvmpv/result.hh"
 #include "kvmpv/x86.hh"
-#include "survey.hh"
+#include "slots.hh"
 
 namespace kvmpv {
 
@@ -29,7 +29,7 @@ class Clock {
 public:
     // For mode kShared or kOwned. Allocates the records of owned mode; changes nothing in the
     // kernel.
-    Result<void> create(Survey& found, const kvmpv_parameters& parameters);
+    Result<void> create(Slots& found, const kvmpv_parameters& parameters);
     void destroy();
 
     // Gives every CPU its record, chooses the read path and registers the clocksource. Nothing
@@ -105,16 +105,16 @@ private:
     // The kernel's documentation of struct clocksource: "1-99: Unfit for real use".
     static constexpr int kReleasedRating = 1;
 
-    const PvclockVcpuTimeInfo* page_of(u32 cpu) const;
+    const PvclockVcpuTimeInfo* record_of(u32 cpu) const;
     u64 physical_of(u32 cpu) const;
-    void set_page(u32 cpu, const PvclockVcpuTimeInfo* page);
+    void set_record(u32 cpu, const PvclockVcpuTimeInfo* record);
     static bool other_cpus_are_up();
-    void name_for_kernel(u32 cpu, const void* page);
+    void publish_record(u32 cpu, const void* record);
     void leave_cpus();
     const void* kept_page() const { return page_is_kept() ? cpu0_area_.address : nullptr; }
     void put_back(u32 cpu);
-    void choose_fallback_pages(s32 except_cpu);
-    void add_fallback_page(const PvclockVcpuTimeInfo* page);
+    void choose_fallback_records(s32 except_cpu);
+    void add_fallback_record(const PvclockVcpuTimeInfo* record);
     static void begin_time();
     void choose_path();
     kvmpv_clock_read_fn callback(bool guarded) const;
@@ -154,7 +154,7 @@ inline constexpr int kMaxClockRating = 499;
 extern constinit Clock clock;
 
 // What look() at a record needs, outside the hot paths.
-struct ClockMachine : ColdMachine {
+struct ClockMachine : LiveMemory {
     static u64 ordered_tsc() { return clock.ordered_tsc(); }
 };
 

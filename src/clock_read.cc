@@ -10,7 +10,7 @@
 #include "kvmpv/x86.hh"
 
 static_assert(kvmpv::kNumClockCounters == KVMPV_NUM_CLOCK_COUNTERS);
-static_assert(sizeof(kvmpv_no_clock_page) == sizeof(kvmpv::PvclockVcpuTimeInfo));
+static_assert(sizeof(kvmpv_no_clock_record) == sizeof(kvmpv::PvclockVcpuTimeInfo));
 
 namespace kvmpv::clock_read {
 
@@ -31,11 +31,12 @@ struct LiveMachine {
     }
     [[gnu::always_inline]] static void barrier() { x86::barrier(); }
 
-    [[gnu::always_inline]] static const PvclockVcpuTimeInfo* this_cpu_page() {
-        return static_cast<const PvclockVcpuTimeInfo*>(x86::this_cpu_load<&kvmpv_cpu.clock_page>());
+    [[gnu::always_inline]] static const PvclockVcpuTimeInfo* this_cpu_record() {
+        return static_cast<const PvclockVcpuTimeInfo*>(
+            x86::this_cpu_load<&kvmpv_cpu.clock_record>());
     }
-    [[gnu::always_inline]] static bool is_this_cpu_page(const PvclockVcpuTimeInfo* page) {
-        return x86::this_cpu_equals<&kvmpv_cpu.clock_page>(reinterpret_cast<u64>(page));
+    [[gnu::always_inline]] static bool is_this_cpu_record(const PvclockVcpuTimeInfo* record) {
+        return x86::this_cpu_equals<&kvmpv_cpu.clock_record>(reinterpret_cast<u64>(record));
     }
     [[gnu::always_inline]] static ThreadHere thread_here() {
         const void* const thread = x86::this_cpu_load<&KVMPV_CURRENT_TASK>();
@@ -44,7 +45,7 @@ struct LiveMachine {
     [[gnu::always_inline]] static bool is_still_here(const ThreadHere& then) {
         return x86::involuntary_switches_equal(then.thread, then.switches);
     }
-    static const PvclockVcpuTimeInfo* fallback_page() { return setup.fallback_page; }
+    static const PvclockVcpuTimeInfo* fallback_record() { return setup.fallback_record; }
     static bool stable_offered() { return setup.stable_offered; }
     static u64 latest_ns() {
         return latest_ns_at(*x86::this_cpu_load<&kvmpv_cpu.self>(), x86::rdtsc());
@@ -103,10 +104,10 @@ constexpr u64 kMaxSeedNs = kMaxAheadNs;
 template <TscRead kTscRead>
 void seed_guard() {
     SeedMachine<kTscRead> machine;
-    for (const PvclockVcpuTimeInfo* page : {setup.fallback_page, setup.second_page}) {
-        if (page == machine.this_cpu_page() || !page_is_ready(machine, *page)) continue;
-        if (!(machine.load(page->flags) & kPvclockTscStable)) continue;
-        const std::optional<u64> now_ns = read_page(machine, *page);
+    for (const PvclockVcpuTimeInfo* record : {setup.fallback_record, setup.second_record}) {
+        if (record == machine.this_cpu_record() || !record_is_ready(machine, *record)) continue;
+        if (!(machine.load(record->flags) & kPvclockTscStable)) continue;
+        const std::optional<u64> now_ns = read_record(machine, *record);
         if (now_ns && *now_ns - guard.last_ns() < kMaxSeedNs) guard.raise(*now_ns);
     }
 }

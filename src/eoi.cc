@@ -35,19 +35,19 @@ u64 ioapic_interrupts(u32 cpu) {
 
 // The word of one CPU, on that CPU.
 struct LiveWord {
-    Registration<EoiLayout>& slots;
+    Registration<EoiLayout>& slot;
     u32 cpu;
     bool for_good;
 
     bool test_and_clear() { return x86::this_cpu_test_and_clear_bit0<&kvmpv_cpu.eoi_word>(); }
-    Result<void> give_up_slot() { return for_good ? slots.put_back(cpu) : slots.disarm(); }
+    Result<void> give_up_slot() { return for_good ? slot.put_back(cpu) : slot.disarm(); }
 };
 
 }  // namespace
 
 u64 Eoi::physical_of(u32 cpu) const { return words_.physical + cpu * kWordStride; }
 
-Result<void> Eoi::create(Survey& found) {
+Result<void> Eoi::create(Slots& found) {
     slots_ = &found.eoi;
     linux_ioapic_lines_prepare();
     if (const Result<void> prepared = Result<void>::from_errno(linux_eoi_write_prepare());

@@ -6,7 +6,7 @@
 
 #include "hook.hh"
 #include "kvmpv/pv_eoi.hh"
-#include "survey.hh"
+#include "slots.hh"
 
 namespace kvmpv {
 
@@ -19,7 +19,7 @@ struct EoiPlace {
 class Eoi {
 public:
     // For mode kShared or kOwned. Gives every possible CPU its word; changes nothing in the kernel.
-    Result<void> create(Survey& found);
+    Result<void> create(Slots& found);
     void destroy();
 
     // Hooks the callback, then, in owned mode, registers the words. Counts from 0.

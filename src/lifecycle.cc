@@ -3,7 +3,7 @@
 #include "lifecycle.hh"
 
 #include "clock.hh"
-#include "drift.hh"
+#include "other_clocks.hh"
 #include "eoi.hh"
 #include "kvmpv/boundary.h"
 #include "sampler.hh"
@@ -64,7 +64,7 @@ extern "C" void kvmpv_clock_suspend(u32 cpu) { clock.suspend(cpu); }
 extern "C" void kvmpv_clock_resume(u32 cpu) {
     clock.resume(cpu);
     sampler::resumed();
-    kvmpv::drifts.forget();
+    kvmpv::other_clocks.forget();
 }
 
 // Timekeeping tells only the clocksources that it knows.

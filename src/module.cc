@@ -3,7 +3,7 @@
 // What happens when the module is loaded and unloaded, in order, and what the parameters mean.
 
 #include "clock.hh"
-#include "drift.hh"
+#include "other_clocks.hh"
 #include "eoi.hh"
 #include "kvmpv/boundary.h"
 #include "kvmpv/text.hh"
@@ -12,7 +12,7 @@
 #include "sampler.hh"
 #include "steal.hh"
 #include "steal_tasks.hh"
-#include "survey.hh"
+#include "slots.hh"
 #include "wall_clock.hh"
 
 namespace kvmpv {
@@ -55,7 +55,7 @@ Result<void> check(const kvmpv_parameters& given) {
 void log_loaded(bool has_files) {
     LineBuffer<200> line;
     Writer<LineSink<200>> out(LineSink<200>{&line});
-    out << "version " << KVMPV_VERSION << " on KVM at CPUID leaf " << Hex{survey.kvm.base};
+    out << "version " << KVMPV_VERSION << " on KVM at CPUID leaf " << Hex{slots.kvm.base};
     if (clock.enabled())
         out << "; clocksource kvmpv registered, rating " << Signed{clock.rating()};
     else
@@ -76,25 +76,25 @@ void log_unseen(Error error) {
 
 // A clock that cannot be started is no reason to refuse the rest: `status` and the log say why.
 void start_clock(const kvmpv_parameters& parameters) {
-    if (survey.clock.decision().mode == Mode::kOff) return;
-    Result<void> started = clock.create(survey, parameters);
+    if (slots.clock.decision().mode == Mode::kOff) return;
+    Result<void> started = clock.create(slots, parameters);
     if (started.ok()) started = clock.enable();
     if (started.ok()) {
         if (parameters.switches[KVMPV_CLOCK_FORCE_UNSTABLE])
             static_cast<void>(clock.force_unstable(true));
-        drifts.create();
-        drifts.enable();
+        other_clocks.create();
+        other_clocks.enable();
         return;
     }
     clock.destroy();
-    survey.clock.fail();
+    slots.clock.fail();
     log_error("the clocksource could not be registered", started.error());
 }
 
 // Likewise. Where the kernel's accounting cannot be made to ask us, there is nothing to own.
 void start_steal(const kvmpv_parameters& parameters) {
-    if (survey.steal.decision().mode == Mode::kOff) return;
-    Result<void> started = steal.create(survey);
+    if (slots.steal.decision().mode == Mode::kOff) return;
+    Result<void> started = steal.create(slots);
     if (started.ok()) started = steal.enable();
     if (started.ok() && parameters.switches[KVMPV_STEAL_HOOK]) started = steal.set_hooked(true);
     if (started.ok()) {
@@ -105,18 +105,18 @@ void start_steal(const kvmpv_parameters& parameters) {
     }
     steal.disable();
     steal.destroy();
-    survey.steal.fail();
+    slots.steal.fail();
     log_error("steal time could not be taken up", started.error());
 }
 
 // Likewise. With eoi_hook=0 everything is ready for eoi/hook and nothing is hooked.
 void start_eoi(const kvmpv_parameters& parameters) {
-    if (survey.eoi.decision().mode == Mode::kOff) return;
-    Result<void> started = eoi.create(survey);
+    if (slots.eoi.decision().mode == Mode::kOff) return;
+    Result<void> started = eoi.create(slots);
     if (started.ok() && parameters.switches[KVMPV_EOI_HOOK]) started = eoi.enable();
     if (started.ok()) return;
     eoi.destroy();
-    survey.eoi.fail();
+    slots.eoi.fail();
     log_error("PV EOI could not be hooked", started.error());
 }
 
@@ -128,7 +128,7 @@ void start_sampler() {
 
 void stop_features() {
     sampler::disable();
-    drifts.destroy();
+    other_clocks.destroy();
     eoi.leave();
     eoi.destroy();
     steal.disable();
@@ -140,7 +140,7 @@ void stop_features() {
 
 Result<void> start(const kvmpv_parameters& parameters) {
     if (const Result<void> checked = check(parameters); !checked.ok()) return checked;
-    if (const Result<void> taken = survey.take(parameters.clock == 1, parameters.legacy == 1);
+    if (const Result<void> taken = slots.take(parameters.clock == 1, parameters.legacy == 1);
         !taken.ok()) {
         linux_log_err(
             "this is no KVM guest: no CPUID leaf between 0x40000000 and 0x4000ff00 says "
@@ -152,7 +152,7 @@ Result<void> start(const kvmpv_parameters& parameters) {
     start_steal(parameters);
     start_eoi(parameters);
     start_sampler();
-    if (const Result<void> created = wall_clock.create(survey.kvm_for_clock); !created.ok()) {
+    if (const Result<void> created = wall_clock.create(slots.kvm_for_clock); !created.ok()) {
         if (created.error().negative_errno() != -kEnodev)
             linux_log_err("no memory for the wall clock's answer; clock/wall_clock will not work");
     }

@@ -16,7 +16,7 @@ namespace {
 
 // What was seen last on a CPU. Lies in that CPU's kvmpv_cpu.
 struct CpuState {
-    const void* page;
+    const void* record;
     ClockSample sample;
     std::array<u64, kNumClockCounters> counted;
     u64 held_back_max_ns;
@@ -50,10 +50,10 @@ public:
 
     void take() {
         const struct kvmpv_cpu& own = *linux_cpu(cpu_);
-        if (state_.page != own.clock_page) state_ = fresh(own);
+        if (state_.record != own.clock_record) state_ = fresh(own);
         ClockMachine machine;
-        const auto& page = *static_cast<const PvclockVcpuTimeInfo*>(own.clock_page);
-        now_ = kvmpv::look(machine, page, state_.sample);
+        const auto& record = *static_cast<const PvclockVcpuTimeInfo*>(own.clock_record);
+        now_ = kvmpv::look(machine, record, state_.sample);
         updated_ = now_.known && state_.sample.known && !now_.same_update(state_.sample);
         note_record();
         note_counters(own);
@@ -66,11 +66,11 @@ public:
     bool revokes() const { return revokes_; }
 
 private:
-    // Another page, or the first one: nothing is known of it, and what was counted before is not
+    // Another record, or the first one: nothing is known of it, and what was counted before is not
     // its fault.
     static CpuState fresh(const struct kvmpv_cpu& own) {
         CpuState state{};
-        state.page = own.clock_page;
+        state.record = own.clock_record;
         for (u32 i = 0; i < kNumClockCounters; ++i)
             state.counted[i] = x86::load(own.clock_count[i]);
         state.held_back_max_ns = x86::load(own.clock_held_back_max_ns);
@@ -87,7 +87,7 @@ private:
         const Disruptions found = compare(state_.sample, now_, clock.stable_offered());
         const bool reported = shared.reported_any && updated_ && now_.same_update(shared.reported);
         for (const Disruption& one : found) {
-            if (one.kind == EventKind::kPageTorn) continue;
+            if (one.kind == EventKind::kRecordTorn) continue;
             if (reported && one.kind <= EventKind::kStableGained) continue;
             note(one.kind, one.value, true);
         }
@@ -108,7 +108,7 @@ private:
     void note_counters(const struct kvmpv_cpu& own) {
         const u64 torn_reads = counted_since(own, ClockCounter::kTorn);
         if (!state_.sample.torn && (now_.torn || torn_reads))
-            note(EventKind::kPageTorn, static_cast<s64>(torn_reads), false);
+            note(EventKind::kRecordTorn, static_cast<s64>(torn_reads), false);
 
         const u64 held_back_ns = x86::load(own.clock_held_back_max_ns);
         if (held_back_ns < kHeldBackMinNs || held_back_ns / 2 < state_.held_back_max_ns) return;
@@ -151,7 +151,7 @@ private:
     static bool every_cpu(Test test) {
         for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
             const CpuState& state = state_of(static_cast<u32>(cpu));
-            if (state.page && !test(state)) return false;
+            if (state.record && !test(state)) return false;
         }
         return true;
     }

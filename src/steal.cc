@@ -58,20 +58,20 @@ s64 event_value(u64 ns) {
 
 }  // namespace
 
-KvmStealTime* Steal::page_of(u32 cpu) const {
+KvmStealTime* Steal::record_of(u32 cpu) const {
     if (owned()) return static_cast<KvmStealTime*>(area_.address) + cpu;
     u64 physical = 0;
-    return static_cast<KvmStealTime*>(linux_native_steal_page(cpu, &physical));
+    return static_cast<KvmStealTime*>(linux_native_steal_record(cpu, &physical));
 }
 
 u64 Steal::physical_of(u32 cpu) const {
     if (owned()) return area_.physical + u64{cpu} * kRecordStride;
     u64 physical = 0;
-    linux_native_steal_page(cpu, &physical);
+    linux_native_steal_record(cpu, &physical);
     return physical;
 }
 
-Result<void> Steal::create(Survey& found) {
+Result<void> Steal::create(Slots& found) {
     slots_ = &found.steal;
     u32 tsc_khz = linux_tsc_khz();
     if (!tsc_khz) tsc_khz = measure_tsc_khz();
@@ -120,19 +120,19 @@ Result<void> Steal::set_hooked(bool wanted) {
 // On the CPU, with interrupts off.
 void Steal::begin_cpu(u32 cpu) {
     const bool native_is_asked = !owned() && !hooked();
-    steal_clock::begin(state_of(cpu), page_of(cpu), native_is_asked);
+    steal_clock::begin(state_of(cpu), record_of(cpu), native_is_asked);
 }
 
 // The kernel's own clock shows the record as it is, so the record has to say what we have shown.
 // Nobody looks at an offline CPU's record until the CPU comes. First all questions from afar have
 // to end that do not know yet that both are asked, or one could be shown more than is healed.
 void Steal::heal_all() {
-    steal_clock::setup.both_are_asked = true;
+    steal_clock::setup.handover_in_progress = true;
     linux_wait_for_callers();
     const CpusLock lock;
     cpus_not_healed = 0;
     on_or_for_each_cpu([](u32 cpu) {
-        if (!steal_clock::heal(state_of(cpu), *steal.page_of(cpu)))
+        if (!steal_clock::heal(state_of(cpu), *steal.record_of(cpu)))
             __atomic_fetch_add(&cpus_not_healed, 1, __ATOMIC_RELAXED);
     });
     if (cpus_not_healed)
@@ -145,7 +145,7 @@ void Steal::heal_all() {
 
 void Steal::prepare_hook() {
     const CpusLock lock;
-    steal_clock::setup.both_are_asked = !owned();
+    steal_clock::setup.handover_in_progress = !owned();
     on_or_for_each_cpu([](u32 cpu) {
         steal_clock::prepare_hook(state_of(cpu), !steal.owned());
         forget(state_of(cpu));
@@ -156,7 +156,7 @@ void Steal::prepare_hook() {
 // A clock that takes over does so with its next look, which an idle CPU makes when it wakes up;
 // until then other CPUs are shown the record as it is.
 void Steal::end_handover() {
-    steal_clock::setup.both_are_asked = false;
+    steal_clock::setup.handover_in_progress = false;
     if (owned() || !hooked()) return;
     const CpusLock lock;
     on_or_for_each_cpu([](u32 cpu) { steal_clock::look(state_of(cpu)); });
@@ -254,7 +254,7 @@ void Steal::restart() {
     if (!enabled_ || !owned()) return;
     linux_on_each_cpu([](u32 cpu) {
         steal_clock::end(state_of(cpu));
-        static_cast<void>(survey.steal.disarm());
+        static_cast<void>(slots.steal.disarm());
     });
 }
 

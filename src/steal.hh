@@ -9,7 +9,7 @@
 #include "kvmpv/abi.hh"
 #include "kvmpv/result.hh"
 #include "steal_clock.hh"
-#include "survey.hh"
+#include "slots.hh"
 
 namespace kvmpv {
 
@@ -23,7 +23,7 @@ class Steal {
 public:
     // For mode kShared or kOwned. Allocates the records of owned mode; changes nothing in the
     // kernel.
-    Result<void> create(Survey& found);
+    Result<void> create(Slots& found);
     void destroy();
 
     // Gives every CPU its record. Nothing stays behind on error.
@@ -61,7 +61,7 @@ public:
     u64 reset_time_ns() const { return reset_time_ns_; }
 
 private:
-    KvmStealTime* page_of(u32 cpu) const;
+    KvmStealTime* record_of(u32 cpu) const;
     u64 physical_of(u32 cpu) const;
     Result<void> register_cpu(u32 cpu);
     void begin_cpu(u32 cpu);

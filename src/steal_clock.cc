@@ -47,14 +47,14 @@ struct LiveMachine {
     static u64 tick_ns() { return setup.tick_ns; }
     static u64 uptime_ns() { return linux_monotonic_ns(); }
     static u64 accounted_ns(const StealClock& own) { return linux_accounted_steal_ns(own.cpu); }
-    static bool both_are_asked() { return setup.both_are_asked; }
+    static bool handover_in_progress() { return setup.handover_in_progress; }
 
     static void stepped(StealClock& own, bool forward, u64 ns) {
         linux_trace_steal_step(own.cpu, forward, ns, own.total_ns);
     }
 
     // The parts since the reset make the whole as before.
-    static void moved(StealClock& own, u64 ns) { state_of(own).reset_total_ns += ns; }
+    static void rebased(StealClock& own, u64 ns) { state_of(own).reset_total_ns += ns; }
 
     static void stolen(StealClock& own, u64 ns) {
         CpuState& state = state_of(own);
@@ -68,19 +68,21 @@ constinit LiveMachine machine;
 
 }  // namespace
 
-void prepare_hook(CpuState& state, bool takes_over) {
-    prepare_steal_hook(machine, state.clock, takes_over);
+void prepare_hook(CpuState& state, bool native_shown) {
+    prepare_steal_hook(machine, state.clock, native_shown);
 }
 
 void leave_hook(CpuState& state) { leave_steal_hook(state.clock); }
 
-void begin(CpuState& state, const KvmStealTime* page, bool native_is_asked) {
-    begin_steal(machine, state.clock, page, native_is_asked);
+void begin(CpuState& state, const KvmStealTime* record, bool native_is_asked) {
+    begin_steal(machine, state.clock, record, native_is_asked);
 }
 
 void end(CpuState& state) { end_steal(machine, state.clock); }
 
-bool heal(CpuState& state, KvmStealTime& page) { return heal_steal(machine, state.clock, page); }
+bool heal(CpuState& state, KvmStealTime& record) {
+    return heal_steal(machine, state.clock, record);
+}
 
 void look(CpuState& state) { static_cast<void>(ask_steal(machine, state.clock)); }
 

@@ -42,17 +42,17 @@ struct Setup {
     // Looks come with every tick, so that what is found is a burst and no sum of a second's.
     bool looks_are_ticks;
     // In shared mode, while the kernel's calls are changed from one clock to the other.
-    bool both_are_asked;
+    bool handover_in_progress;
 };
 extern constinit Setup setup;
 
 // As in steal_handover.hh; on the CPU that `state` is of, with interrupts off, or on any while that
 // one is offline.
-void prepare_hook(CpuState& state, bool takes_over);
+void prepare_hook(CpuState& state, bool native_shown);
 void leave_hook(CpuState& state);
-void begin(CpuState& state, const KvmStealTime* page, bool native_is_asked);
+void begin(CpuState& state, const KvmStealTime* record, bool native_is_asked);
 void end(CpuState& state);
-[[nodiscard]] bool heal(CpuState& state, KvmStealTime& page);
+[[nodiscard]] bool heal(CpuState& state, KvmStealTime& record);
 
 // On the CPU that `state` is of, with interrupts off.
 void look(CpuState& state);

@@ -8,7 +8,7 @@
 #include "clock.hh"
 #include "eoi.hh"
 #include "kvmpv/boundary.h"
-#include "survey.hh"
+#include "slots.hh"
 #include "view.hh"
 
 namespace kvmpv {
@@ -16,40 +16,40 @@ namespace {
 
 // ---- status ----------------------------------------------------------------------------------
 
-void write_of_cpus(Out& out, u32 count, const SlotSurvey& slots) {
-    out << count << " of " << slots.cpus << " CPUs";
+void write_of_cpus(Out& out, u32 count, const SlotSurvey& survey) {
+    out << count << " of " << survey.cpus << " CPUs";
 }
 
 // Why, in words, with the numbers that support it.
-void write_reason(Out& out, Reason reason, const SlotSurvey& slots, const char* feature) {
+void write_reason(Out& out, Reason reason, const SlotSurvey& survey, const char* feature) {
     switch (reason) {
         case Reason::kNotOffered: out << "CPUID does not offer " << feature; return;
         case Reason::kParameter: out << "disabled by a module parameter"; return;
         case Reason::kUnreadable:
-            out << "the MSR could not be read on CPU " << slots.unreadable_cpu << ": error "
-                << Signed{slots.unreadable_errno};
+            out << "the MSR could not be read on CPU " << survey.unreadable_cpu << ": error "
+                << Signed{survey.unreadable_errno};
             return;
         case Reason::kUseUnknown:
             out << "enabled on ";
-            write_of_cpus(out, slots.unknown, slots);
+            write_of_cpus(out, survey.unknown, survey);
             out << ", but it cannot be told whether by the kernel";
             return;
         case Reason::kKernelSomeCpus:
             out << "the kernel uses it on only ";
-            write_of_cpus(out, slots.kernel, slots);
+            write_of_cpus(out, survey.kernel, survey);
             return;
         case Reason::kKernelAllCpus:
             out << "the kernel uses it on ";
-            write_of_cpus(out, slots.kernel, slots);
+            write_of_cpus(out, survey.kernel, survey);
             return;
         case Reason::kFree:
             out << "the kernel does not use it: free on ";
-            write_of_cpus(out, slots.free, slots);
+            write_of_cpus(out, survey.free, survey);
             return;
         case Reason::kForeign:
             out << "the kernel does not use it: foreign on ";
-            write_of_cpus(out, slots.foreign, slots);
-            out << " (CPU " << slots.foreign_cpu << " holds " << Hex{slots.foreign_value} << ")";
+            write_of_cpus(out, survey.foreign, survey);
+            out << " (CPU " << survey.foreign_cpu << " holds " << Hex{survey.foreign_value} << ")";
             return;
         case Reason::kNeverTaken: out << "shown in cpus only; never taken over"; return;
         case Reason::kStepFailed: out << "a step failed; see the kernel log"; return;
@@ -143,7 +143,7 @@ void write_clocksource(Out& out) {
         (out << "The page that user space reads is never freed; the next load uses it again.")
             .end_line();
     write_watchdog(out);
-    if (clock.owned() && survey.clock.msr() == Msr::KVM_SYSTEM_TIME)
+    if (clock.owned() && slots.clock.msr() == Msr::KVM_SYSTEM_TIME)
         (out << "The deprecated MSR 0x12 is in use, which switches the host's masterclock off: no "
                 "stable clock.")
             .end_line();
@@ -165,14 +165,14 @@ void write_clocksource(Out& out) {
 
 void show_status(void* seq) {
     Out out = begin_view(seq);
-    (out << "kvmpv " << KVMPV_VERSION << ", KVM at CPUID leaf " << Hex{survey.kvm.base}
-         << ", features " << Hex{survey.kvm.features} << ", hints " << Hex{survey.kvm.hints})
+    (out << "kvmpv " << KVMPV_VERSION << ", KVM at CPUID leaf " << Hex{slots.kvm.base}
+         << ", features " << Hex{slots.kvm.features} << ", hints " << Hex{slots.kvm.hints})
         .end_line();
     out.end_line();
     (out << "feature   mode    reason").end_line();
-    write_feature(out, "clock", survey.clock, "KVM_FEATURE_CLOCKSOURCE", true);
-    write_feature(out, "steal", survey.steal, "KVM_FEATURE_STEAL_TIME", true, write_steal_note);
-    write_feature(out, "eoi", survey.eoi, "KVM_FEATURE_PV_EOI", eoi.hooked(), write_eoi_headline);
+    write_feature(out, "clock", slots.clock, "KVM_FEATURE_CLOCKSOURCE", true);
+    write_feature(out, "steal", slots.steal, "KVM_FEATURE_STEAL_TIME", true, write_steal_note);
+    write_feature(out, "eoi", slots.eoi, "KVM_FEATURE_PV_EOI", eoi.hooked(), write_eoi_headline);
     out << "async_pf  off     ";
     write_reason(out, Reason::kNeverTaken, {}, "");
     out.end_line();
@@ -200,8 +200,8 @@ void show_features(void* seq) {
             table.cell(reg).cell(bit).cell(yes_no(offered)).cell(name);
         };
     };
-    write_bits(kFeatureNames, survey.kvm.features, named_feature_bits(), row("eax"));
-    write_bits(kHintNames, survey.kvm.hints, named_hint_bits(), row("edx"));
+    write_bits(kFeatureNames, slots.kvm.features, named_feature_bits(), row("eax"));
+    write_bits(kHintNames, slots.kvm.hints, named_hint_bits(), row("edx"));
 }
 
 }  // namespace

@@ -4,11 +4,11 @@
 
 #include "clock.hh"
 #include "clock_read.hh"
-#include "drift.hh"
+#include "other_clocks.hh"
 #include "events.hh"
 #include "kvmpv/x86.hh"
 #include "sampler.hh"
-#include "survey.hh"
+#include "slots.hh"
 #include "switches.hh"
 #include "view.hh"
 #include "views.hh"
@@ -66,7 +66,7 @@ void show_clock_state(void* seq) {
     Table table(out, kFieldColumns);
     table.cell("registered").cell(yes_no(clock.registered()));
     table.cell("stable_offered")
-        .cell(yes_no(survey.kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE_STABLE_BIT)));
+        .cell(yes_no(slots.kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE_STABLE_BIT)));
     if (!clock.enabled()) return;
     table.cell("unbound").cell(yes_no(clock.unbound()));
     table.cell("current").cell(yes_no(clock.current()));
@@ -122,7 +122,7 @@ using DriftTable = Table<SeqSink, sizeof(kDriftColumns) / sizeof(kDriftColumns[0
 
 // What reading a clock costs beyond our two reads around it, in CPUIDs, rounded: that instruction
 // is one exit for certain.
-u64 cost_in_cpuids(const Drifts::Answers& answers, u64 read_ns) {
+u64 cost_in_cpuids(const OtherClocks::Answers& answers, u64 read_ns) {
     const auto beyond = [&](u64 ns) {
         return ns > answers.own_read_ns ? ns - answers.own_read_ns : 0;
     };
@@ -130,8 +130,8 @@ u64 cost_in_cpuids(const Drifts::Answers& answers, u64 read_ns) {
     return unit_ns ? (beyond(read_ns) + unit_ns / 2) / unit_ns : 0;
 }
 
-void write_drift(DriftTable& table, OtherClock which, const Drifts::Answers& answers) {
-    const Drifts::Answer& answer = answers.of[static_cast<u32>(which)];
+void write_drift(DriftTable& table, OtherClock which, const OtherClocks::Answers& answers) {
+    const OtherClocks::Answer& answer = answers.of[static_cast<u32>(which)];
     table.cell(other_clock_name(which)).cell(yes_no(answer.present == 0));
     if (answer.drift)
         table.cell(answer.drift->elapsed_ns)
@@ -153,8 +153,8 @@ void show_clock_drift(void* seq) {
     Out out = begin_view(seq);
     DriftTable table(out, kDriftColumns);
     if (!clock.enabled()) return;
-    Drifts::Answers answers;
-    drifts.look(answers);
+    OtherClocks::Answers answers;
+    other_clocks.look(answers);
     for (u32 i = 0; i < kNumOtherClocks; ++i)
         write_drift(table, static_cast<OtherClock>(i), answers);
 }

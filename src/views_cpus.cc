@@ -2,7 +2,7 @@
 //
 // `cpus`: a row per CPU, every MSR and what it points at.
 
-#include "cold_machine.hh"
+#include "live_memory.hh"
 #include "kvmpv/version_read.hh"
 #include "registration.hh"
 #include "view.hh"
@@ -109,7 +109,7 @@ void clock_cells(CpuTable& table, const Result<u64>& system_time) {
 
     const PvclockVcpuTimeInfo& live = *area.get();
     PvclockVcpuTimeInfo seen{};
-    ColdMachine machine;
+    LiveMemory machine;
     const bool whole = version_read(machine, live.version, [&] {
         seen.version = x86::load(live.version);
         seen.tsc_timestamp = x86::load(live.tsc_timestamp);
@@ -141,7 +141,7 @@ void steal_cells(CpuTable& table, const Result<u64>& msr) {
     const KvmStealTime& live = *area.get();
     u64 steal_ns = 0;
     u32 version = 0;
-    ColdMachine machine;
+    LiveMemory machine;
     const bool whole = version_read(machine, live.version, [&] {
         version = x86::load(live.version);
         steal_ns = x86::load(live.steal);

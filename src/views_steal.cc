@@ -43,8 +43,8 @@ void copy_here(u32 cpu, void* copy) {
 void read_preempted() {
     for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu)) {
         CpuState& state = state_of(static_cast<u32>(cpu));
-        if (const KvmStealTime* page = x86::load(state.clock.page))
-            __atomic_store_n(&state.preempted_at_look, x86::load(page->preempted),
+        if (const KvmStealTime* record = x86::load(state.clock.record))
+            __atomic_store_n(&state.preempted_at_look, x86::load(record->preempted),
                              __ATOMIC_RELAXED);
     }
 }
@@ -74,7 +74,7 @@ void write_cpu(CpuTable& table, u32 cpu, const CpuState& state) {
         .cell(own.forward.sum_ns)
         .cell(own.torn_looks)
         .cell(own.host_updates);
-    if (own.page)
+    if (own.record)
         table.cell(u64{state.preempted_at_look});
     else
         table.cell("-");

@@ -3,7 +3,7 @@
 #include "wall_clock.hh"
 
 #include "ask_lock.hh"
-#include "cold_machine.hh"
+#include "live_memory.hh"
 #include "kvmpv/version_read.hh"
 
 namespace kvmpv {
@@ -56,7 +56,7 @@ Result<u64> WallClock::epoch_ns() {
     bool whole = false;
     if (asked.ok()) {
         asked = ask();
-        ColdMachine machine;
+        LiveMemory machine;
         whole = version_read(machine, answer.version, [&] {
             version = x86::load(answer.version);
             seconds = x86::load(answer.sec);

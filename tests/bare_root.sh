@@ -3,12 +3,12 @@
 #
 # usage: VARIABLE=VALUE... unshare --mount --pid --fork --kill-child bare_root.sh make|use
 #
-# make   debootstrap a Debian root of SUITE from MIRROR, with the packages FIRST; standard output is an
-#        archive of it. Apt in there has SOURCES, SETTINGS and, downloaded but not installed, PACKAGES.
-# use    unpack ARCHIVE, copy the sources into it, bind KERNELS (folders, read-only), run COMMAND.
+# make   debootstraps a Debian root of SUITE from MIRROR with the packages FIRST, and writes an archive of it
+#        to standard output. Its apt has SOURCES, SETTINGS, and PACKAGES downloaded but not installed.
+# use    unpacks ARCHIVE, copies the sources into it, binds KERNELS (folders, read-only), runs COMMAND.
 #
-# All of it is in memory, below FOLDER. Standard input is a pipe that ends with who started us: then
-# everything here ends, too. Nothing is written elsewhere.
+# Everything is in memory, below FOLDER, and nothing is written elsewhere. Standard input is a pipe that
+# closes when the caller ends, and then everything here ends, too.
 set -eu
 sources_of_kvmpv=$(dirname "$(readlink -f "$0")")/..
 
@@ -34,7 +34,7 @@ use_root() {
 	mkdir kvmpv
 	tar -C "$sources_of_kvmpv" --exclude=./build --exclude=./.git --create . |
 		tar -C kvmpv --extract --no-same-owner
-	# Read-only as a whole: what asks for another kernel fails at once, instead of building it for minutes.
+	# All read-only: a request for another kernel fails at once, instead of building it for minutes.
 	mkdir cache
 	mount -t tmpfs tmpfs cache
 	for kernel in $KERNELS; do
@@ -60,7 +60,7 @@ in_root() {
 exec 3<&0 4>&1
 "$1_root" < /dev/null 3<&- &
 work=$!
-# The first process of a process namespace, which this shell is, is not reached by the kill.
+# The kill does not reach this shell, because it is the first process of the process namespace.
 {
 	cat <&3 > /dev/null
 	kill -KILL -1

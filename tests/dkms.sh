@@ -3,10 +3,10 @@
 #
 # usage: dkms.sh SMALL_TREE|'' RELEASE=BUILD_FOLDER...
 #
-# The real dkms: add, build and install for all the given kernels side by side, then remove; then, with
-# SMALL_TREE, whose module builds in seconds, what happens when the sources change or fail. Started
-# in a mount namespace of its own, where this machine's dkms tree, sources and modules are hidden
-# behind empty ones. Where openssl is, the module is signed; where it is not, dkms says so.
+# Runs the real dkms: add, build and install for all given kernels at the same time, then remove. Then tests
+# with SMALL_TREE, whose module builds in seconds, what happens if the sources change or do not build. Runs in a
+# mount namespace of its own, in which empty folders hide this machine's dkms tree, sources and modules. With
+# openssl the module is signed; without it dkms says so.
 set -eu
 small=$1
 shift
@@ -22,15 +22,15 @@ installed() {
 	find "/lib/modules/$1/updates" -name 'kvmpv.ko*' 2>/dev/null | grep -q .
 }
 
-# A machine without a kernel has no /lib/modules to mount over. Made for real, it would stay when we
-# have gone: so it is made in a layer over the folder that it belongs in, which goes with us.
+# A machine without a kernel has no /lib/modules to mount over. A real one would stay behind. So it is made in
+# an overlay over the parent folder, which disappears with this namespace.
 make_in_a_layer() {
 	layer=$(mktemp -d)
 	mount -t tmpfs tmpfs "$layer"
 	mkdir "$layer/upper" "$layer/work"
 	below=$(readlink -f "${1%/*}")
 	mount -t overlay -o "lowerdir=$below,upperdir=$layer/upper,workdir=$layer/work" overlay "$below"
-	umount "$layer" # the overlay has a hold of its own on it
+	umount "$layer" # the overlay keeps its own reference
 	rmdir "$layer"
 	mkdir "$1"
 }
@@ -45,7 +45,7 @@ for kernel; do
 	mkdir -p "/lib/modules/$release"
 	ln -s "${kernel#*=}" "/lib/modules/$release/build"
 	touch "/lib/modules/$release/modules.order" "/lib/modules/$release/modules.builtin"
-	# Not in /tmp: this goes with the namespace.
+	# Not in /tmp, so that it disappears with the namespace.
 	said=/var/lib/dkms/said
 	make dkms-install KVER="$release" > "$said" 2>&1 || {
 		cat "$said"
@@ -74,7 +74,7 @@ for kernel; do
 	esac
 done
 
-# A kernel that is not meant is passed over, not failed; nor does the upgrade fail that brings it.
+# An unsupported kernel is skipped and is no failure, nor does its installation fail.
 passed_over() {
 	status=0
 	dkms build kvmpv/"$version" -k "$1" --kernelsourcedir "$2" || status=$?
@@ -89,7 +89,7 @@ passed_over() {
 for release in 5.10.0-1-amd64 6.16+deb13-amd64 7.3.4+deb13-amd64; do
 	passed_over "$release" "${1#*=}"
 done
-# Nothing is compiled in it, and so a configuration is enough.
+# Nothing is compiled for it, so a configuration is enough.
 mkdir -p /usr/src/without/include
 grep -v '^CONFIG_SMP=' "${1#*=}/.config" > /usr/src/without/.config
 passed_over 6.12.0-without-smp /usr/src/without
@@ -143,7 +143,7 @@ echo '#error broken' >> src/entry.c
 description_is second
 sed -i '/#error/d' src/entry.c
 
-# A new kernel gets it by itself.
+# A new kernel gets the module automatically.
 dkms autoinstall -k "$other"
 installed "$other" || fail "$other does not get the module when it comes"
 

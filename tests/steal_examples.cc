@@ -40,8 +40,8 @@ struct Machine {
     u64 tick_ns() { return 4 * kMs; }
     u64 uptime_ns() { return 1'000'000 * kMs; }
     u64 accounted_ns(const StealClock&) { return accounted_ns_now; }
-    bool both_are_asked() { return unhooking; }
-    void moved(StealClock&, u64) {}
+    bool handover_in_progress() { return unhooking; }
+    void rebased(StealClock&, u64) {}
     void stepped(StealClock&, bool, u64) {}
     void stolen(StealClock&, u64) {}
 };

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""DKMS builds, installs and removes the module for the stock kernels, and passes others over."""
+"""DKMS builds, installs and removes the module for the stock kernels, and skips others."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class Dkms(unittest.TestCase):
 
         def meant(major: int, minor: int) -> set[bool]:
             releases = [f"{major}.{minor}{ending}" for ending in endings]
-            # Asked as dkms asks, of bash.
+            # dkms has bash evaluate it, and so does this test.
             answers = subprocess.run(
-                ["bash", "-c", 'for r; do [[ $r =~ $0 ]] && echo yes || echo no; done', pattern]
+                ["bash", "-c", "for r; do [[ $r =~ $0 ]] && echo yes || echo no; done", pattern]
                 + releases,
                 capture_output=True,
                 text=True,

@@ -15,7 +15,7 @@
 #error "kvmpv needs CONFIG_SMP: per-CPU state is found by %gs, which other kernels do not set up"
 #endif
 
-const u8 kvmpv_no_clock_page[32] __aligned(8);
+const u8 kvmpv_no_clock_record[32] __aligned(8);
 
 /*
  * Not initialised here: the module loader does not relocate per-CPU data (kernel/module/main.c

@@ -15,11 +15,11 @@
 
 #include "symbols.h"
 
-static_assert(sizeof(kvmpv_no_clock_page) == sizeof(struct pvclock_vcpu_time_info));
+static_assert(sizeof(kvmpv_no_clock_record) == sizeof(struct pvclock_vcpu_time_info));
 
 #ifdef CONFIG_KVM_GUEST
 
-const void *linux_native_clock_page(u32 cpu, u64 *physical)
+const void *linux_native_clock_record(u32 cpu, u64 *physical)
 {
 	struct pvclock_vsyscall_time_info *info = per_cpu(hv_clock_per_cpu, cpu);
 
@@ -27,21 +27,21 @@ const void *linux_native_clock_page(u32 cpu, u64 *physical)
 	return info ? &info->pvti : NULL;
 }
 
-void linux_native_clock_publish(u32 cpu, const void *page)
+void linux_native_clock_publish(u32 cpu, const void *record)
 {
-	WRITE_ONCE(per_cpu(hv_clock_per_cpu, cpu), (struct pvclock_vsyscall_time_info *)page);
+	WRITE_ONCE(per_cpu(hv_clock_per_cpu, cpu), (struct pvclock_vsyscall_time_info *)record);
 }
 
 #else
 
 /* A kernel that was built without kvmclock has no records. */
-const void *linux_native_clock_page(u32 cpu, u64 *physical)
+const void *linux_native_clock_record(u32 cpu, u64 *physical)
 {
 	*physical = 0;
 	return NULL;
 }
 
-void linux_native_clock_publish(u32 cpu, const void *page)
+void linux_native_clock_publish(u32 cpu, const void *record)
 {
 }
 

@@ -16,13 +16,13 @@
  * By its symbol rather than by the address in the MSR: this is how the kernel itself sees it, where
  * guest memory is encrypted, too.
  */
-void *linux_native_steal_page(u32 cpu, u64 *physical)
+void *linux_native_steal_record(u32 cpu, u64 *physical)
 {
 	void __percpu *steal_time = (void __percpu *)kvmpv_symbols.steal_time;
-	void *page = steal_time ? per_cpu_ptr(steal_time, cpu) : NULL;
+	void *record = steal_time ? per_cpu_ptr(steal_time, cpu) : NULL;
 
-	*physical = page ? slow_virt_to_phys(page) : 0;
-	return page;
+	*physical = record ? slow_virt_to_phys(record) : 0;
+	return record;
 }
 
 u64 linux_accounted_steal_ns(u32 cpu)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * clock_reads COUNT: reads CLOCK_MONOTONIC that often, and says how many reads were below the one
- * before and how long one took.
+ * clock_reads COUNT: reads CLOCK_MONOTONIC COUNT times. Prints how many reads were below the one
+ * before, and how long a read took.
  */
 #include <stdio.h>
 #include <stdlib.h>

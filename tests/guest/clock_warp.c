@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * clock_warp COUNT: a process on each CPU reads CLOCK_MONOTONIC that often. Says how many reads
- * were below the process's own one before, and how many below the largest that any process had got
- * before this read began.
+ * clock_warp COUNT: a process on each CPU reads CLOCK_MONOTONIC COUNT times. Prints how many reads
+ * were below the previous read of the same process, and how many were below the largest value that
+ * any process had before the read began.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -61,7 +61,7 @@ static int read_on(int cpu, long count, struct shared *shared)
 		shared->handovers += seen != before;
 		before = now;
 		raise_to(&shared->latest, now);
-		/* Where the host runs one vCPU after another, an idle one lets the next one run. */
+		/* If the host runs one vCPU at a time, an idle one lets the next one run. */
 		if (i % 1000 == 999)
 			usleep(20);
 	}

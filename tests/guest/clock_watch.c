@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * clock_watch: reads CLOCK_MONOTONIC without a pause, by system call and as user space does it. A
- * line of what it has seen since the last one comes on SIGUSR1; SIGTERM ends it.
+ * clock_watch: reads CLOCK_MONOTONIC without a pause, by system call and by the vDSO. On SIGUSR1 it
+ * prints a line with what it has seen since the last line. SIGTERM ends it.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ struct seen {
 	long reads;
 	long backward;
 	long long backward_ns; /* the largest step back */
-	long long gap_ns; /* the longest between two reads */
+	long long gap_ns; /* the longest time between two reads */
 };
 
 static volatile sig_atomic_t report;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * kexec KERNEL INITRAMFS COMMAND_LINE: starts another kernel, by the way that tells the drivers of
- * this one (reboot notifiers, device shutdown). Does not return.
+ * kexec KERNEL INITRAMFS COMMAND_LINE: starts another kernel in the way that calls this kernel's
+ * reboot notifiers and shuts its devices down. Does not return.
  */
 #include <fcntl.h>
 #include <linux/reboot.h>

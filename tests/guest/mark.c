@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mark PORT FILE BEFORE AFTER: writes a byte to an I/O port, for the host to see, and keeps what FILE
- * was right before that and right after. Whatever the host counts from the port write on, FILE
- * showed something between the two at that moment.
+ * mark PORT FILE BEFORE AFTER: writes a byte to an I/O port, which the host sees. Saves FILE right
+ * before that as BEFORE and right after it as AFTER. At the moment from which the host counts, FILE
+ * showed something between the two.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-/* More than the file has: it is made anew at the first read, and so has to be read in one go. */
+/* Larger than the file, which is made at the first read and so has to be read at once. */
 static char before[1 << 16], after[1 << 16];
 
 static ssize_t read_all(const char *name, char *into, size_t room)
@@ -38,9 +38,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: mark PORT FILE BEFORE AFTER\n");
 		return 2;
 	}
-	/* Not by iopl(), which QEMU 7.2 does not know of in a guest of an emulated host. */
+	/* Not iopl(), which QEMU 7.2 does not support in a guest of an emulated host. */
 	ports = open("/dev/port", O_WRONLY);
-	/* Once in vain, so that nothing is done for the first time between the two. */
+	/* A dry run first, so that nothing happens for the first time between the two. */
 	read_all(argv[2], after, sizeof(after));
 	length_before = read_all(argv[2], before, sizeof(before));
 	written = pwrite(ports, "x", 1, atoi(argv[1]));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ptp_stamps DEVICE precise|sampled: asks a PTP clock for its time and the system's at one moment,
- * and holds the answer against the system's own clocks around the call. Prints `ok OFFSET_NS
- * WIDTH_NS`, device minus CLOCK_REALTIME and within how much that is known, or the errno's name.
- * Exits with 0 unless an answer is not sane.
+ * ptp_stamps DEVICE precise|sampled: asks a PTP clock for its time and the system's time at the
+ * same moment, and compares the answer with the system's clocks around the call. Prints `ok
+ * OFFSET_NS WIDTH_NS`, the device minus CLOCK_REALTIME and the uncertainty of that, or the name of
+ * the errno. Exits with 0 unless an answer is not sane.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -37,7 +37,7 @@ static int is_between(const char *what, ns_t before, ns_t value, ns_t after)
 	return 0;
 }
 
-/* The moment may be just before the kernel's last update of its time, which is EINVAL. */
+/* The moment may lie just before the kernel's last update of its time, which gives EINVAL. */
 #define TRIES 100
 
 static int precise(int file)
@@ -70,7 +70,7 @@ static int precise(int file)
 	return 0;
 }
 
-/* The system's time before and after each look at the device; the narrowest of several. */
+/* The system's time before and after each read of the device. Takes the narrowest of several. */
 static int sampled(int file)
 {
 	struct ptp_sys_offset answer;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A thread that never sleeps, on CPU 1, while another on CPU 0 has the kernel bring that CPU's run
- * queue up to date from afar, as a wake-up from there does: it reads the first one's CPU clock.
+ * A thread on CPU 1 never sleeps. Another one on CPU 0 makes the kernel update the clock of CPU 1's
+ * run queue remotely, as a remote wake-up does: it reads the CPU clock of the first thread.
  *
  *	remote_looks SECONDS SLEEP_US BUSY_US
  *
- * Between two looks it sleeps and is busy for so long. Where both CPUs are one of the host's, the
- * first thread's is stolen from meanwhile, for less than a tick. Prints the nanoseconds that passed,
- * those that the kernel charged to the first thread (/proc/PID/task/TID/schedstat), and the number of
+ * Between two looks it sleeps for SLEEP_US and is busy for BUSY_US. If both vCPUs share a host CPU,
+ * time is stolen from CPU 1 meanwhile, for less than a tick. Prints how many ns have passed, how
+ * many the kernel has charged to the first thread (/proc/PID/task/TID/schedstat), and the number of
  * looks.
  */
 #define _GNU_SOURCE
@@ -83,7 +83,7 @@ int main(int argc, char **argv)
 		errx(1, "no thread");
 	while (!loop_tid)
 		sched_yield();
-	/* Its clock makes /proc say what it is charged by now. */
+	/* Reading its clock makes /proc show what it is charged by now. */
 	read_clock(clock);
 	begin_charged_ns = charged_ns();
 	begin_ns = read_clock(CLOCK_MONOTONIC);

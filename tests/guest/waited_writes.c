@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * waited_writes FILE NUMBER NAME: writes a byte to FILE so many times, each when /proc/interrupts shows
- * one interrupt more than after the last, in the rows with NAME in them. Two writes that a device takes
- * together would be one interrupt.
+ * waited_writes FILE NUMBER NAME: writes NUMBER bytes to FILE, one at a time. Before the next write
+ * it waits for one more interrupt in the rows of /proc/interrupts that contain NAME, because a
+ * device that takes two writes together raises one interrupt for both.
  */
 #include <fcntl.h>
 #include <stdio.h>

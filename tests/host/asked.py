@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the guest asks the host script for: it prints `host: VERB ARGUMENT...` and waits for the answer, a line."""
+"""Requests of the guest to the host script. The guest prints `host: VERB ARGUMENT...` and waits for one line of answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 
 def requests() -> Iterator[list[str]]:
-    """The guest's requests as they come; scripts/guest ends this script with the guest."""
+    """The guest's requests as they come. scripts/guest ends this script with the guest."""
     with open(os.environ["KVMPV_OUTPUT"], encoding="utf-8", errors="replace") as file:
         line = ""
         while True:

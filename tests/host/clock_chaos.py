@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""On the KVM host: plays the host that does things to the guest's clock, when the guest asks for it.
+"""On the KVM host: disturbs the guest's clock when the guest asks for it.
 
-The guest prints `host: VERB ARGUMENT...` and waits for the answer, a line:
-  stop SECONDS        stops the guest for as long and continues it: the pause's shortest and longest possible length, in ns
-  set PA FIELD VALUE  writes a field of the clock record at guest-physical PA, by the version protocol; +N and -N are added
+The guest prints `host: VERB ARGUMENT...` and waits for one line of answer:
+  stop SECONDS        stops the guest for that long; answers with the least and the greatest possible length of the pause, in ns
+  set PA FIELD VALUE  writes a field of the clock record at guest-physical PA by the version protocol; +N and -N are added
   tear PA             leaves the record's version odd
-  mend PA             puts the record back as it was before the first write to it
-It writes through the memory of the guest's QEMU while the guest runs. The gdb stub would have to stop the guest for it, and
-continuing makes KVM write all records anew.
+  mend PA             restores the record as it was before the first write to it
+It writes to the memory of the guest's QEMU while the guest runs. The gdb stub would have to stop the guest for that, and when
+the guest continues KVM writes all records.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ FIELDS = {
     "flags": (29, "B"),
 }
 RECORD_SIZE = 32
-STABLE = 1  # the other flag says that the guest was stopped
+STABLE = 1  # the other flag, 2, says that the guest was stopped
 
 
 class GuestMemory:
-    """The guest's memory below 3 GB, which QEMU maps in one piece: its largest."""
+    """The guest's memory below 3 GB. QEMU maps it in one piece, which is its largest mapping."""
 
     def __init__(self, qemu: int) -> None:
         self._file = os.open(f"/proc/{qemu}/mem", os.O_RDWR)
@@ -87,7 +87,7 @@ class Records:
         for field, (offset, code) in FIELDS.items():
             if field != "version":
                 value = int(struct.unpack_from(code, self._before[physical], offset)[0])
-                # A pause that the guest has not taken note of by then is no new one.
+                # If the guest has not noticed the last pause by then, the flag announces no new one.
                 self._put(physical, field, value & STABLE if field == "flags" else value)
         self._end(physical)
 

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""On the KVM host: does to the guest what happens to guests, when the guest asks for it (asked.py). The answer to each but the last two is how long it took, in ms.
+"""On the KVM host: migrates, saves and stops the guest when the guest asks for it (asked.py).
 
-  live            moves it to a second QEMU while it runs
-  save SECONDS    saves it to a file, and restores it in another QEMU as much later
-  stop SECONDS    stops it for as long and continues it
+  live            migrates it to a second QEMU while it runs; the answer is how long that took, in ms
+  save SECONDS    saves it to a file, and restores it in another QEMU that much later; the answer is as above
+  stop SECONDS    stops it for that long; the answer is as above
   now             the answer is the host's clock, in ms
-  let-reboot      from now on the guest may reset itself, where usually QEMU ends; the answer is how often it has
+  let-reboot      from now on the guest may reset itself, which usually ends QEMU; the answer is how often it has
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""On the KVM host: has all vCPUs share one of its CPUs, and tells the guest so by a line; then wakes it when it sleeps.
+"""On the KVM host: binds all vCPUs to one CPU and sends the guest a line about that. Then wakes the guest when it sleeps.
 
-Busy vCPUs then take turns, however many CPUs the host has: each of them is kept from running, and loses time to the other.
+Busy vCPUs then take turns, however many CPUs the host has. So each of them loses time to the other.
 """
 
 from __future__ import annotations

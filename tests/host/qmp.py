@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""QEMU's machine protocol, as much of it as the host scripts need."""
+"""The part of the QEMU machine protocol that the host scripts need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Qmp:
-    """The guest's QEMU. Commands wait for their answer; events that come meanwhile are kept."""
+    """The guest's QEMU. A command waits for its answer, and events that come meanwhile are kept."""
 
     def __init__(self, path: str | None = None) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
@@ -40,7 +40,7 @@ class Qmp:
                 return message["return"]
 
     def wait_for(self, event: str) -> None:
-        """Returns at once if the event has come since it was last waited for."""
+        """Wait for an event. Returns at once if it has come since the last wait for it."""
         while event not in self._events:
             message = self._next()
             if "event" in message:

@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """On the KVM host: makes vCPUs wait, knows how long they really waited, and lies about it.
 
-The guest prints `host: VERB ARGUMENT...` and waits for the answer, a line:
-  pin                 all vCPUs share one CPU of the host with a program that never sleeps
-  unpin               the program ends; the vCPUs stay where they are
-  share               all vCPUs share one CPU of the host
-  truth PA...         for each vCPU, whose steal record is at guest-physical PA: nanoseconds that its thread could have run and
-                      did not, since it was made, and the record's steal, both of the same moment
-  set PA FIELD VALUE  writes a field of the steal record at guest-physical PA by the gdb stub, which stops the guest for it
-  migrate             moves the guest to a second QEMU, whose threads have waited for other lengths of time
-  tear PA             leaves the record's version odd, while the guest runs, until KVM writes the record anew
+The guest prints `host: VERB ARGUMENT...` and waits for one line of answer:
+  pin                 all vCPUs share one host CPU with a program that never sleeps
+  unpin               ends the program; the vCPUs stay on that CPU
+  share               all vCPUs share one host CPU
+  truth PA...         for each vCPU, whose steal record is at guest-physical PA: for how many ns its thread could have run and
+                      did not since it was created, and the record's steal, both at the same moment
+  set PA FIELD VALUE  writes a field of the steal record at guest-physical PA by the gdb stub, which stops the guest for that
+  migrate             migrates the guest to a second QEMU, whose threads have waited for different times
+  tear PA             leaves the record's version odd while the guest runs, until KVM writes the record again
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Host:
         return " ".join(self._truth(vcpu, int(record, 0)) for vcpu, record in enumerate(records))
 
     def _truth(self, vcpu: int, physical: int) -> str:
-        """Not while the guest is stopped: a thread that is made to stop waits for that, and KVM does not write so until it goes on."""
+        """Not while the guest is stopped: its threads wait to be stopped, and KVM does not write that until they continue."""
         offset, code = FIELDS["steal"]
         for _ in range(1000):
             delay = self._guest.run_delay(vcpu)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Wakes the guest up each time it has suspended to RAM; scripts/guest ends this script with the guest."""
+"""Wakes the guest each time it has suspended to RAM. scripts/guest ends this script with the guest."""
 
 from __future__ import annotations
 

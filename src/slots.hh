@@ -33,7 +33,7 @@ struct EoiLayout {
     static Use use(u32 cpu, u64 msr_value);
 };
 
-struct Survey {
+struct Slots {
     KvmCpuid kvm;
     // As if the host offered the clock's deprecated MSRs only, where these are asked for.
     KvmCpuid kvm_for_clock;
@@ -47,6 +47,6 @@ struct Survey {
 };
 
 // The one of this module.
-extern constinit Survey survey;
+extern constinit Slots slots;
 
 }  // namespace kvmpv

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-#include "survey.hh"
+#include "slots.hh"
 
 #include "kvmpv/x86.hh"
 
 namespace kvmpv {
 
-constinit Survey survey;
+constinit Slots slots;
 
 namespace {
 
@@ -25,8 +25,8 @@ std::optional<Msr> ClockLayout::msr(const KvmCpuid& kvm) {
 
 Use ClockLayout::use(u32 cpu, u64 msr_value) {
     u64 physical = 0;
-    const void* page = linux_native_clock_page(cpu, &physical);
-    return page && (msr_value & kSystemTimeAddressMask) == physical ? Use::kKernel : Use::kNobody;
+    const void* record = linux_native_clock_record(cpu, &physical);
+    return record && (msr_value & kSystemTimeAddressMask) == physical ? Use::kKernel : Use::kNobody;
 }
 
 std::optional<Msr> StealLayout::msr(const KvmCpuid& kvm) {
@@ -43,7 +43,7 @@ std::optional<Msr> EoiLayout::msr(const KvmCpuid& kvm) {
 
 Use EoiLayout::use(u32, u64) { return use_from_kernel_answer(linux_native_eoi_in_force()); }
 
-Result<void> Survey::take(bool clock_wanted, bool legacy) {
+Result<void> Slots::take(bool clock_wanted, bool legacy) {
     const std::optional<KvmCpuid> found = find_kvm(x86::cpuid);
     if (!found) return Error(-kEnodev);
     kvm = *found;

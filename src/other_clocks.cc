@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-#include "drift.hh"
+#include "other_clocks.hh"
 
 #include "ask_lock.hh"
 #include "clock.hh"
@@ -9,7 +9,7 @@
 
 namespace kvmpv {
 
-constinit Drifts drifts;
+constinit OtherClocks other_clocks;
 
 namespace {
 
@@ -100,17 +100,17 @@ const char* other_clock_name(OtherClock which) {
     return "?";
 }
 
-void Drifts::create() {
+void OtherClocks::create() {
     for (u32 i = 0; i < kNumOtherClocks; ++i)
         known_[i].present = find(static_cast<OtherClock>(i), known_[i].counter);
 }
 
-void Drifts::destroy() {
+void OtherClocks::destroy() {
     linux_hpet_destroy();
     known_ = {};
 }
 
-void Drifts::enable() {
+void OtherClocks::enable() {
     for (u32 i = 0; i < kNumOtherClocks; ++i) {
         Known& known = known_[i];
         if (known.present == 0) known.present = look_at(static_cast<OtherClock>(i), known.first);
@@ -118,7 +118,7 @@ void Drifts::enable() {
     }
 }
 
-void Drifts::look(Answers& answers) {
+void OtherClocks::look(Answers& answers) {
     const AskLock lock;
     if (__atomic_exchange_n(&forgotten_, false, __ATOMIC_RELAXED))
         for (Known& known : known_) known.has_first = false;

@@ -17,7 +17,7 @@ inline constexpr u32 kNumOtherClocks = 5;
 
 const char* other_clock_name(OtherClock which);
 
-class Drifts {
+class OtherClocks {
 public:
     // Finds the clocks; maps the HPET. What is missing stays missing.
     void create();
@@ -55,6 +55,6 @@ private:
     bool forgotten_ = false;
 };
 
-extern constinit Drifts drifts;
+extern constinit OtherClocks other_clocks;
 
 }  // namespace kvmpv

@@ -7,7 +7,7 @@
 namespace kvmpv {
 
 // A look at shared memory from outside the hot paths, for version_read().
-struct ColdMachine {
+struct LiveMemory {
     template <class T>
     static T load(const T& shared) {
         return x86::load(shared);
