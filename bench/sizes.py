@@ -3,7 +3,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+
+from lab.interrupt_ends import Amounts  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -30,11 +36,7 @@ class Sizes:
     counted_rounds: int = 9
     counted_batches: int = 301
     counted_trips: int = 4
-    # Ends of interrupts; the first three for each CPU.
-    timers: int = 2000
-    self_ipis: int = 4000
-    other_ipis: int = 200
-    writes: int = 200
+    ends: Amounts = Amounts()
     # The real CPU.
     least_seconds: float = 0.01
 
@@ -58,9 +60,6 @@ SHORT = Sizes(
     counted_rounds=2,
     counted_batches=5,
     counted_trips=2,
-    timers=20,
-    self_ipis=40,
-    other_ipis=10,
-    writes=5,
+    ends=Amounts(timers=20, self_ipis=40, other_ipis=10, writes=5),
     least_seconds=0.001,
 )

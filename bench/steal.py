@@ -119,9 +119,7 @@ def counted(sizes: Sizes) -> tuple[int, int, int]:
     return sizes.counted_rounds, sizes.counted_batches, sizes.counted_trips
 
 
-def executed_by_changes_of_task(
-    group: Group, title: str, counts: dict[str, list[float]]
-) -> None:
+def executed_by_changes_of_task(group: Group, title: str, counts: dict[str, list[float]]) -> None:
     base = lowest_tenth(counts[BASE])
     rows: list[Row] = []
     for name in STATES:

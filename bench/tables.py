@@ -108,9 +108,7 @@ class Group:
         )
         if done.returncode != 0:
             print(done.stdout + done.stderr, file=sys.stderr)
-            raise LabError(
-                f"the guest for {command[0]} failed with exit status {done.returncode}"
-            )
+            raise LabError(f"the guest for {command[0]} failed with exit status {done.returncode}")
         return [line.split() for line in done.stdout.splitlines()]
 
     def table(self, title: str, header: Row, rows: Sequence[Row]) -> None:

@@ -1,19 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Does kvmpv count the ends of interrupts as the host does, and do their exits go away? bench/eoi.py has the guests."""
+"""Does kvmpv count the ends of interrupts as the host does, and do their exits go away? lab/interrupt_ends.py has the guests."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-from built import ROOT
+from built import PROGRAMS, ROOT, compile_program
 from ktap import Case
 
-sys.path.insert(0, str(ROOT / "bench"))
-
-from eoi import HEADER, KINDS, VARIANTS, Counted, GuestError, count, rows  # noqa: E402
-from sizes import Sizes  # noqa: E402
-from tables import Guests  # noqa: E402
+from lab import interrupt_ends
+from lab.interrupt_ends import HEADER, KINDS, VARIANTS, Amounts, Counted, GuestError, count, rows
 
 LOADED = ("shared", "owned", "owned x2apic")
 
@@ -91,11 +91,22 @@ def cases(runs: dict[str, Counted]) -> list[Case]:
     return results
 
 
+def run(command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+
+
 def judge(kernel: str) -> tuple[list[Case], str]:
     """For tests/check."""
+    programs = [PROGRAMS / source.stem for source in interrupt_ends.PROGRAMS]
     try:
-        guests = Guests(1)
-        runs = {variant.name: count(variant, kernel, guests, Sizes()) for variant in VARIANTS}
+        runs = {one.name: count(one, kernel, run, programs, Amounts()) for one in VARIANTS}
     except GuestError as error:
         return [Case("guests ran to their end", False, str(error))], str(error)
     text = "\n".join(" ".join(f"{cell:13}" for cell in row) for row in [HEADER, *rows(runs)])
@@ -103,6 +114,8 @@ def judge(kernel: str) -> tuple[list[Case], str]:
 
 
 if __name__ == "__main__":
+    for source in interrupt_ends.PROGRAMS:
+        compile_program(source).check_returncode()
     for one in sys.argv[1:]:
         found, text = judge(one)
         print(f"{one}\n{text}")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from built import ROOT
 
-NEEDED = ("bench", "include", "src", "scripts/lab", "tests/guest")
+NEEDED = ("bench", "include", "src", "scripts/lab")
 GUEST = '#!/bin/sh\ncat "$SAID"\n'
 
 CLOCKS = ("kvmpv", "kvm-clock", "hpet")

@@ -3,8 +3,8 @@
 # Interrupts of each kind at a known number, for the host to count between two marks; then what was
 # driven and, if kvmpv is loaded, what it has counted of them: a name and a number a line. The
 # bracket is what kvmpv counted at least and at most between the marks themselves (mark.c).
-. /tests/lib.sh
-. /tests/eoi_lib.sh
+DEBUG=/sys/kernel/debug/kvmpv
+. /lab/eoi_counts.sh
 
 # The first three for each CPU.
 TIMERS=${TIMERS:-2000}
@@ -16,7 +16,7 @@ WRITES=${WRITES:-200}
 
 # mark PORT NAME
 mark() {
-	/tests/mark "$1" $DEBUG/eoi/cpus "/tmp/$2.before" "/tmp/$2.after"
+	/lab/mark "$1" $DEBUG/eoi/cpus "/tmp/$2.before" "/tmp/$2.after"
 }
 
 # sums FROM TO: of all CPUs, ended without an exit and ended.
@@ -32,10 +32,10 @@ mark "$KVMPV_MARK" begin
 echo "$TIMERS" > $STORM/timer
 echo "$IPIS" > $STORM/self
 echo "$REMOTE" > $STORM/remote
-/tests/waited_writes /dev/vport1p1 "$WRITES" virtio1-
+/lab/waited_writes /dev/vport1p1 "$WRITES" virtio1-
 mark $((KVMPV_MARK + 1)) end
 eoi_since /tmp/before > /tmp/window
-cpus=$(online_cpus)
+cpus=$(grep -c ^processor /proc/cpuinfo)
 echo "cpus $cpus"
 # IA32_APIC_BASE, bit 10, of all of them.
 [ "$(rdmsr -a -u 0x1b | awk '{ print int($1 / 1024) % 2 }' | sort -u | wc -l)" = 1 ]
