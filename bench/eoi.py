@@ -3,45 +3,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
-
-from tables import BUILD, Group, compile_program, records
+from plan import Machine
+from tables import Group, Tables, guest_program, records
 
 from lab import LabError, interrupt_ends
-from lab.interrupt_ends import HEADER, KINDS, PROGRAMS, VARIANTS, Counted, Variant, rows
+from lab.interrupt_ends import HEADER, KINDS, PROGRAMS, SINK, VARIANTS, Counted, rows
 
 
-def programs() -> Sequence[Path]:
-    return [compile_program("gcc-12", file.stem, ["-static", str(file)]) for file in PROGRAMS]
+def tables(group: Group) -> Tables:
+    """The group `eoi` of `make bench`."""
+    files = interrupt_ends.additions([guest_program(source) for source in PROGRAMS])
+    said = {
+        variant.name: group.in_guest(
+            Machine(variant.options, devices=(SINK,)),
+            "guest.sh ends",
+            "yes" if variant.loads else "no",
+            environment=str(group.sizes.ends),
+            files=files,
+            counts_exits=True,
+        )
+        for variant in VARIANTS
+    }
+    stepped = group.in_guest(Machine(), "guest.sh eoi_steps", group.sizes.stepped)
+
+    def found() -> None:
+        runs = {
+            name: all_have_come(
+                name, interrupt_ends.counted(name, one.result().lines, one.result().exits)
+            )
+            for name, one in said.items()
+        }
+        group.table(f"Interrupts whose end is an exit, {group.kernel}", HEADER, rows(runs))
+        steps = records(stepped.result().lines, "eoi_steps", 2)
+        if len(steps) != 2:
+            raise LabError(f"{len(steps)} callbacks were stepped through, not 2")
+        group.table(
+            f"Instructions of an end without an exit, {group.kernel}",
+            ("callback", "instructions"),
+            steps,
+        )
+
+    return found
 
 
-def counted(group: Group, found: Sequence[Path], variant: Variant) -> Counted:
-    run = interrupt_ends.count(variant, group.kernel, group.guests.run, found, group.sizes.ends)
+def all_have_come(name: str, run: Counted) -> Counted:
     for of in KINDS:
         if run.ends[of] < run.guest[of]:
-            raise LabError(
-                f"{variant.name}: of {run.guest[of]} {of} the host saw {run.ends[of]} end"
-            )
+            raise LabError(f"{name}: of {run.guest[of]} {of} the host saw {run.ends[of]} end")
     return run
-
-
-def steps(group: Group) -> None:
-    lines = group.in_guest("guest.sh", BUILD / "mark", [], "eoi_steps")
-    found = records(lines, "eoi_steps", 2)
-    if len(found) != 2:
-        raise LabError(f"{len(found)} callbacks were stepped through, not 2")
-    group.table(
-        f"Instructions of an end without an exit, {group.kernel}",
-        ("callback", "instructions"),
-        found,
-    )
-
-
-def tables(group: Group) -> None:
-    """The group `eoi` of `make bench`."""
-    runs = group.each(partial(counted, group, programs()), VARIANTS)
-    by_name = {variant.name: run for variant, run in zip(VARIANTS, runs, strict=True)}
-    group.table(f"Interrupts whose end is an exit, {group.kernel}", HEADER, rows(by_name))
-    steps(group)

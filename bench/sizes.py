@@ -3,13 +3,9 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-
-from lab.interrupt_ends import Amounts  # noqa: E402
+from lab.interrupt_ends import Amounts
 
 
 @dataclass(frozen=True)
@@ -17,6 +13,7 @@ class Sizes:
     """The defaults are what the figures of docs/benchmarks.md were measured with."""
 
     rounds: int = 51
+    stepped: int = 200  # times that a call is stepped through, of which the shortest counts
     # One read of a clock, in the kernel and in user space; slow: of one whose reads are exits.
     kernel_reads: int = 50_000
     slow_kernel_reads: int = 50
@@ -33,9 +30,7 @@ class Sizes:
     batches: int = 11
     trips: int = 200
     # Counted trips. So short that no tick and no exit comes into many of the batches.
-    counted_rounds: int = 9
-    counted_batches: int = 301
-    counted_trips: int = 4
+    counted: tuple[int, int, int] = (9, 301, 4)  # rounds, batches, trips
     ends: Amounts = Amounts()
     # The real CPU.
     least_seconds: float = 0.01
@@ -45,6 +40,7 @@ class Sizes:
 # batches that there is a lowest tenth.
 SHORT = Sizes(
     rounds=2,
+    stepped=3,
     kernel_reads=1000,
     slow_kernel_reads=5,
     user_reads=1000,
@@ -57,9 +53,7 @@ SHORT = Sizes(
     calls=100,
     batches=1,
     trips=10,
-    counted_rounds=2,
-    counted_batches=5,
-    counted_trips=2,
+    counted=(2, 5, 2),
     ends=Amounts(timers=20, self_ipis=40, other_ipis=10, writes=5),
     least_seconds=0.001,
 )

@@ -4,16 +4,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
 from pathlib import Path
 
 from built import PROGRAMS, ROOT, compile_program
 from ktap import Case
 
-from lab import interrupt_ends
-from lab.interrupt_ends import HEADER, KINDS, VARIANTS, Amounts, Counted, GuestError, count, rows
+from lab import LabError, interrupt_ends
+from lab.interrupt_ends import HEADER, KINDS, SINK, VARIANTS, Amounts, Counted, Variant, rows
 
 LOADED = ("shared", "owned", "owned x2apic")
 
@@ -91,23 +92,33 @@ def cases(runs: dict[str, Counted]) -> list[Case]:
     return results
 
 
-def run(command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
+def count(variant: Variant, kernel: str) -> Counted:
+    programs = [PROGRAMS / source.stem for source in interrupt_ends.PROGRAMS]
+    with tempfile.NamedTemporaryFile(suffix=".json") as exits:
+        done = subprocess.run(
+            ["scripts/guest", "-q", "--kernel", kernel, "--timeout", "600"]
+            + [f"--add={file}" for file in interrupt_ends.additions(programs)]
+            + ["--own-marks", "--exits-json", exits.name]
+            + [*SINK, *variant.options, *(() if variant.loads else ("--no-load",))]
+            + ["--", f"{Amounts()} sh /lab/eoi_window.sh"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+        if done.returncode != 0:
+            raise LabError(f"{variant.name}: exit status {done.returncode}\n{done.stderr[-2000:]}")
+        host = json.loads(Path(exits.name).read_text(encoding="ascii"))
+    said = [line.split() for line in done.stdout.splitlines()]
+    return interrupt_ends.counted(variant.name, said, host)
 
 
 def judge(kernel: str) -> tuple[list[Case], str]:
     """For tests/check."""
-    programs = [PROGRAMS / source.stem for source in interrupt_ends.PROGRAMS]
     try:
-        runs = {one.name: count(one, kernel, run, programs, Amounts()) for one in VARIANTS}
-    except GuestError as error:
+        runs = {variant.name: count(variant, kernel) for variant in VARIANTS}
+    except LabError as error:
         return [Case("guests ran to their end", False, str(error))], str(error)
     text = "\n".join(" ".join(f"{cell:13}" for cell in row) for row in [HEADER, *rows(runs)])
     return cases(runs), text

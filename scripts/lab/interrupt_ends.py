@@ -6,12 +6,10 @@ The host counts (kvm_eoi and kvm_pv_eoi, by vector), and kvmpv in the guest does
 
 from __future__ import annotations
 
-import json
-import subprocess
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab import LabError
 from lab.packages import tool
@@ -38,8 +36,9 @@ SINK = (
 
 # What eoi_window.sh starts: to be compiled, static.
 PROGRAMS = [INSIDE / f"{name}.c" for name in ("mark", "waited_writes")]
-
-Run = Callable[[Sequence[str | Path]], "subprocess.CompletedProcess[str]"]
+# What it says, each with a number.
+BRACKETS = ("elided_least", "ends_least", "elided_most", "ends_most")
+SAYS = {"cpus", "x2apic", *KINDS, "ends", "taken", *BRACKETS}
 
 
 @dataclass(frozen=True)
@@ -59,19 +58,20 @@ class Amounts:
 @dataclass(frozen=True)
 class Variant:
     name: str
-    options: tuple[str, ...]
+    options: tuple[str, ...]  # of scripts/guest, beside --no-load and SINK
+    loads: bool  # kvmpv, before the first mark
     x2apic: bool
 
 
 NOPV = ("--cmdline", "nopv")
 VARIANTS = (
-    Variant("not offered", ("--no-load", "--cpu=-kvm-pv-eoi"), x2apic=True),
-    Variant("native", ("--no-load",), x2apic=True),
-    Variant("shared", (), x2apic=True),
-    Variant("nopv", ("--no-load", *NOPV), x2apic=False),
-    Variant("owned", NOPV, x2apic=False),
-    Variant("nopv x2apic", ("--no-load", *NOPV, *REMAPPED), x2apic=True),
-    Variant("owned x2apic", (*NOPV, *REMAPPED), x2apic=True),
+    Variant("not offered", ("--cpu=-kvm-pv-eoi",), loads=False, x2apic=True),
+    Variant("native", (), loads=False, x2apic=True),
+    Variant("shared", (), loads=True, x2apic=True),
+    Variant("nopv", NOPV, loads=False, x2apic=False),
+    Variant("owned", NOPV, loads=True, x2apic=False),
+    Variant("nopv x2apic", (*NOPV, *REMAPPED), loads=False, x2apic=True),
+    Variant("owned x2apic", (*NOPV, *REMAPPED), loads=True, x2apic=True),
 )
 
 
@@ -99,34 +99,24 @@ class Counted:
         return sum(self.ends[k] for k in LOCAL_KINDS), sum(self.exits(k) for k in LOCAL_KINDS)
 
 
-class GuestError(LabError):
-    """The guest did not come to its end."""
+def additions(programs: Sequence[Path]) -> list[str]:
+    """What eoi_window.sh needs in a guest, for --add; the programs are PROGRAMS, compiled."""
+    return [
+        f"{INSIDE}:/lab",
+        *(f"{program}:/lab/" for program in programs),
+        f"{tool('rdmsr')}:/usr/sbin/rdmsr",
+    ]
 
 
-def count(
-    variant: Variant, kernel: str, run: Run, programs: Sequence[Path], amounts: Amounts
-) -> Counted:
-    with tempfile.NamedTemporaryFile(suffix=".json") as exits:
-        done = run(
-            ["scripts/guest", "-q", "--kernel", kernel, "--timeout", "600"]
-            + [f"--add={INSIDE}:/lab", *(f"--add={file}:/lab/" for file in programs)]
-            + ["--add", f"{tool('rdmsr')}:/usr/sbin/rdmsr"]
-            + ["--own-marks", "--exits-json", exits.name, *SINK, *variant.options]
-            + ["--", f"{amounts} sh /lab/eoi_window.sh"]
-        )
-        if done.returncode != 0:
-            raise GuestError(
-                f"{variant.name}: exit status {done.returncode}\n{done.stderr[-2000:]}"
-            )
-        host = json.loads(Path(exits.name).read_text(encoding="ascii"))
-    said = {
-        name: int(number) for name, number in (line.split() for line in done.stdout.splitlines())
-    }
-    if missing := {"cpus", "x2apic", *KINDS} - said.keys():
-        raise GuestError(f"{variant.name}: the guest says nothing of {', '.join(sorted(missing))}")
-    return Counted(
-        by_kind(host["kvm_eoi_vectors"]), by_kind(host["kvm_pv_eoi_vectors"]), guest=said
-    )
+def counted(name: str, said: Sequence[Sequence[str]], exits: Mapping[str, Any]) -> Counted:
+    """From the words of the lines that eoi_window.sh has printed, and what the host has counted."""
+    for words in said:
+        if len(words) != 2:
+            raise LabError(f"{name}: '{' '.join(words)}' is no name and a number")
+    guest = {words[0]: int(words[1]) for words in said}
+    if missing := SAYS - guest.keys():
+        raise LabError(f"{name}: the guest says nothing of {', '.join(sorted(missing))}")
+    return Counted(by_kind(exits["kvm_eoi_vectors"]), by_kind(exits["kvm_pv_eoi_vectors"]), guest)
 
 
 def by_kind(vectors: dict[str, int]) -> dict[str, int]:

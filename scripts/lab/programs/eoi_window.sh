@@ -47,3 +47,4 @@ echo "virtio $WRITES"
 awk '{ ends += $2 + $3; taken += $4 } END { print "ends", ends; print "taken", taken }' /tmp/window
 sums /tmp/begin.after /tmp/end.before | awk '{ print "elided_least", $1; print "ends_least", $2 }'
 sums /tmp/begin.before /tmp/end.after | awk '{ print "elided_most", $1; print "ends_most", $2 }'
+rmmod kvmpv_storm
