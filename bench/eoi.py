@@ -1,172 +1,53 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Interrupts of each kind at a known number, in guests with and without PV EOI: how many of them end with an exit?
-
-The host counts (kvm_eoi and kvm_pv_eoi, by vector), and kvmpv in the guest does too.
-"""
+"""The group `eoi` of `make bench`: how many ends of interrupts are exits, and what one that is none executes."""
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path
+from plan import Machine
+from tables import Group, Tables, guest_program, records
 
-from sizes import Sizes
-from tables import BUILD, Group, Guests, compile_program, records
-
-from lab import LabError
-from lab.packages import tool
-
-# asm/irq_vectors.h. From the first on a vector is the local APIC's own, and edge-triggered.
-LOCAL_TIMER_VECTOR = 0xEC
-IRQ_WORK_VECTOR = 0xF6
-LOCAL_KINDS = ("timer", "self_ipi", "other_ipi")
-KINDS = (*LOCAL_KINDS, "virtio")
-
-# A guest without paravirtual features has no x2APIC unless its interrupts are remapped.
-REMAPPED = (
-    *("--qemu=-machine", "--qemu=q35,kernel-irqchip=split"),
-    *("--qemu=-device", "--qemu=intel-iommu,intremap=on"),
-)
-# For eoi_window.sh to write to, with interrupts of its own.
-SINK = (
-    *("--qemu=-chardev", "--qemu=file,id=sink,path=/dev/null"),
-    *("--qemu=-device", "--qemu=virtio-serial-pci,id=more,max_ports=2"),
-    *("--qemu=-device", "--qemu=virtserialport,bus=more.0,chardev=sink,nr=1"),
-)
-
-PROGRAMS = ("mark", "waited_writes")
+from lab import LabError, interrupt_ends
+from lab.interrupt_ends import HEADER, KINDS, PROGRAMS, SINK, VARIANTS, Counted, rows
 
 
-@dataclass(frozen=True)
-class Variant:
-    name: str
-    options: tuple[str, ...]
-    x2apic: bool
-
-
-NOPV = ("--cmdline", "nopv")
-VARIANTS = (
-    Variant("not offered", ("--no-load", "--cpu=-kvm-pv-eoi"), x2apic=True),
-    Variant("native", ("--no-load",), x2apic=True),
-    Variant("shared", (), x2apic=True),
-    Variant("nopv", ("--no-load", *NOPV), x2apic=False),
-    Variant("owned", NOPV, x2apic=False),
-    Variant("nopv x2apic", ("--no-load", *NOPV, *REMAPPED), x2apic=True),
-    Variant("owned x2apic", (*NOPV, *REMAPPED), x2apic=True),
-)
-
-
-def kind(vector: int) -> str:
-    if vector == LOCAL_TIMER_VECTOR:
-        return "timer"
-    if vector == IRQ_WORK_VECTOR:
-        return "self_ipi"
-    return "other_ipi" if vector > LOCAL_TIMER_VECTOR else "virtio"
-
-
-@dataclass(frozen=True)
-class Counted:
-    """One run: the host's counts by kind of interrupt, and what eoi_window.sh says in the guest."""
-
-    ends: dict[str, int]
-    ends_without_exit: dict[str, int]
-    guest: dict[str, int]
-
-    def exits(self, of: str) -> int:
-        return self.ends[of] - self.ends_without_exit[of]
-
-    def local(self) -> tuple[int, int]:
-        """Of timers and IPIs: interrupts, and exits for their EOI."""
-        return sum(self.ends[k] for k in LOCAL_KINDS), sum(self.exits(k) for k in LOCAL_KINDS)
-
-
-class GuestError(LabError):
-    """The guest did not come to its end."""
-
-
-@cache
-def programs() -> list[Path]:
-    return [
-        compile_program("gcc-12", name, ["-static", f"tests/guest/{name}.c"]) for name in PROGRAMS
-    ]
-
-
-def count(variant: Variant, kernel: str, guests: Guests, sizes: Sizes) -> Counted:
-    amounts = f"TIMERS={sizes.timers} IPIS={sizes.self_ipis} REMOTE={sizes.other_ipis} WRITES={sizes.writes}"
-    with tempfile.NamedTemporaryFile(suffix=".json") as exits:
-        done = guests.run(
-            ["scripts/guest", "-q", "--kernel", kernel, "--timeout", "600"]
-            + ["--add", "tests/guest:/tests", *(f"--add={file}:/tests/" for file in programs())]
-            + ["--add", f"{tool('rdmsr')}:/usr/sbin/rdmsr"]
-            + ["--own-marks", "--exits-json", exits.name, *SINK, *variant.options]
-            + ["--", f"{amounts} sh /tests/eoi_window.sh"]
-        )
-        if done.returncode != 0:
-            raise GuestError(
-                f"{variant.name}: exit status {done.returncode}\n{done.stderr[-2000:]}"
-            )
-        host = json.loads(Path(exits.name).read_text(encoding="ascii"))
+def tables(group: Group) -> Tables:
+    """The group `eoi` of `make bench`."""
+    files = interrupt_ends.additions([guest_program(source) for source in PROGRAMS])
     said = {
-        name: int(number) for name, number in (line.split() for line in done.stdout.splitlines())
+        variant.name: group.in_guest(
+            Machine(variant.options, devices=(SINK,)),
+            "guest.sh ends",
+            "yes" if variant.loads else "no",
+            environment=str(group.sizes.ends),
+            files=files,
+            counts_exits=True,
+        )
+        for variant in VARIANTS
     }
-    if missing := {"cpus", "x2apic", *KINDS} - said.keys():
-        raise GuestError(f"{variant.name}: the guest says nothing of {', '.join(sorted(missing))}")
-    return Counted(
-        by_kind(host["kvm_eoi_vectors"]), by_kind(host["kvm_pv_eoi_vectors"]), guest=said
-    )
+    stepped = group.in_guest(Machine(), "guest.sh eoi_steps", group.sizes.stepped)
 
+    def found() -> None:
+        runs = {
+            name: all_have_come(
+                name, interrupt_ends.counted(name, one.result().lines, one.result().exits)
+            )
+            for name, one in said.items()
+        }
+        group.table(f"Interrupts whose end is an exit, {group.kernel}", HEADER, rows(runs))
+        steps = records(stepped.result().lines, "eoi_steps", 2)
+        if len(steps) != 2:
+            raise LabError(f"{len(steps)} callbacks were stepped through, not 2")
+        group.table(
+            f"Instructions of an end without an exit, {group.kernel}",
+            ("callback", "instructions"),
+            steps,
+        )
 
-def by_kind(vectors: dict[str, int]) -> dict[str, int]:
-    sums = dict.fromkeys(KINDS, 0)
-    for vector, times in vectors.items():
-        sums[kind(int(vector))] += times
-    return sums
-
-
-HEADER = ("guest", "APIC", "interrupt", "driven", "ended", "EOI exits", "per interrupt")
-
-
-def rows(runs: dict[str, Counted]) -> list[Sequence[str]]:
-    """For a table below HEADER."""
-    found: list[Sequence[str]] = []
-    for name, run in runs.items():
-        apic = "x2apic" if run.guest["x2apic"] else "xapic"
-        for of in KINDS:
-            share = run.exits(of) / run.ends[of] if run.ends[of] else 0.0
-            numbers = (run.guest[of], run.ends[of], run.exits(of))
-            found.append((name, apic, of, *map(str, numbers), f"{share:.3f}"))
     return found
 
 
-def counted(group: Group, variant: Variant) -> Counted:
-    run = count(variant, group.kernel, group.guests, group.sizes)
+def all_have_come(name: str, run: Counted) -> Counted:
     for of in KINDS:
         if run.ends[of] < run.guest[of]:
-            raise LabError(
-                f"{variant.name}: of {run.guest[of]} {of} the host saw {run.ends[of]} end"
-            )
+            raise LabError(f"{name}: of {run.guest[of]} {of} the host saw {run.ends[of]} end")
     return run
-
-
-def steps(group: Group) -> None:
-    lines = group.in_guest("guest.sh", BUILD / "mark", [], "eoi_steps")
-    found = records(lines, "eoi_steps", 2)
-    if len(found) != 2:
-        raise LabError(f"{len(found)} callbacks were stepped through, not 2")
-    group.table(
-        f"Instructions of an end without an exit, {group.kernel}",
-        ("callback", "instructions"),
-        found,
-    )
-
-
-def tables(group: Group) -> None:
-    """The group `eoi` of `make bench`."""
-    programs()
-    runs = group.each(partial(counted, group), VARIANTS)
-    by_name = {variant.name: run for variant, run in zip(VARIANTS, runs, strict=True)}
-    group.table(f"Interrupts whose end is an exit, {group.kernel}", HEADER, rows(by_name))
-    steps(group)

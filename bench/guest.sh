@@ -3,8 +3,8 @@
 # The part of `make bench` that runs in the guest: guest.sh GROUP [ARGUMENT...]. Each measurement is a line
 # whose first word says what it is. bench/run makes tables of them.
 set -eu
+. /bench/load.sh
 
-BENCH=/sys/kernel/debug/kvmpv_bench
 CLOCKSOURCE=/sys/devices/system/clocksource/clocksource0
 CALLS=/sys/kernel/tracing/events/raw_syscalls/sys_enter
 NR_CLOCK_GETTIME=228
@@ -33,10 +33,9 @@ timing() {
 	awk -v cpus="$cpus" 'NR > 2 { print "timing", cpus, $1, $2, $3, $4 }' $BENCH/timing
 }
 
-# ROUNDS READS SLOW_READS
+# ROUNDS READS SLOW_READS ATTEMPTS
 in_kernel() {
-	insmod /kvmpv/kvmpv.ko
-	insmod /kvmpv/kvmpv_bench.ko
+	load_both
 	for cpus in 1 4; do
 		timing $cpus "$1" kvmpv:"$2" kvm-clock:"$2" tsc:"$2" hpet:"$3" nothing:"$2" \
 			irq-off:"$2" preempt-off:"$2"
@@ -44,10 +43,11 @@ in_kernel() {
 	for clock in kvmpv kvm-clock tsc hpet; do
 		! available $clock || {
 			echo "offered $clock"
-			echo $clock > $BENCH/steps
+			echo $clock "$4" > $BENCH/steps
 			echo "steps $clock $(awk 'NR == 2 { print $2 }' $BENCH/steps)"
 		}
 	done
+	unload_both
 }
 
 # NAME READS: reads the current clocksource from user space.
@@ -65,7 +65,7 @@ calls() {
 
 # ROUNDS READS COUNTED_READS
 user_shared() {
-	insmod /kvmpv/kvmpv.ko
+	load
 	for clock in kvm-clock kvmpv; do
 		select_clocksource $clock
 		calls $clock "$3"
@@ -81,6 +81,8 @@ user_shared() {
 		done
 		round=$((round + 1))
 	done
+	select_clocksource kvm-clock
+	unload
 }
 
 # ROUNDS READS SLOW_READS: in a guest booted with nopv
@@ -88,7 +90,7 @@ user_owned() {
 	round=0
 	while [ $round -lt "$1" ]; do
 		for vdso in 1 0; do
-			insmod /kvmpv/kvmpv.ko vdso=$vdso
+			load vdso=$vdso
 			select_clocksource kvmpv
 			user kvmpv-vdso$vdso "$2"
 			[ $round -gt 0 ] || calls kvmpv-vdso$vdso "$2"
@@ -101,23 +103,36 @@ user_owned() {
 	calls hpet "$3"
 }
 
-# CLOCK READS: only reads, for the host to count their exits
+# CLOCK READS: nothing but reads, for the host to count what they cost, and the loading of the modules
 exits() {
-	insmod /kvmpv/kvmpv.ko
-	insmod /kvmpv/kvmpv_bench.ko
+	# dd moves the file position of /dev/port to the first mark. A byte written there by the shell itself
+	# is the mark, and moves on to the next.
+	exec 8<> /dev/port
+	dd bs=1 count=0 seek="$KVMPV_MARK" >&8 2> /dev/null < /dev/null
+	printf x >&8
+	load_both
 	timing 1 1 "$1:$2"
+	printf x >&8
+	unload_both
 }
 
-# An elided end of an interrupt, by the kernel's own callback and then by ours.
+# yes or no: with kvmpv loaded, interrupts of each kind between the two marks
+ends() {
+	[ "$1" = no ] || load
+	sh /lab/eoi_window.sh
+	[ "$1" = no ] || unload
+}
+
+# ATTEMPTS: the elided end of an interrupt, the kernel's own, then ours.
 eoi_steps() {
-	insmod /kvmpv/kvmpv_bench.ko
-	insmod /kvmpv/kvmpv.ko eoi_hook=0
+	load_both eoi_hook=0
 	for hook in 0 1; do
 		echo $hook > /sys/kernel/debug/kvmpv/eoi/hook
-		echo eoi > $BENCH/steps
+		echo eoi "$1" > $BENCH/steps
 		awk 'NR == 2 { count = $2 } NR == 3 { sub(/\+.*/, ""); print "eoi_steps", $1, count }
 			NR > 2 { print "#", $0 }' $BENCH/steps
 	done
+	unload_both
 }
 
 "$@"

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lab.interrupt_ends import Amounts
+
 
 @dataclass(frozen=True)
 class Sizes:
     """The defaults are what the figures of docs/benchmarks.md were measured with."""
 
     rounds: int = 51
+    stepped: int = 200  # times that a call is stepped through, of which the shortest counts
     # One read of a clock, in the kernel and in user space; slow: of one whose reads are exits.
     kernel_reads: int = 50_000
     slow_kernel_reads: int = 50
@@ -27,14 +30,8 @@ class Sizes:
     batches: int = 11
     trips: int = 200
     # Counted trips. So short that no tick and no exit comes into many of the batches.
-    counted_rounds: int = 9
-    counted_batches: int = 301
-    counted_trips: int = 4
-    # Ends of interrupts; the first three for each CPU.
-    timers: int = 2000
-    self_ipis: int = 4000
-    other_ipis: int = 200
-    writes: int = 200
+    counted: tuple[int, int, int] = (9, 301, 4)  # rounds, batches, trips
+    ends: Amounts = Amounts()
     # The real CPU.
     least_seconds: float = 0.01
 
@@ -43,6 +40,7 @@ class Sizes:
 # batches that there is a lowest tenth.
 SHORT = Sizes(
     rounds=2,
+    stepped=3,
     kernel_reads=1000,
     slow_kernel_reads=5,
     user_reads=1000,
@@ -55,12 +53,7 @@ SHORT = Sizes(
     calls=100,
     batches=1,
     trips=10,
-    counted_rounds=2,
-    counted_batches=5,
-    counted_trips=2,
-    timers=20,
-    self_ipis=40,
-    other_ipis=10,
-    writes=5,
+    counted=(2, 5, 2),
+    ends=Amounts(timers=20, self_ipis=40, other_ipis=10, writes=5),
     least_seconds=0.001,
 )

@@ -3,25 +3,24 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median, quantiles
 
+from plan import ROOT, Lines, Machine
 from sizes import Sizes
 from tables import (
     NOTHING,
     Group,
-    Lines,
     Row,
+    Tables,
     compile_benchmark,
     compile_program,
     complete,
     google_benchmark,
+    guest_program,
     of,
     ratio,
     ratios,
@@ -30,7 +29,7 @@ from tables import (
 
 from lab import LabError
 
-MODES: dict[str, Sequence[str]] = {"shared": (), "owned": ("--cmdline", "nopv")}
+MODES: dict[str, tuple[str, ...]] = {"shared": (), "owned": ("--cmdline", "nopv")}
 NATIVE = "kvm_steal_clock"
 BASE = "not-loaded"
 STATES = (BASE, "again", "off", "on")
@@ -93,17 +92,9 @@ def changes_of_task(group: Group, title: str, lines: Lines) -> None:
     )
 
 
-def executed(group: Group, found: Programs, options: Sequence[str]) -> dict[str, list[float]]:
+def executed(sizes: Sizes, lines: Lines, counts: Sequence[int]) -> dict[str, list[float]]:
     """Instructions per trip of each batch, by state, as counted in the QEMU that emulates the host."""
-    rounds, batches, trips = counted(group.sizes)
-    with tempfile.NamedTemporaryFile() as file:
-        count = ["--host-qemu=-smp", "--host-qemu=1", "--smp", "1"]
-        count += ["--host-qemu=-plugin", f"--host-qemu=file={found.plugin},out={file.name}"]
-        lines = group.in_guest(
-            *("steal.sh", found.ping_pong, [*count, *options], "counted"),
-            *map(str, (rounds, batches, trips)),
-        )
-        counts = [int(line) for line in Path(file.name).read_text(encoding="ascii").split()]
+    rounds, batches, trips = sizes.counted
     turns = turns_of(lines, rounds)
     in_turn = batches + 1  # the first one of a turn is to get warm
     if len(counts) != len(turns) * in_turn:
@@ -115,22 +106,16 @@ def executed(group: Group, found: Programs, options: Sequence[str]) -> dict[str,
     return by_state
 
 
-def counted(sizes: Sizes) -> tuple[int, int, int]:
-    return sizes.counted_rounds, sizes.counted_batches, sizes.counted_trips
-
-
-def executed_by_changes_of_task(
-    group: Group, title: str, counts: dict[str, list[float]]
-) -> None:
+def executed_by_changes_of_task(group: Group, title: str, counts: dict[str, list[float]]) -> None:
     base = lowest_tenth(counts[BASE])
     rows: list[Row] = []
     for name in STATES:
         more = difference(counts[name], counts[BASE])
         instructions = f"{lowest_tenth(counts[name]):.0f}"
         rows.append((name, instructions, f"{more:+g}", f"{1 + more / base:.4f}"))
-    batches = group.sizes.counted_rounds * group.sizes.counted_batches
+    rounds, in_round, _ = group.sizes.counted
     group.table(
-        f"Instructions executed by such a trip, {title}; lowest tenth of {batches} batches",
+        f"Instructions executed by such a trip, {title}; lowest tenth of {rounds * in_round} batches",
         ("attribution", "instructions", f"more than {BASE}", "ratio"),
         rows,
     )
@@ -153,9 +138,7 @@ def difference(ours: Sequence[float], base: Sequence[float]) -> float:
     return apart.most_common(1)[0][0]
 
 
-def real_cpu(group: Group, program: Path) -> None:
-    names = ("nothing", "rdtsc", "native", "kvmpv_steal_clock", "kvmpv_task_switch")
-    ns = google_benchmark(program, names, group.sizes)
+def real_cpu(group: Group, ns: dict[str, float]) -> None:
     rows = [
         (name, f"{value:.1f}", f"{value / ns['native']:.2f}")
         for name, value in sorted(ns.items(), key=lambda item: item[1])
@@ -167,44 +150,52 @@ def real_cpu(group: Group, program: Path) -> None:
     )
 
 
-@dataclass(frozen=True)
-class Programs:
-    ping_pong: Path
-    plugin: Path
-    benchmark: Path
-
-
-def programs() -> Programs:
-    """All at first: one that does not compile is no reason to measure the rest."""
-    return Programs(
-        compile_program(
-            "gcc-12", "ping_pong", ["-static", "-pthread", "-Ibench", "bench/ping_pong.c"]
-        ),
-        compile_program(
-            "gcc-12", "executed_plugin.so", ["-shared", "-fPIC", "bench/executed_plugin.c"]
-        ),
-        compile_benchmark("steal_user_space", "src/steal_clock.cc"),
+def tables_of(group: Group, mode: str, ping_pong: Path, plugin: Path) -> Tables:
+    sizes = group.sizes
+    program = [f"{ping_pong}:/bench/"]
+    timed = group.in_guest(
+        Machine(MODES[mode]),
+        "steal.sh all",
+        *(sizes.clock_rounds, sizes.calls, sizes.stepped),
+        *(sizes.rounds, sizes.batches, sizes.trips),
+        files=program,
+    )
+    # The host that is emulated has one CPU, too, or the plugin would count what the other one does.
+    file = group.plan.folder / f"executed-{mode}"
+    host = ("-smp", "1", "-plugin", f"file={plugin},out={file}")
+    counted = group.in_guest(
+        Machine((*(f"--host-qemu={word}" for word in host), *MODES[mode]), cpus=1),
+        "steal.sh counted",
+        *sizes.counted,
+        files=program,
     )
 
+    def found() -> None:
+        title = f"{group.kernel}, {mode}"
+        steal_clocks(group, title, timed.result().lines)
+        changes_of_task(group, title, timed.result().lines)
+        lines = counted.result().lines
+        counts = [int(line) for line in file.read_text(encoding="ascii").split()]
+        executed_by_changes_of_task(group, title, executed(sizes, lines, counts))
 
-def tables_of(group: Group, found: Programs, mode: str) -> None:
-    sizes = group.sizes
-    amounts = (sizes.clock_rounds, sizes.calls, sizes.rounds, sizes.batches, sizes.trips)
-    title = f"{group.kernel}, {mode}"
-
-    def timed() -> None:
-        lines = group.in_guest("steal.sh", found.ping_pong, MODES[mode], "all", *map(str, amounts))
-        steal_clocks(group, title, lines)
-        changes_of_task(group, title, lines)
-
-    def in_instructions() -> None:
-        executed_by_changes_of_task(group, title, executed(group, found, MODES[mode]))
-
-    group.each(lambda work: work(), (timed, in_instructions))
+    return found
 
 
-def tables(group: Group) -> None:
+def tables(group: Group) -> Tables:
     """The group `steal` of `make bench`."""
-    found = programs()
-    group.each(partial(tables_of, group, found), MODES)
-    real_cpu(group, found.benchmark)
+    # All at first: one that does not compile is no reason to measure the rest.
+    ping_pong = guest_program(ROOT / "bench/ping_pong.c", "-pthread", "-Ibench")
+    plugin = compile_program(
+        "gcc-12", "executed_plugin.so", ["-shared", "-fPIC", "bench/executed_plugin.c"]
+    )
+    benchmark = compile_benchmark("steal_user_space", "src/steal_clock.cc")
+    in_guests = [tables_of(group, mode, ping_pong, plugin) for mode in MODES]
+    names = ("nothing", "rdtsc", "native", "kvmpv_steal_clock", "kvmpv_task_switch")
+    here = group.plan.here(lambda: google_benchmark(benchmark, names, group.sizes))
+
+    def found() -> None:
+        for one in in_guests:
+            one()
+        real_cpu(group, here.result())
+
+    return found

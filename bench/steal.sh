@@ -3,44 +3,39 @@
 # The part of the group `steal` of `make bench` that runs in the guest: steal.sh WHAT [ARGUMENT...]. Each
 # measurement is a line whose first word says what it is. bench/steal.py makes tables of them.
 set -eu
+. /bench/load.sh
 
-BENCH=/sys/kernel/debug/kvmpv_bench
 STEAL=/sys/kernel/debug/kvmpv/steal
 CPU=1
 
-load() {
-	insmod /kvmpv/kvmpv.ko
+load_hooked() {
+	load
 	[ "$(awk '$1 == "hooked" { print $2 }' $STEAL/hook)" = yes ]
 }
 
-unload() {
-	# In owned mode the kernel selects our clock as soon as it can.
-	[ ! -e /sys/kernel/debug/kvmpv/clock/release ] || echo 1 > /sys/kernel/debug/kvmpv/clock/release
-	rmmod kvmpv
-}
-
-# NAME STATE
+# NAME STATE ATTEMPTS
 steps() {
-	echo "$1" > $BENCH/steps
+	echo "$1 $3" > $BENCH/steps
 	echo "steps $1 $2 $(awk 'NR == 2 { print $2 }' $BENCH/steps)"
 	awk -v name="$1" -v state="$2" 'NR > 2 { print "step", name, state, $0 }' $BENCH/steps
 }
 
-# ROUNDS CALLS
+# ROUNDS CALLS ATTEMPTS
 clocks() {
-	load
+	load_hooked
 	insmod /kvmpv/kvmpv_bench.ko
 	for attribution in off on; do
 		[ $attribution = off ] || echo 1 > $STEAL/attribution
 		echo "$1 $2" > $BENCH/steal
 		awk -v state=$attribution 'NR > 2 { print "timing", state, $2, $3, $4 }' $BENCH/steal
-		steps kvm_steal_clock $attribution
-		steps kvmpv_steal_clock $attribution
+		steps kvm_steal_clock $attribution "$3"
+		steps kvmpv_steal_clock $attribution "$3"
 	done
-	steps sched_switch on
+	steps sched_switch on "$3"
 	echo 0 > $STEAL/attribution
 	# Then nothing is hooked into context switches.
 	! echo sched_switch > $BENCH/steps
+	unload_both
 }
 
 # NAME BATCHES TRIPS
@@ -56,13 +51,13 @@ switches() {
 		if [ $((round % 2)) = 0 ]; then
 			turn not-loaded "$2" "$3"
 			turn again "$2" "$3"
-			load
+			load_hooked
 			turn off "$2" "$3"
 			echo 1 > $STEAL/attribution
 			turn on "$2" "$3"
 			unload
 		else
-			load
+			load_hooked
 			echo 1 > $STEAL/attribution
 			turn on "$2" "$3"
 			echo 0 > $STEAL/attribution
@@ -83,8 +78,8 @@ counted() {
 
 # What `clocks` and `switches` need, in this order.
 all() {
-	switches "$3" "$4" "$5"
-	clocks "$1" "$2"
+	switches "$4" "$5" "$6"
+	clocks "$1" "$2" "$3"
 }
 
 "$@"

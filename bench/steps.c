@@ -4,9 +4,11 @@
  * counts the code as it runs, with all patches that were made at boot and at load.
  */
 #include <linux/kdebug.h>
+#include <linux/kernel.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
 #include <asm/processor-flags.h>
@@ -20,7 +22,7 @@
  * A trap may be an exit, at which the host may write the record that is being read, and then the
  * read starts again. The shortest of this many calls is one without that.
  */
-#define ATTEMPTS 200
+#define ENOUGH_ATTEMPTS 200
 
 static DEFINE_MUTEX(lock);
 
@@ -111,18 +113,24 @@ static int get_call(const char *name, struct bench_call *call)
 	return 0;
 }
 
-/* "CLOCK" or the name of another call: has measured when it returns. */
+/* "CLOCK [ATTEMPTS]", or the name of another call: done when it returns. */
 int bench_steps_start(char *text)
 {
+	unsigned int attempts = ENOUGH_ATTEMPTS;
+	char *name = strsep(&text, " ");
 	struct bench_call call;
-	int attempt;
-	int error = get_call(text, &call);
+	int error;
 
+	if (text && kstrtouint(text, 0, &attempts))
+		return -EINVAL;
+	error = get_call(name, &call);
 	if (error)
 		return error;
 	mutex_lock(&lock);
 	num_shortest = 0;
-	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
+	for (; attempts; attempts--) {
+		/* On a busy machine they take longer than the kernel lets a CPU be stuck. */
+		cond_resched();
 		if (!step_once(&call) || (num_shortest && num_steps >= num_shortest))
 			continue;
 		num_shortest = num_steps;

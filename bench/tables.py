@@ -1,80 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the groups of `make bench` have in common: guests, programs, what has to be there, ratios, tables."""
+"""What the groups of `make bench` have in common: programs, what has to be there, ratios, tables."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
+from plan import ROOT, Lines, Machine, Plan, Said, Work
 from sizes import Sizes
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from lab import LabError  # noqa: E402
-from lab.packages import tool  # noqa: E402
+from lab import LabError
+from lab.interrupt_ends import INSIDE
+from lab.packages import tool
 
 BUILD = ROOT / "build/bench"
 # In a cell for which there is nothing to measure.
 NOTHING = "-"
 Row = Sequence[str]
-Lines = Sequence[Sequence[str]]
+# What a group returns once it has said what is to be run: makes its tables of what came of that.
+Tables = Callable[[], None]
 Item = TypeVar("Item")
 Found = TypeVar("Found")
-
-
-# ---- Guests -------------------------------------------------------------------------------------
-
-
-class Guests:
-    """Programs that boot guests, so many at a time. Once one has failed none is started any more."""
-
-    def __init__(self, at_once: int) -> None:
-        self.at_once = at_once
-        self._slots = threading.BoundedSemaphore(at_once)
-        self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[str]] = set()
-        self._ended = False
-
-    def run(self, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
-        with self._slots:
-            child = self._start(command)
-            try:
-                output, errors = child.communicate()
-            finally:
-                with self._lock:
-                    self._running.discard(child)
-        return subprocess.CompletedProcess(command, child.returncode, output, errors)
-
-    def _start(self, command: Sequence[str | Path]) -> subprocess.Popen[str]:
-        with self._lock:
-            if self._ended:
-                raise LabError("not measured, for something before it has failed")
-            child = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-            )
-            self._running.add(child)
-            return child
-
-    def end(self) -> None:
-        """Those that run are told to end."""
-        with self._lock:
-            self._ended = True
-            for child in self._running:
-                child.terminate()
 
 
 # ---- One group's measurement --------------------------------------------------------------------
@@ -83,35 +36,27 @@ class Guests:
 class Group:
     """What a group measures with, and the tables that it has printed."""
 
-    def __init__(self, kernel: str, sizes: Sizes, remark: str, guests: Guests) -> None:
+    def __init__(self, kernel: str, sizes: Sizes, remark: str, plan: Plan) -> None:
         self.kernel = kernel
         self.sizes = sizes
-        self.guests = guests
+        self.plan = plan
         self.tables = 0
         self._remark = remark
 
-    def each(self, work: Callable[[Item], Found], items: Iterable[Item]) -> list[Found]:
-        """The work for each of them, with as many guests at a time as there may be."""
-        if self.guests.at_once == 1:
-            return [work(item) for item in items]
-        every = list(items)
-        with ThreadPoolExecutor(len(every)) as pool:
-            return list(pool.map(work, every))
-
-    def in_guest(self, script: str, program: Path, options: Sequence[str], *command: str) -> Lines:
-        """The words of each line that a script of bench/ prints; the program is beside it."""
-        done = self.guests.run(
-            ["scripts/guest", "-q", "--no-load", "--kernel", self.kernel, "--timeout", "600"]
-            + ["--add", f"bench/{script}:/bench/{script}"]
-            + ["--add", f"{program}:/bench/{program.name}", *options]
-            + ["--", "sh", f"/bench/{script}", *command]
-        )
-        if done.returncode != 0:
-            print(done.stdout + done.stderr, file=sys.stderr)
-            raise LabError(
-                f"the guest for {command[0]} failed with exit status {done.returncode}"
-            )
-        return [line.split() for line in done.stdout.splitlines()]
+    def in_guest(
+        self,
+        machine: Machine,
+        command: str,
+        *arguments: object,
+        environment: str = "",
+        files: Sequence[str] = (),
+        counts_exits: bool = False,
+    ) -> Future[Said]:
+        """What the command will say: a script of bench/, and what it is told to do."""
+        script = command.split()[0]
+        line = " ".join([environment, f"sh /bench/{command}", *map(str, arguments)]).strip()
+        files = (f"bench/{script}:/bench/", "bench/load.sh:/bench/", *files)
+        return self.plan.in_guest(Work(machine, line, files, counts_exits))
 
     def table(self, title: str, header: Row, rows: Sequence[Row]) -> None:
         whole = rows and all(len(row) == len(header) and all(row) for row in rows)
@@ -122,9 +67,7 @@ class Group:
         for row in [header, *rows]:
             first, *others = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             lines.append("  " + "  ".join([first, *(o.strip().rjust(len(o)) for o in others)]))
-        # At once: other groups may be printing theirs.
-        sys.stdout.write("\n".join([*lines, ""]))
-        sys.stdout.flush()
+        print("\n".join(lines), flush=True)
         self.tables += 1
 
 
@@ -170,6 +113,12 @@ def compile_program(compiler: str, name: str, arguments: Sequence[str]) -> Path:
         check=True,
     )
     return program
+
+
+@cache
+def guest_program(source: Path, *options: str) -> Path:
+    """Static, for a guest has no libraries."""
+    return compile_program("gcc-12", source.stem, ["-static", *options, str(source)])
 
 
 # %gs:kvmpv_cpu has to be the program's own variable: linked without -pie, because the base of %gs is 0 in user space.

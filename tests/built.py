@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the project is, and the modules that were built for the stock kernels."""
+"""Where the project is, the modules that were built for the stock kernels, and the programs for the guests."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from lab.interrupt_ends import INSIDE  # noqa: E402
 from lab.kernels import Kernel, kernel  # noqa: E402
 
 STOCK_KERNELS = ("6.1", "6.12")
@@ -29,3 +31,24 @@ def built_for(built_kernel: Kernel) -> BuiltModule:
 
 def modules_of_stock_kernels() -> list[BuiltModule]:
     return [built_for(kernel(name)) for name in STOCK_KERNELS]
+
+
+PROGRAMS = Path("build/tests")
+
+
+def program_sources() -> list[Path]:
+    return [*sorted((ROOT / "tests/guest").glob("*.c")), *sorted(INSIDE.glob("*.c"))]
+
+
+def compile_program(source: Path) -> subprocess.CompletedProcess[str]:
+    """Static, for a guest has no libraries."""
+    (ROOT / PROGRAMS).mkdir(parents=True, exist_ok=True)
+    return subprocess.run(
+        ["gcc-12", "-O2", "-Wall", "-Werror", "-static", "-o", PROGRAMS / source.stem, source],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )

@@ -1,19 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Does kvmpv count ends of interrupts as the host does, and does it save their exits? bench/eoi.py has the guests."""
+"""Does kvmpv count the ends of interrupts as the host does, and do their exits go away? lab/interrupt_ends.py has the guests."""
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
-from built import ROOT
+from built import PROGRAMS, ROOT, compile_program
 from ktap import Case
 
-sys.path.insert(0, str(ROOT / "bench"))
-
-from eoi import HEADER, KINDS, VARIANTS, Counted, GuestError, count, rows  # noqa: E402
-from sizes import Sizes  # noqa: E402
-from tables import Guests  # noqa: E402
+from lab import LabError, interrupt_ends
+from lab.interrupt_ends import HEADER, KINDS, SINK, VARIANTS, Amounts, Counted, Variant, rows
 
 LOADED = ("shared", "owned", "owned x2apic")
 
@@ -91,18 +92,41 @@ def cases(runs: dict[str, Counted]) -> list[Case]:
     return results
 
 
+def count(variant: Variant, kernel: str) -> Counted:
+    programs = [PROGRAMS / source.stem for source in interrupt_ends.PROGRAMS]
+    with tempfile.NamedTemporaryFile(suffix=".json") as exits:
+        done = subprocess.run(
+            ["scripts/guest", "-q", "--kernel", kernel, "--timeout", "600"]
+            + [f"--add={file}" for file in interrupt_ends.additions(programs)]
+            + ["--own-marks", "--exits-json", exits.name]
+            + [*SINK, *variant.options, *(() if variant.loads else ("--no-load",))]
+            + ["--", f"{Amounts()} sh /lab/eoi_window.sh"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+        if done.returncode != 0:
+            raise LabError(f"{variant.name}: exit status {done.returncode}\n{done.stderr[-2000:]}")
+        host = json.loads(Path(exits.name).read_text(encoding="ascii"))
+    said = [line.split() for line in done.stdout.splitlines()]
+    return interrupt_ends.counted(variant.name, said, host)
+
+
 def judge(kernel: str) -> tuple[list[Case], str]:
     """The cases for tests/check, and a table of the counts."""
     try:
-        guests = Guests(1)
-        runs = {variant.name: count(variant, kernel, guests, Sizes()) for variant in VARIANTS}
-    except GuestError as error:
+        runs = {variant.name: count(variant, kernel) for variant in VARIANTS}
+    except LabError as error:
         return [Case("guests ran to their end", False, str(error))], str(error)
     text = "\n".join(" ".join(f"{cell:13}" for cell in row) for row in [HEADER, *rows(runs)])
     return cases(runs), text
 
 
 if __name__ == "__main__":
+    for source in interrupt_ends.PROGRAMS:
+        compile_program(source).check_returncode()
     for one in sys.argv[1:]:
         found, text = judge(one)
         print(f"{one}\n{text}")

@@ -56,6 +56,14 @@ class Border(unittest.TestCase):
         c = sum(map(lines_of_code, sources("src", "include", endings=[".c", ".h"])))
         self.assertGreater(cxx, c)
 
+    def test_benchmarks_and_tests_name_nothing_of_each_other(self) -> None:
+        # tests/check and test_bench.py start the benchmarks; the module kvmpv_bench.ko is an instrument of both.
+        starts_it = {ROOT / "tests/check", ROOT / "tests/test_bench.py"}
+        for folder, other in (("bench", "tests"), ("tests", "bench")):
+            for file in (ROOT / folder).rglob("*"):
+                if file.suffix != ".pyc" and file.is_file() and file not in starts_it:
+                    self.assertNotRegex(file.read_text(), rf"\b{other}/(?!run\b)", str(file))
+
     def test_every_file_says_its_licence(self) -> None:
         for file in sources(
             "src",

@@ -31,10 +31,12 @@ tracefs /sys/kernel/tracing tracefs
 # Device files that the kernel does not put into /dev. guest_init.sh copies them there.
 DEV = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
 
-# The serial console gets warnings and worse, so that a dying guest says why. It gets no more, because each character costs VM
-# exits; the whole log is read at the end. The log buffer has room for a test that loads and unloads hundreds of times.
-# pci=noearly: on an emulated CPU of AMD's family 15 the scan for an AGP bridge would take a nested guest 2 s.
-KERNEL_PARAMETERS = "console=ttyS0 panic=-1 loglevel=5 log_buf_len=4M pci=noearly"
+# Down to warnings on the serial console, so that a dying guest tells why: each character costs VM exits, and the whole
+# log is read out at the end. Its buffer has room for a test that loads and unloads hundreds of times.
+# pci=noearly: scanning for an AGP bridge behind an emulated CPU of AMD's family 15 would take a nested guest 2 s.
+# no_timer_check: a kernel with KVM's paravirtual features sets it by itself; with nopv it may find too few interrupts in its
+# first 40 ms where the machine is busy, and panics ("IO-APIC + timer doesn't work").
+KERNEL_PARAMETERS = "console=ttyS0 panic=-1 loglevel=5 log_buf_len=4M pci=noearly no_timer_check"
 
 
 def initramfs(kernel: Kernel, options: Options, modules: list[Path], token: str) -> bytes:

@@ -2,30 +2,7 @@
 #
 # Functions of the PV EOI tests. Source it after lib.sh.
 
-STORM=/sys/kernel/debug/kvmpv_storm
-
-# A row per CPU: cpu elided written taken LOC. A single process reads both files, or the interrupts in
-# between would be in only one of them. "taken" is /proc/interrupts without the rows that are not
-# interrupts of their own (TLB) or that end without an EOI.
-eoi_snapshot() {
-	awk '
-		FILENAME ~ /eoi/ && FNR == 2 { for (i = 1; i <= NF; i++) at[$i] = i }
-		FILENAME ~ /eoi/ && FNR > 2 { elided[$1] = $at["elided"]; written[$1] = $at["written"] }
-		FILENAME ~ /proc/ && FNR == 1 { cpus = NF; for (i = 1; i <= NF; i++) name[i] = substr($i, 4) }
-		FILENAME ~ /proc/ && FNR > 1 && $1 !~ /^(TLB|NMI|PMI|MCE|MCP|ERR|MIS|RTR):$/ {
-			for (i = 1; i <= cpus; i++) taken[i] += $(i + 1) }
-		FILENAME ~ /proc/ && $1 == "LOC:" { for (i = 1; i <= cpus; i++) ticks[i] = $(i + 1) }
-		END { for (i = 1; i <= cpus; i++)
-			print name[i], elided[name[i]] + 0, written[name[i]] + 0, taken[i], ticks[i] }
-	' $DEBUG/eoi/cpus /proc/interrupts
-}
-
-# eoi_since FILE: the difference between now and the snapshot in FILE, in the same columns.
-eoi_since() {
-	eoi_snapshot | awk -v before="$1" '
-		{ getline line < before; split(line, was)
-		  print $1, $2 - was[2], $3 - was[3], $4 - was[4], $5 - was[5] }'
-}
+. /lab/eoi_counts.sh
 
 # Every EOI of the rows in FILE was counted, within 1 % or within what comes between the reads of the two
 # files, for which a busy host takes some ticks (9 have been seen).

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Makes a known number of interrupts of each kind, which the host counts between two marks. Then prints, as one
-# name and one number per line, what was made and, if kvmpv is loaded, what kvmpv has counted. The bracket is the
-# least and the most that kvmpv can have counted between the marks themselves (mark.c).
-. /tests/lib.sh
-. /tests/eoi_lib.sh
+# Interrupts of each kind at a known number, for the host to count between two marks; then what was
+# driven and, if kvmpv is loaded, what it has counted of them: a name and a number a line. The
+# bracket is what kvmpv counted at least and at most between the marks themselves (mark.c).
+DEBUG=/sys/kernel/debug/kvmpv
+. /lab/eoi_counts.sh
 
 # The first three numbers are per CPU.
 TIMERS=${TIMERS:-2000}
@@ -16,7 +16,7 @@ WRITES=${WRITES:-200}
 
 # mark PORT NAME
 mark() {
-	/tests/mark "$1" $DEBUG/eoi/cpus "/tmp/$2.before" "/tmp/$2.after"
+	/lab/mark "$1" $DEBUG/eoi/cpus "/tmp/$2.before" "/tmp/$2.after"
 }
 
 # sums FROM TO: sums over all CPUs of ends without an exit, and of all ends.
@@ -32,10 +32,10 @@ mark "$KVMPV_MARK" begin
 echo "$TIMERS" > $STORM/timer
 echo "$IPIS" > $STORM/self
 echo "$REMOTE" > $STORM/remote
-/tests/waited_writes /dev/vport1p1 "$WRITES" virtio1-
+/lab/waited_writes /dev/vport1p1 "$WRITES" virtio1-
 mark $((KVMPV_MARK + 1)) end
 eoi_since /tmp/before > /tmp/window
-cpus=$(online_cpus)
+cpus=$(grep -c ^processor /proc/cpuinfo)
 echo "cpus $cpus"
 # Bit 10 of IA32_APIC_BASE on all CPUs.
 [ "$(rdmsr -a -u 0x1b | awk '{ print int($1 / 1024) % 2 }' | sort -u | wc -l)" = 1 ]
@@ -47,3 +47,4 @@ echo "virtio $WRITES"
 awk '{ ends += $2 + $3; taken += $4 } END { print "ends", ends; print "taken", taken }' /tmp/window
 sums /tmp/begin.after /tmp/end.before | awk '{ print "elided_least", $1; print "ends_least", $2 }'
 sums /tmp/begin.before /tmp/end.after | awk '{ print "elided_most", $1; print "ends_most", $2 }'
+rmmod kvmpv_storm
