@@ -403,6 +403,12 @@ void linux_clocksource_set_rating(int rating);
 int linux_clocksource_is_named(void);
 
 /*
+ * 1 if another registered clocksource is fit for high-resolution timers; 0 if none is; -ENOENT if
+ * unknown. Sleeps.
+ */
+int linux_clocksource_has_other(void);
+
+/*
  * The callback holds from the next read on, in any context, because timekeeping loads it for each;
  * user space follows at the next tick.
  */
