@@ -156,11 +156,57 @@ SCENARIOS = (
         (*PATIENT, "--cmdline", "debugfs=off"),
         check=("6.12",),
     ),
+    Scenario(
+        "debugfs-off-owned",
+        scripts("no_debugfs", MODE="owned"),
+        (*PATIENT, "--cmdline", "nopv debugfs=off"),
+        check=(),
+    ),
+    Scenario(
+        "debugfs-no-mount",
+        scripts("no_debugfs", ERROR="-2"),
+        (*PATIENT, "--cmdline", "debugfs=no-mount"),
+        check=(),
+    ),
     # The debug kernel has no lockdown.
     Scenario("lockdown", scripts("lockdown"), PATIENT, STOCK_KERNELS, check=("6.12",)),
+    Scenario(
+        "lockdown-owned",
+        scripts("lockdown", MODE="owned"),
+        (*PATIENT, "--cmdline", "nopv"),
+        STOCK_KERNELS,
+        check=(),
+    ),
     Scenario("unbind", scripts("unbind", "lone_judge"), PATIENT, check=("6.12",)),
+    Scenario(
+        "unbind-owned",
+        scripts("unbind", MODE="owned"),
+        (*PATIENT, "--cmdline", "nopv"),
+        check=(),
+    ),
+    # No hpet, no acpi_pm, no tsc; its rate is what the local APIC's timer then lives from.
+    Scenario(
+        "only-clock",
+        scripts("only_clock"),
+        (*PATIENT, "--cmdline", "nopv hpet=disable pmtmr=0 tsc=unstable tsc_early_khz=2500000"),
+        check=("6.12",),
+    ),
     # The debug kernel has no ptp_kvm.
     Scenario("ptp", scripts("ptp"), (*PATIENT, *PTP), STOCK_KERNELS),
+    Scenario(
+        "ptp-owned",
+        scripts("ptp", MODE="owned"),
+        (*PATIENT, *PTP, "--cmdline", "nopv"),
+        STOCK_KERNELS,
+        check=(),
+    ),
+    Scenario(
+        "chrony",
+        scripts("chrony"),
+        (*PATIENT, *PTP, "--add", "{chronyd}:/usr/sbin/chronyd"),
+        STOCK_KERNELS,
+        check=(),
+    ),
     Scenario("no-kvmclock", scripts("no_kvmclock"), ("--cpu=-kvmclock",), check=("6.12",)),
     Scenario("off-kvm", scripts("off_kvm"), ("--cpu=kvm=off",), check=("6.1",)),
     Scenario(
