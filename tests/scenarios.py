@@ -170,18 +170,13 @@ SCENARIOS = (
     ),
     # The debug kernel has no lockdown.
     Scenario("lockdown", scripts("lockdown"), PATIENT, STOCK_KERNELS, check=("6.12",)),
+    Scenario("unbind", scripts("unbind", "lone_judge"), PATIENT, check=("6.12",)),
+    # lockdown last: no module of ours can be loaded after it.
     Scenario(
-        "lockdown-owned",
-        scripts("lockdown", MODE="owned"),
+        "unbind-lockdown-owned",
+        scripts("unbind", "lockdown", MODE="owned"),
         (*PATIENT, "--cmdline", "nopv"),
         STOCK_KERNELS,
-        check=(),
-    ),
-    Scenario("unbind", scripts("unbind", "lone_judge"), PATIENT, check=("6.12",)),
-    Scenario(
-        "unbind-owned",
-        scripts("unbind", MODE="owned"),
-        (*PATIENT, "--cmdline", "nopv"),
         check=(),
     ),
     # No hpet, no acpi_pm, no tsc; its rate is what the local APIC's timer then lives from.
