@@ -53,6 +53,8 @@ LIFE = ("--timeout", "900", "--host-script", "tests/host/life.py")
 DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,file.locking=off")
 # A few minutes are not enough on a busy machine.
 PATIENT = ("--timeout", "900")
+# Without hpet, for which an emulated guest leaves at each look: with it, nopv takes many minutes on a busy machine.
+NOPV_ON_TSC = "nopv tsc=reliable tsc_early_khz=2500000"
 PTP = ("--add", "{modules}/kernel/drivers/ptp/ptp_kvm.ko:/tests/ptp_kvm.ko")
 CHAOS = ("--host-script", "tests/host/clock_chaos.py")
 
@@ -72,7 +74,7 @@ SCENARIOS = (
     Scenario(
         "rounds-owned",
         contending("rounds", MODE="owned"),
-        (*ONE_CPU, "--timeout", "1800", "--cmdline", "nopv tsc=reliable tsc_early_khz=2500000"),
+        (*ONE_CPU, "--timeout", "1800", "--cmdline", NOPV_ON_TSC),
         check=(),
     ),
     # `shared` before all others: it needs a guest in which nobody has named a clocksource yet.
@@ -127,7 +129,7 @@ SCENARIOS = (
         (
             "--cpu=+invtsc,x-force-features=on",
             "--cmdline",
-            "nopv tsc=reliable tsc_early_khz=2500000",
+            NOPV_ON_TSC,
         ),
         check=("6.12",),
     ),
@@ -159,7 +161,7 @@ SCENARIOS = (
     Scenario(
         "debugfs-off-owned",
         scripts("no_debugfs", MODE="owned"),
-        (*PATIENT, "--cmdline", "nopv debugfs=off"),
+        (*PATIENT, "--cmdline", f"{NOPV_ON_TSC} debugfs=off"),
         check=(),
     ),
     Scenario(
@@ -175,7 +177,7 @@ SCENARIOS = (
     Scenario(
         "unbind-lockdown-owned",
         scripts("unbind", "lockdown", MODE="owned"),
-        (*PATIENT, "--cmdline", "nopv"),
+        (*PATIENT, "--cmdline", NOPV_ON_TSC),
         STOCK_KERNELS,
         check=(),
     ),
@@ -191,7 +193,7 @@ SCENARIOS = (
     Scenario(
         "ptp-owned",
         scripts("ptp", MODE="owned"),
-        (*PATIENT, *PTP, "--cmdline", "nopv"),
+        (*PATIENT, *PTP, "--cmdline", NOPV_ON_TSC),
         STOCK_KERNELS,
         check=(),
     ),
@@ -251,7 +253,7 @@ SCENARIOS = (
         (
             *LIFE,
             "--cmdline",
-            "nopv tsc=reliable tsc_early_khz=2500000",
+            NOPV_ON_TSC,
             "--allow-splat",
             "soft lockup",
         ),
@@ -329,7 +331,7 @@ SCENARIOS = (
     Scenario(
         "steal-rq-owned",
         "MODE=owned sh /tests/steal_rq.sh",
-        (*STEAL_HOST, "--cmdline", "nopv tsc=reliable tsc_early_khz=2500000"),
+        (*STEAL_HOST, "--cmdline", NOPV_ON_TSC),
         kernels=("kunit",),
         check=(),
     ),
