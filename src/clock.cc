@@ -458,18 +458,19 @@ Result<void> Clock::release(bool released) {
 
 // With the lowest of all ratings: by name, or because the others are not fit for high resolution.
 const char* Clock::why_current() {
-    switch (linux_clocksource_is_named()) {
-        case 1:
-            return "current_clocksource was set to it, which overrides ratings; write another name "
-                   "of available_clocksource to it";
-        case 0:
-            return "it has no other clock for high-resolution timers (available_clocksource names "
-                   "none)";
-        default:
-            return "current_clocksource was set to it, which overrides ratings, or there is no "
-                   "other clock for high-resolution timers; if available_clocksource has another "
-                   "name, write that to current_clocksource";
-    }
+    const int named = linux_clocksource_is_named();
+    if (named == 0 || linux_clocksource_has_other() == 0)
+        return named == 1 ? "it has no other clock for high-resolution timers "
+                            "(available_clocksource names none), and current_clocksource was set "
+                            "to kvmpv"
+                          : "it has no other clock for high-resolution timers "
+                            "(available_clocksource names none)";
+    if (named == 1)
+        return "current_clocksource was set to it, which overrides ratings; write another name of "
+               "available_clocksource to it";
+    return "current_clocksource was set to it, which overrides ratings, or there is no other clock "
+           "for high-resolution timers; if available_clocksource has another name, write that to "
+           "current_clocksource";
 }
 
 void Clock::keep_while_indispensable() {

@@ -53,6 +53,8 @@ LIFE = ("--timeout", "900", "--host-script", "tests/host/life.py")
 DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,file.locking=off")
 # For what takes more than a few minutes on a busy machine.
 PATIENT = ("--timeout", "900")
+# Without hpet, for which an emulated guest leaves at each look: with it, nopv takes many minutes on a busy machine.
+NOPV_ON_TSC = "nopv tsc=reliable tsc_early_khz=2500000"
 PTP = ("--add", "{modules}/kernel/drivers/ptp/ptp_kvm.ko:/tests/ptp_kvm.ko")
 CHAOS = ("--host-script", "tests/host/clock_chaos.py")
 
@@ -72,7 +74,7 @@ SCENARIOS = (
     Scenario(
         "rounds-owned",
         contending("rounds", MODE="owned"),
-        (*ONE_CPU, "--timeout", "1800", "--cmdline", "nopv tsc=reliable tsc_early_khz=2500000"),
+        (*ONE_CPU, "--timeout", "1800", "--cmdline", NOPV_ON_TSC),
         check=(),
     ),
     # `shared` comes first: it needs a guest in which nobody has written current_clocksource yet.
@@ -127,7 +129,7 @@ SCENARIOS = (
         (
             "--cpu=+invtsc,x-force-features=on",
             "--cmdline",
-            "nopv tsc=reliable tsc_early_khz=2500000",
+            NOPV_ON_TSC,
         ),
         check=("6.12",),
     ),
@@ -157,11 +159,52 @@ SCENARIOS = (
         (*PATIENT, "--cmdline", "debugfs=off"),
         check=("6.12",),
     ),
+    Scenario(
+        "debugfs-off-owned",
+        scripts("no_debugfs", MODE="owned"),
+        (*PATIENT, "--cmdline", f"{NOPV_ON_TSC} debugfs=off"),
+        check=(),
+    ),
+    Scenario(
+        "debugfs-no-mount",
+        scripts("no_debugfs", ERROR="-2"),
+        (*PATIENT, "--cmdline", "debugfs=no-mount"),
+        check=(),
+    ),
     # The debug kernel has no lockdown.
     Scenario("lockdown", scripts("lockdown"), PATIENT, STOCK_KERNELS, check=("6.12",)),
     Scenario("unbind", scripts("unbind", "lone_judge"), PATIENT, check=("6.12",)),
+    # lockdown last: no module of ours can be loaded after it.
+    Scenario(
+        "unbind-lockdown-owned",
+        scripts("unbind", "lockdown", MODE="owned"),
+        (*PATIENT, "--cmdline", NOPV_ON_TSC),
+        STOCK_KERNELS,
+        check=(),
+    ),
+    # No hpet, no acpi_pm, no tsc; its rate is what the local APIC's timer then lives from.
+    Scenario(
+        "only-clock",
+        scripts("only_clock"),
+        (*PATIENT, "--cmdline", "nopv hpet=disable pmtmr=0 tsc=unstable tsc_early_khz=2500000"),
+        check=("6.12",),
+    ),
     # The debug kernel has no ptp_kvm.
     Scenario("ptp", scripts("ptp"), (*PATIENT, *PTP), STOCK_KERNELS),
+    Scenario(
+        "ptp-owned",
+        scripts("ptp", MODE="owned"),
+        (*PATIENT, *PTP, "--cmdline", NOPV_ON_TSC),
+        STOCK_KERNELS,
+        check=(),
+    ),
+    Scenario(
+        "chrony",
+        scripts("chrony"),
+        (*PATIENT, *PTP, "--add", "{chronyd}:/usr/sbin/chronyd"),
+        STOCK_KERNELS,
+        check=(),
+    ),
     Scenario("no-kvmclock", scripts("no_kvmclock"), ("--cpu=-kvmclock",), check=("6.12",)),
     Scenario("off-kvm", scripts("off_kvm"), ("--cpu=kvm=off",), check=("6.1",)),
     Scenario(
@@ -211,7 +254,7 @@ SCENARIOS = (
         (
             *LIFE,
             "--cmdline",
-            "nopv tsc=reliable tsc_early_khz=2500000",
+            NOPV_ON_TSC,
             "--allow-splat",
             "soft lockup",
         ),
@@ -289,7 +332,7 @@ SCENARIOS = (
     Scenario(
         "steal-rq-owned",
         "MODE=owned sh /tests/steal_rq.sh",
-        (*STEAL_HOST, "--cmdline", "nopv tsc=reliable tsc_early_khz=2500000"),
+        (*STEAL_HOST, "--cmdline", NOPV_ON_TSC),
         kernels=("kunit",),
         check=(),
     ),

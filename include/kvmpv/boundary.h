@@ -443,6 +443,12 @@ void linux_clocksource_set_rating(int rating);
 int linux_clocksource_is_named(void);
 
 /*
+ * Returns 1 if another registered clocksource is fit for high-resolution timers, 0 if none is, and
+ * -ENOENT if that is unknown. Sleeps.
+ */
+int linux_clocksource_has_other(void);
+
+/*
  * Changes how "kvmpv" is read. The callback is in force from the next read on, in any context,
  * because timekeeping loads it for each read. User space follows at the next tick.
  */

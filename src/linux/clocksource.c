@@ -111,6 +111,25 @@ int linux_clocksource_is_named(void)
 	return !strncmp(kvmpv_symbols.override_name, clocksource.name, sizeof("kvmpv"));
 }
 
+/* As clocksource_find_best() has it, once the kernel has begun with such timers. */
+int linux_clocksource_has_other(void)
+{
+	struct mutex *lock = kvmpv_symbols.clocksource_mutex;
+	struct list_head *all = kvmpv_symbols.clocksource_list;
+	struct clocksource *cs;
+	int has_other = 0;
+
+	if (!lock || !all)
+		return -ENOENT;
+	mutex_lock(lock);
+	list_for_each_entry(cs, all, list) {
+		if (cs != &clocksource && cs->flags & CLOCK_SOURCE_VALID_FOR_HRES)
+			has_other = 1;
+	}
+	mutex_unlock(lock);
+	return has_other;
+}
+
 /* As clocksource_select_watchdog() has it; since its rewrite it wants continuous ones. */
 static bool can_judge(const struct clocksource *cs)
 {

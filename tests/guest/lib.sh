@@ -272,6 +272,14 @@ undone() {
 	lacks "$(cat /proc/modules)" '^kvmpv '
 }
 
+# After vdso=1 in owned mode, while the module is loaded. The page stays behind. The pointer of every CPU
+# points at it, even that of a CPU that was never online.
+expect_kept_page() {
+	kept=$(hooks | awk '$1 == "hv_clock_per_cpu" && $2 == 0 { print $3 }')
+	contains "$kept" '^f[0-9a-f]*$' || return 1
+	sed -i "s/^\(hv_clock_per_cpu [0-9]* \).*/\1$kept/" /tmp/hooks.before
+}
+
 load() {
 	insmod $MODULE "$@"
 }

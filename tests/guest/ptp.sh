@@ -58,6 +58,7 @@ else
 	check no_ptp_kvm_before fails_with 'not supported' insmod /tests/ptp_kvm.ko
 	check loads load vdso=1
 	check loads_ptp_kvm insmod /tests/ptp_kvm.ko
+	check expect_kept_page expect_kept_page
 fi
 check is_the_clock equal current "$(current_clocksource)" kvmpv
 check precise_where_told_by_number precise_where_told_by_number
@@ -67,5 +68,5 @@ check guarded_falls_back guarded_falls_back
 check ptp_kvm_goes rmmod ptp_kvm
 [ "$MODE" = shared ] || check selects_another select_first_clocksource
 check unloads rmmod kvmpv
-[ "$MODE" = owned ] || check everything_is_undone undone
+check everything_is_undone undone
 finish

@@ -71,13 +71,6 @@ cpu0_page() {
 	column cpus 1 clock_pa
 }
 
-# The page stays behind. The pointer of every CPU points at it, even that of a CPU that was never online.
-expect_kept_page() {
-	kept=$(hooks | awk '$1 == "hv_clock_per_cpu" && $2 == 0 { print $3 }')
-	contains "$kept" '^f[0-9a-f]*$' || return 1
-	sed -i "s/^\(hv_clock_per_cpu [0-9]* \).*/\1$kept/" /tmp/hooks.before
-}
-
 # Takes a reference to the page, which shows whether its owner still has one.
 page_was_freed() {
 	echo fill > $CANARY && contains "$(cat $CANARY)" ' refs 1 changed 0$' && rmmod kvmpv_canary
