@@ -49,12 +49,6 @@ const PvclockVcpuTimeInfo* no_record() {
     return reinterpret_cast<const PvclockVcpuTimeInfo*>(kvmpv_no_clock_record);
 }
 
-// Of stable_path_has_caught_up(), which is never called twice at once.
-constinit u32 cpus_behind_guard = 0;
-
-// Of begin_time(), which is called once at a time.
-constinit u64 earliest_ns = 0;
-
 // What this CPU's record says. Interrupts off.
 ClockSample look_here() {
     ClockMachine machine;
@@ -75,13 +69,13 @@ void begin_time_here() {
 // A CPU that comes later, or whose clock is not believed, is taken to run as fast as another.
 void give_all_a_rate() {
     const struct kvmpv_cpu* known = nullptr;
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
-        const struct kvmpv_cpu* own = linux_cpu(static_cast<u32>(cpu));
+    for (const u32 cpu : possible_cpus()) {
+        const struct kvmpv_cpu* own = linux_cpu(cpu);
         if (!known && own->clock_base_mul) known = own;
     }
     if (!known) return;
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
-        struct kvmpv_cpu* own = linux_cpu(static_cast<u32>(cpu));
+    for (const u32 cpu : possible_cpus()) {
+        struct kvmpv_cpu* own = linux_cpu(cpu);
         if (own->clock_base_mul) continue;
         own->clock_base_mul = known->clock_base_mul;
         own->clock_base_shift = known->clock_base_shift;
@@ -125,8 +119,7 @@ void Clock::publish_record(u32 cpu, const void* record) {
 void Clock::leave_cpus() {
     linux_hotplug_disable(KVMPV_CLOCK);
     if (!kept_page()) return;
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
-        publish_record(static_cast<u32>(cpu), kept_page());
+    for (const u32 cpu : possible_cpus()) publish_record(cpu, kept_page());
 }
 
 Result<void> Clock::create(Slots& found, const kvmpv_parameters& parameters) {
@@ -140,10 +133,10 @@ Result<void> Clock::create(Slots& found, const kvmpv_parameters& parameters) {
     clock_read::setup.stable_offered = stable_offered_;
     clock_read::setup.fallback_record = no_record();
     clock_read::setup.second_record = no_record();
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
-        struct kvmpv_cpu& own = *linux_cpu(static_cast<u32>(cpu));
+    for (const u32 cpu : possible_cpus()) {
+        struct kvmpv_cpu& own = *linux_cpu(cpu);
         own.self = &own;
-        set_record(static_cast<u32>(cpu), no_record());
+        set_record(cpu, no_record());
     }
     return owned() ? create_records() : Result<void>();
 }
@@ -180,8 +173,8 @@ kvmpv_clock_read_fn Clock::callback(bool guarded) const {
 // until the others have come there.
 void Clock::begin_time() {
     clock_read::guard.restart();
-    earliest_ns = std::numeric_limits<u64>::max();
-    linux_on_each_cpu([](u32) {
+    u64 earliest_ns = std::numeric_limits<u64>::max();
+    on_each_cpu([&](u32) {
         const ClockSample now = look_here();
         if (!now.can_tell_time()) return;
         const u64 now_ns = now.ns_at(now.tsc);
@@ -193,7 +186,7 @@ void Clock::begin_time() {
     });
     if (earliest_ns == std::numeric_limits<u64>::max()) return;
     clock_read::guard.move_horizon(earliest_ns);
-    linux_on_each_cpu([](u32) { begin_time_here(); });
+    on_each_cpu([](u32) { begin_time_here(); });
     give_all_a_rate();
 }
 
@@ -210,11 +203,11 @@ void Clock::choose_path() {
 // shown, and none reads again before the last one has: the first guarded read is not below any
 // stable one that was done by then.
 void Clock::switch_path() {
-    linux_stop_cpus([](u32) {
-        clock_read::raise_guard(clock.callback(false)(nullptr));
-        __atomic_store_n(&clock.read_, clock.callback(clock.guarded()), __ATOMIC_RELAXED);
-        const linux_clock_path path = clock.path();
-        linux_clocksource_set_path(&path);
+    on_stopped_cpus([this](u32) {
+        clock_read::raise_guard(callback(false)(nullptr));
+        __atomic_store_n(&read_, callback(guarded()), __ATOMIC_RELAXED);
+        const linux_clock_path now = path();
+        linux_clocksource_set_path(&now);
     });
 }
 
@@ -223,16 +216,16 @@ void Clock::switch_path() {
 bool Clock::stable_path_has_caught_up() const {
     constexpr u32 kPatienceMs = 1000;
     for (u32 waited_ms = 0; waited_ms < kPatienceMs; ++waited_ms) {
-        cpus_behind_guard = 0;
-        linux_on_each_cpu([](u32) {
+        u32 cpus_behind = 0;
+        on_each_cpu([&](u32) {
             const u64 last_ns = clock_read::guard.last_ns();
-            const u64 now_ns = clock.callback(false)(nullptr);
+            const u64 now_ns = callback(false)(nullptr);
             struct kvmpv_cpu& own = *x86::this_cpu_load<&kvmpv_cpu.self>();
             const u64 latest_ns = clock_read::latest_ns_at(own, x86::rdtsc());
             if (now_ns < last_ns || !clock_read::guard.can_be(now_ns, latest_ns))
-                __atomic_fetch_add(&cpus_behind_guard, 1, __ATOMIC_RELAXED);
+                __atomic_fetch_add(&cpus_behind, 1, __ATOMIC_RELAXED);
         });
-        if (!cpus_behind_guard) return true;
+        if (!cpus_behind) return true;
         linux_msleep(1);
     }
     return false;
@@ -289,8 +282,7 @@ Vdso Clock::enable_vdso() {
 
 // What is not named yet, of a CPU that has not come, will be.
 bool Clock::kernel_names_our_records() const {
-    for (int at = linux_next_possible_cpu(-1); at >= 0; at = linux_next_possible_cpu(at)) {
-        const u32 cpu = static_cast<u32>(at);
+    for (const u32 cpu : possible_cpus()) {
         u64 physical;
         const void* named = linux_native_clock_record(cpu, &physical);
         if (named && named != record_of(cpu) && named != kept_page()) return false;
@@ -392,9 +384,11 @@ void Clock::dead_cpu(u32 cpu) { set_record(cpu, no_record()); }
 void Clock::choose_fallback_records(s32 except_cpu) {
     const PvclockVcpuTimeInfo* chosen[2] = {no_record(), no_record()};
     u32 count = 0;
-    for (int cpu = linux_next_online_cpu(-1); cpu >= 0 && count < 2;
-         cpu = linux_next_online_cpu(cpu))
-        if (cpu != except_cpu) chosen[count++] = record_of(static_cast<u32>(cpu));
+    for (const u32 cpu : online_cpus()) {
+        if (static_cast<s32>(cpu) == except_cpu) continue;
+        chosen[count++] = record_of(cpu);
+        if (count == 2) break;
+    }
     __atomic_store_n(&clock_read::setup.fallback_record, chosen[0], __ATOMIC_RELEASE);
     __atomic_store_n(&clock_read::setup.second_record, chosen[1], __ATOMIC_RELEASE);
 }
@@ -431,7 +425,7 @@ void Clock::resume(u32 cpu) {
 
 void Clock::restart() {
     if (!slots_ || !owned()) return;
-    linux_on_each_cpu([](u32) { static_cast<void>(slots.clock.disarm()); });
+    on_each_cpu([this](u32) { static_cast<void>(slots_->disarm()); });
 }
 
 // Somebody may unbind the clocksource in between: then the kernel has taken it up again, and

@@ -4,11 +4,11 @@
 
 #pragma once
 
-#include "live_memory.hh"
 #include "kvmpv/boundary.h"
 #include "kvmpv/pvclock.hh"
 #include "kvmpv/result.hh"
 #include "kvmpv/x86.hh"
+#include "live_memory.hh"
 #include "slots.hh"
 
 namespace kvmpv {

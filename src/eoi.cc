@@ -54,6 +54,8 @@ Result<void> Eoi::create(Slots& found) {
         !prepared.ok())
         return prepared;
     const Result<void> words = owned() ? create_words() : find_native_words();
+    if (!owned() && !words.ok())
+        linux_log_err("eoi: the kernel's own words were not found where the MSRs say");
     created_ = words.ok();
     return words;
 }
@@ -67,36 +69,32 @@ Result<void> Eoi::create_words() {
     }
     const u32 size = (last_possible_cpu() + 1) * kWordStride;
     if (const int error = linux_area_create(size, &words_); error) return Error(error);
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
-        linux_cpu(static_cast<u32>(cpu))->eoi_word =
-            static_cast<u8*>(words_.address) + static_cast<u32>(cpu) * kWordStride;
+    for (const u32 cpu : possible_cpus())
+        linux_cpu(cpu)->eoi_word = static_cast<u8*>(words_.address) + cpu * kWordStride;
     return {};
 }
 
-// Every possible CPU's, so that one that comes has its word before its first interrupt. Those that
-// are online must have registered just these.
+// Every possible CPU's, so that one that comes has its word before its first interrupt.
 Result<void> Eoi::find_native_words() {
-    Result<void> found = {};
     const CpusLock lock;
-    for (int at = linux_next_possible_cpu(-1); at >= 0 && found.ok();
-         at = linux_next_possible_cpu(at)) {
+    for (const u32 cpu : possible_cpus()) {
         u64 physical = 0;
-        linux_cpu(static_cast<u32>(at))->eoi_word =
-            linux_native_eoi_word(static_cast<u32>(at), &physical);
-        if (!physical) found = Error(-kEnoent);
+        linux_cpu(cpu)->eoi_word = linux_native_eoi_word(cpu, &physical);
+        if (!physical) return Error(-kEnoent);
     }
-    for (int at = linux_next_online_cpu(-1); at >= 0 && found.ok();
-         at = linux_next_online_cpu(at)) {
-        u64 physical = 0;
-        linux_native_eoi_word(static_cast<u32>(at), &physical);
-        const Result<u64> slot = LiveKernel::rdmsr(static_cast<u32>(at), slots_->msr());
-        if (!slot.ok())
-            found = slot.error();
-        else if (slot.value() != (physical | kMsrEnabled))
-            found = Error(-kEio);
-    }
-    if (!found.ok()) linux_log_err("eoi: the kernel's own words were not found where the MSRs say");
-    return found;
+    for (const u32 cpu : online_cpus())
+        if (const Result<void> same = check_native_word(cpu); !same.ok()) return same;
+    return {};
+}
+
+// A CPU that is online must have registered just that.
+Result<void> Eoi::check_native_word(u32 cpu) {
+    u64 physical = 0;
+    linux_native_eoi_word(cpu, &physical);
+    const Result<u64> slot = LiveKernel::rdmsr(cpu, slots_->msr());
+    if (!slot.ok()) return slot.error();
+    if (slot.value() != (physical | kMsrEnabled)) return Error(-kEio);
+    return {};
 }
 
 void Eoi::destroy() {
@@ -117,10 +115,10 @@ Result<void> Eoi::register_words() {
 Result<void> Eoi::enable() {
     if (!created_) return Error(-kEinval);
     if (hooked()) return {};
-    for (int at = linux_next_possible_cpu(-1); at >= 0; at = linux_next_possible_cpu(at)) {
-        struct kvmpv_cpu& of_cpu = *linux_cpu(static_cast<u32>(at));
+    for (const u32 cpu : possible_cpus()) {
+        struct kvmpv_cpu& of_cpu = *linux_cpu(cpu);
         for (u64& count : of_cpu.eoi_count) count = 0;
-        of_cpu.eoi_ioapic_base = ioapic_interrupts(static_cast<u32>(at));
+        of_cpu.eoi_ioapic_base = ioapic_interrupts(cpu);
     }
     // The callback first: the words read 0 until they are registered, and so every EOI is written.
     // The other way round the host would set bits that nobody clears, to no use.
@@ -199,7 +197,7 @@ void Eoi::resume(u32 cpu) {
 }
 
 void Eoi::restart() {
-    if (registered_) linux_on_each_cpu([](u32 cpu) { eoi.give_up(cpu, false); });
+    if (registered_) on_each_cpu([this](u32 cpu) { give_up(cpu, false); });
 }
 
 EoiCounts Eoi::counts(u32 cpu) const {

@@ -52,6 +52,7 @@ public:
 private:
     Result<void> create_words();
     Result<void> find_native_words();
+    Result<void> check_native_word(u32 cpu);
     Result<void> register_words();
     u64 physical_of(u32 cpu) const;
     void give_up(u32 cpu, bool for_good);

@@ -3,9 +3,9 @@
 #include "lifecycle.hh"
 
 #include "clock.hh"
-#include "other_clocks.hh"
 #include "eoi.hh"
 #include "kvmpv/boundary.h"
+#include "other_clocks.hh"
 #include "sampler.hh"
 #include "steal.hh"
 

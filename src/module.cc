@@ -3,16 +3,16 @@
 // What happens when the module is loaded and unloaded, in order, and what the parameters mean.
 
 #include "clock.hh"
-#include "other_clocks.hh"
 #include "eoi.hh"
 #include "kvmpv/boundary.h"
 #include "kvmpv/text.hh"
 #include "lifecycle.hh"
 #include "log.hh"
+#include "other_clocks.hh"
 #include "sampler.hh"
+#include "slots.hh"
 #include "steal.hh"
 #include "steal_tasks.hh"
-#include "slots.hh"
 #include "wall_clock.hh"
 
 namespace kvmpv {

@@ -4,6 +4,7 @@
 
 #include "clock.hh"
 #include "clock_read.hh"
+#include "cpus.hh"
 #include "events.hh"
 #include "kvmpv/promise.hh"
 #include "kvmpv/text.hh"
@@ -149,8 +150,8 @@ private:
     // That is looked at.
     template <class Test>
     static bool every_cpu(Test test) {
-        for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
-            const CpuState& state = state_of(static_cast<u32>(cpu));
+        for (const u32 cpu : possible_cpus()) {
+            const CpuState& state = state_of(cpu);
             if (state.record && !test(state)) return false;
         }
         return true;
@@ -207,8 +208,7 @@ void stop(u32 cpu) {
 
 void resumed() {
     const EventsLock lock;
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
-        forget(static_cast<u32>(cpu));
+    for (const u32 cpu : possible_cpus()) forget(cpu);
     shared.promise.forget_largest();
     shared.reported_any = false;
     // A machine that comes back from a disk may have a clock that began anew; nobody reads it yet.

@@ -22,8 +22,6 @@ using steal_clock::state_of;
 constexpr u32 kRecordStride = sizeof(KvmStealTime);
 static_assert((kStealTimeAddressMask | (kRecordStride - 1)) == ~u64{0});
 
-constinit u32 cpus_not_healed = 0;
-
 // The TSC's rate where the kernel has none: one booted with nopv cannot find it out. The TSC is
 // read between the two readings of the clock, so that each try finds too little if the vCPU is
 // stopped in between, and the largest of a few is the nearest.
@@ -77,10 +75,10 @@ Result<void> Steal::create(Slots& found) {
     if (!tsc_khz) tsc_khz = measure_tsc_khz();
     if (!tsc_khz) return Error(-kEio);
     steal_clock::setup = {TicksToNs(tsc_khz), linux_tick_ns(), false, false};
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
-        state_of(static_cast<u32>(cpu)) = {};
-        state_of(static_cast<u32>(cpu)).clock.cpu = static_cast<u32>(cpu);
-        linux_cpu(static_cast<u32>(cpu))->steal_here = &state_of(static_cast<u32>(cpu));
+    for (const u32 cpu : possible_cpus()) {
+        state_of(cpu) = {};
+        state_of(cpu).clock.cpu = cpu;
+        linux_cpu(cpu)->steal_here = &state_of(cpu);
     }
     if (!owned()) return {};
     return Result<void>::from_errno(
@@ -130,12 +128,12 @@ void Steal::heal_all() {
     steal_clock::setup.handover_in_progress = true;
     linux_wait_for_callers();
     const CpusLock lock;
-    cpus_not_healed = 0;
-    on_or_for_each_cpu([](u32 cpu) {
-        if (!steal_clock::heal(state_of(cpu), *steal.record_of(cpu)))
-            __atomic_fetch_add(&cpus_not_healed, 1, __ATOMIC_RELAXED);
+    u32 not_healed = 0;
+    on_or_for_each_cpu([&](u32 cpu) {
+        if (!steal_clock::heal(state_of(cpu), *record_of(cpu)))
+            __atomic_fetch_add(&not_healed, 1, __ATOMIC_RELAXED);
     });
-    if (cpus_not_healed)
+    if (not_healed)
         linux_log_err(
             "steal: a record does not say what was written to it; the kernel may see "
             "steal time step");
@@ -146,8 +144,8 @@ void Steal::heal_all() {
 void Steal::prepare_hook() {
     const CpusLock lock;
     steal_clock::setup.handover_in_progress = !owned();
-    on_or_for_each_cpu([](u32 cpu) {
-        steal_clock::prepare_hook(state_of(cpu), !steal.owned());
+    on_or_for_each_cpu([this](u32 cpu) {
+        steal_clock::prepare_hook(state_of(cpu), !owned());
         forget(state_of(cpu));
     });
     steal_clock::setup.looks_are_ticks = true;
@@ -252,9 +250,9 @@ void Steal::resume(u32 cpu) {
 
 void Steal::restart() {
     if (!enabled_ || !owned()) return;
-    linux_on_each_cpu([](u32 cpu) {
+    on_each_cpu([this](u32 cpu) {
         steal_clock::end(state_of(cpu));
-        static_cast<void>(slots.steal.disarm());
+        static_cast<void>(slots_->disarm());
     });
 }
 

@@ -8,8 +8,8 @@
 #include "hook.hh"
 #include "kvmpv/abi.hh"
 #include "kvmpv/result.hh"
-#include "steal_clock.hh"
 #include "slots.hh"
+#include "steal_clock.hh"
 
 namespace kvmpv {
 

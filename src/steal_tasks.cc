@@ -38,16 +38,12 @@ bool allocate_all() {
 
 void point_at_tables(bool wanted) {
     const CpusLock lock;
-    const auto point = [](u32 cpu) { state_of(cpu).charges = charges_of(cpu); };
-    const auto forget = [](u32 cpu) { state_of(cpu).charges = nullptr; };
-    if (wanted)
-        on_or_for_each_cpu(point);
-    else
-        on_or_for_each_cpu(forget);
+    on_or_for_each_cpu(
+        [wanted](u32 cpu) { state_of(cpu).charges = wanted ? charges_of(cpu) : nullptr; });
 }
 
 // Nothing is charged on that CPU meanwhile, nor does its clock go on.
-void gather_here(u32 cpu, void* unused) {
+void gather_here(u32 cpu) {
     CpuState& state = state_of(cpu);
     if (on) steal_clock::look(state);
     gathering->copy = *charges_of(cpu);
@@ -67,8 +63,8 @@ Summary gather(StealCharge<Who>* gathered, u32& count, Take&& take) {
         sum.other_ns += table.other_ns();
         count += table.copy_to(gathered + count);
     };
-    for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu)) {
-        linux_call_on_cpu(static_cast<u32>(cpu), gather_here, nullptr);
+    for (const u32 cpu : online_cpus()) {
+        on_cpu(cpu, gather_here);
         add();
     }
     for_each_offline_cpu([&](u32 cpu) {

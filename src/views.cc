@@ -6,6 +6,7 @@
 #include "views.hh"
 
 #include "clock.hh"
+#include "cpus.hh"
 #include "eoi.hh"
 #include "kvmpv/boundary.h"
 #include "slots.hh"
@@ -75,8 +76,8 @@ void write_feature(Out& out, const char* name, const Registration& registration,
 void write_eoi_headline(Out& out) {
     if (!eoi.hooked()) return;
     u64 elided = 0, total = 0;
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
-        const EoiCounts counts = eoi.counts(static_cast<u32>(cpu));
+    for (const u32 cpu : possible_cpus()) {
+        const EoiCounts counts = eoi.counts(cpu);
         elided += counts.elided;
         total += counts.total();
     }

@@ -4,9 +4,10 @@
 
 #include "clock.hh"
 #include "clock_read.hh"
-#include "other_clocks.hh"
+#include "cpus.hh"
 #include "events.hh"
 #include "kvmpv/x86.hh"
+#include "other_clocks.hh"
 #include "sampler.hh"
 #include "slots.hh"
 #include "switches.hh"
@@ -20,16 +21,15 @@ namespace {
 
 u64 clock_count(ClockCounter counter) {
     u64 sum = 0;
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
-        sum += x86::load(
-            linux_cpu(static_cast<u32>(cpu))->clock_count[static_cast<unsigned>(counter)]);
+    for (const u32 cpu : possible_cpus())
+        sum += x86::load(linux_cpu(cpu)->clock_count[static_cast<unsigned>(counter)]);
     return sum;
 }
 
 u64 largest_held_back_ns() {
     u64 largest = 0;
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
-        const u64 ns = x86::load(linux_cpu(static_cast<u32>(cpu))->clock_held_back_max_ns);
+    for (const u32 cpu : possible_cpus()) {
+        const u64 ns = x86::load(linux_cpu(cpu)->clock_held_back_max_ns);
         if (ns > largest) largest = ns;
     }
     return largest;

@@ -2,8 +2,9 @@
 //
 // `cpus`: a row per CPU, every MSR and what it points at.
 
-#include "live_memory.hh"
+#include "cpus.hh"
 #include "kvmpv/version_read.hh"
+#include "live_memory.hh"
 #include "registration.hh"
 #include "view.hh"
 #include "views.hh"
@@ -193,8 +194,7 @@ void show_cpus(void* seq) {
     Out out = begin_view(seq);
     CpuTable table(out, kCpuColumns);
     linux_cpus_lock();
-    for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu))
-        write_cpu(table, static_cast<u32>(cpu));
+    for (const u32 cpu : online_cpus()) write_cpu(table, cpu);
     linux_cpus_unlock();
 }
 

@@ -2,6 +2,7 @@
 //
 // The files of `eoi/`.
 
+#include "cpus.hh"
 #include "eoi.hh"
 #include "switches.hh"
 #include "view.hh"
@@ -68,11 +69,11 @@ void show_eoi_cpus(void* seq) {
     Table table(out, kColumns);
     if (!eoi.hooked()) return;
     linux_cpus_lock();
-    for (int at = linux_next_online_cpu(-1); at >= 0; at = linux_next_online_cpu(at)) {
-        const EoiCounts counts = eoi.counts(static_cast<u32>(at));
+    for (const u32 cpu : online_cpus()) {
+        const EoiCounts counts = eoi.counts(cpu);
         ReasonLine reason;
         write_why_few(reason, counts);
-        table.cell(static_cast<u32>(at))
+        table.cell(cpu)
             .cell(counts.elided)
             .cell(counts.written())
             .cell(counts.written_idle)

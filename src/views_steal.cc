@@ -3,6 +3,7 @@
 // The files of `steal/`, and what `status` adds about steal time.
 
 #include "ask_lock.hh"
+#include "cpus.hh"
 #include "kvmpv/x86.hh"
 #include "steal.hh"
 #include "steal_tasks.hh"
@@ -32,17 +33,17 @@ constexpr u32 kNumCpuColumns = sizeof(kCpuColumns) / sizeof(kCpuColumns[0]);
 using CpuTable = Table<SeqSink, kNumCpuColumns>;
 
 // Looked at and copied on the CPU itself, where nothing can change meanwhile.
-void copy_here(u32 cpu, void* copy) {
+const CpuState& look_here(u32 cpu) {
     CpuState& state = state_of(cpu);
     steal_clock::look(state);
-    *static_cast<CpuState*>(copy) = state;
+    return state;
 }
 
 // The look itself has to run on the CPU, and for that the host gives it back and clears the byte.
 // So all bytes are read before the first look.
 void read_preempted() {
-    for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu)) {
-        CpuState& state = state_of(static_cast<u32>(cpu));
+    for (const u32 cpu : online_cpus()) {
+        CpuState& state = state_of(cpu);
         if (const KvmStealTime* record = x86::load(state.clock.record))
             __atomic_store_n(&state.preempted_at_look, x86::load(record->preempted),
                              __ATOMIC_RELAXED);
@@ -53,10 +54,10 @@ template <class Row>
 void for_each_online_cpu(Row&& row) {
     linux_cpus_lock();
     read_preempted();
-    for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu)) {
+    for (const u32 cpu : online_cpus()) {
         CpuState copy;
-        linux_call_on_cpu(static_cast<u32>(cpu), copy_here, &copy);
-        row(static_cast<u32>(cpu), copy);
+        on_cpu(cpu, [&](u32 here) { copy = look_here(here); });
+        row(cpu, copy);
     }
     linux_cpus_unlock();
 }

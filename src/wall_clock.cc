@@ -3,8 +3,8 @@
 #include "wall_clock.hh"
 
 #include "ask_lock.hh"
-#include "live_memory.hh"
 #include "kvmpv/version_read.hh"
+#include "live_memory.hh"
 
 namespace kvmpv {
 

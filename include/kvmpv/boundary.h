@@ -135,16 +135,16 @@ u64 linux_irqs_off(void);
 void linux_irqs_on(u64 state);
 
 /* Calls @function on every online CPU, in interrupt context, and waits for all. */
-void linux_on_each_cpu(void (*function)(u32 cpu));
+void linux_on_each_cpu(void (*function)(u32 cpu, void *context), void *context);
 
 /*
  * Calls @function on every online CPU at the same time, with interrupts off; none of them goes on
  * before all have returned from it.
  */
-void linux_stop_cpus(void (*function)(u32 cpu));
+void linux_stop_cpus(void (*function)(u32 cpu, void *context), void *context);
 
 /* Calls @function on @cpu, which must be online, with interrupts off, and waits for that. */
-void linux_call_on_cpu(u32 cpu, void (*function)(u32 cpu, void *argument), void *argument);
+void linux_call_on_cpu(u32 cpu, void (*function)(u32 cpu, void *context), void *context);
 
 /* Makes @cpu, if it is online, leave its idle state once; waits for that. Interrupts on. */
 void linux_wake_cpu(u32 cpu);

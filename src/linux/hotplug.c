@@ -4,7 +4,6 @@
  */
 #include <linux/cpuhotplug.h>
 #include <linux/reboot.h>
-#include <linux/smp.h>
 
 #include <kvmpv/boundary.h>
 
@@ -90,16 +89,6 @@ void linux_hotplug_disable(u32 follower)
 {
 	cpuhp_remove_state(followers[follower].online_state);
 	cpuhp_remove_state(followers[follower].prepare_state);
-}
-
-static void call(void *function)
-{
-	((void (*)(u32 cpu))function)(smp_processor_id());
-}
-
-void linux_on_each_cpu(void (*function)(u32 cpu))
-{
-	on_each_cpu(call, function, 1);
 }
 
 /* Restarts only: a machine that is powered off runs nothing that could be written over. */
