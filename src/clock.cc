@@ -36,15 +36,6 @@ int rating_instead_of_native() {
                                                                 : kNativeRating;
 }
 
-// The records of owned mode: each on a cache line of its own, in the layout of the kernel's struct
-// pvclock_vsyscall_time_info, so that its hv_clock_per_cpu can name them. CPU 0's stands alone at
-// the start of a page of its own, because that page is what user space may be given to read. Whole
-// pages, because guest memory is decrypted by the page.
-constexpr u32 kRecordStride = 64;
-static_assert(sizeof(PvclockVcpuTimeInfo) <= kRecordStride);
-
-constexpr u32 record_offset(u32 cpu) { return cpu == 0 ? 0 : (cpu - 1) * kRecordStride; }
-
 const PvclockVcpuTimeInfo* no_record() {
     return reinterpret_cast<const PvclockVcpuTimeInfo*>(kvmpv_no_clock_record);
 }
@@ -85,18 +76,10 @@ void give_all_a_rate() {
 }  // namespace
 
 const PvclockVcpuTimeInfo* Clock::record_of(u32 cpu) const {
-    if (owned()) {
-        const linux_area& area = cpu == 0 ? cpu0_area_ : other_area_;
-        return reinterpret_cast<const PvclockVcpuTimeInfo*>(static_cast<const u8*>(area.address) +
-                                                            record_offset(cpu));
-    }
+    if (owned()) return static_cast<const PvclockVcpuTimeInfo*>(owned_slots_.address_of(cpu));
     u64 physical;
     const void* record = linux_native_clock_record(cpu, &physical);
     return record ? static_cast<const PvclockVcpuTimeInfo*>(record) : no_record();
-}
-
-u64 Clock::physical_of(u32 cpu) const {
-    return (cpu == 0 ? cpu0_area_ : other_area_).physical + record_offset(cpu);
 }
 
 void Clock::set_record(u32 cpu, const PvclockVcpuTimeInfo* record) {
@@ -145,23 +128,12 @@ Result<void> Clock::create_records() {
     // An earlier load of ours may have left CPU 0's page behind for the processes that mapped it.
     if (const void* left_behind = linux_vdso_page();
         left_behind && !linux_is_in_kernel_image(left_behind)) {
-        linux_area_adopt(left_behind, &cpu0_area_);
-        cpu0_area_is_kept_ = true;
-    } else if (const int error = linux_area_create(kRecordStride, &cpu0_area_)) {
-        return Error(error);
+        owned_slots_.adopt_cpu0(left_behind);
     }
-    const u32 others = last_possible_cpu();
-    if (others == 0) return {};
-    return Result<void>::from_errno(linux_area_create(others * kRecordStride, &other_area_));
+    return owned_slots_.create(*slots_);
 }
 
-void Clock::destroy() {
-    if (all_areas_are_kept_) return;
-    if (cpu0_area_.address && !cpu0_area_is_kept_) linux_area_destroy(&cpu0_area_);
-    if (other_area_.address) linux_area_destroy(&other_area_);
-    cpu0_area_ = {};
-    other_area_ = {};
-}
+void Clock::destroy() { owned_slots_.destroy(); }
 
 kvmpv_clock_read_fn Clock::callback(bool guarded) const {
     if (guarded)
@@ -270,9 +242,9 @@ Vdso Clock::enable_vdso() {
     if (guarded()) return Vdso::kNotStable;
     if (owned()) {
         const void* named = linux_vdso_page();
-        if (named && named != cpu0_area_.address) return Vdso::kKernelsPage;
-        if (linux_vdso_publish_page(cpu0_area_.address)) return Vdso::kNoPage;
-        cpu0_area_is_kept_ = true;
+        if (named && named != owned_slots_.cpu0_page()) return Vdso::kKernelsPage;
+        if (linux_vdso_publish_page(owned_slots_.cpu0_page())) return Vdso::kNoPage;
+        owned_slots_.keep_cpu0();
     } else if (linux_vdso_page() != record_of(0)) {
         return Vdso::kNoPage;
     }
@@ -340,9 +312,8 @@ void Clock::prepare_cpu(u32 cpu) {
 
 Result<void> Clock::online_cpu(u32 cpu) {
     if (owned()) {
-        if (const Result<void> taken = slots_->take(cpu, physical_of(cpu)); !taken.ok()) {
-            log_cpu_error("clock", "the slot could not be taken", cpu, taken.error());
-            put_back(cpu);
+        if (const Result<void> taken = owned_slots_.take(cpu); !taken.ok()) {
+            owned_slots_.put_back(cpu);
             // Without a record of its own the CPU reads another's, or the guard's last value.
             return enabling_ ? taken : Result<void>();
         }
@@ -366,16 +337,7 @@ void Clock::down_cpu(u32 cpu) {
     if (!owned()) return;
     set_record(cpu, no_record());
     publish_record(cpu, kept_page());
-    put_back(cpu);
-}
-
-// The host may still write to a record whose slot could not be cleared, so its memory is never
-// given back then.
-void Clock::put_back(u32 cpu) {
-    const Result<void> gone = slots_->put_back(cpu);
-    if (gone.ok()) return;
-    all_areas_are_kept_ = true;
-    log_cpu_error("clock", "the slot could not be given up, its memory stays", cpu, gone.error());
+    owned_slots_.put_back(cpu);
 }
 
 void Clock::dead_cpu(u32 cpu) { set_record(cpu, no_record()); }
@@ -406,9 +368,7 @@ void Clock::add_fallback_record(const PvclockVcpuTimeInfo* record) {
 bool Clock::other_cpus_are_up() { return linux_next_online_cpu(linux_next_online_cpu(-1)) >= 0; }
 
 void Clock::suspend(u32 cpu) {
-    if (!owned() || other_cpus_are_up()) return;
-    if (const Result<void> off = slots_->disarm(); !off.ok())
-        log_cpu_error("clock", "the slot could not be cleared before suspend", cpu, off.error());
+    if (owned() && !other_cpus_are_up()) owned_slots_.suspend(cpu);
 }
 
 // The kernel's timekeeping asks for the time right after this, and takes what it is told for the
@@ -416,16 +376,12 @@ void Clock::suspend(u32 cpu) {
 void Clock::resume(u32 cpu) {
     if (other_cpus_are_up()) return;
     clock_read::guard.forget_horizon();
-    if (!owned()) return;
-    if (const Result<void> on = slots_->arm(physical_of(cpu)); !on.ok()) {
-        set_record(cpu, no_record());
-        log_cpu_error("clock", "the slot could not be taken again after suspend", cpu, on.error());
-    }
+    if (owned() && !owned_slots_.resume(cpu).ok()) set_record(cpu, no_record());
 }
 
 void Clock::restart() {
     if (!slots_ || !owned()) return;
-    on_each_cpu([this](u32) { static_cast<void>(slots_->disarm()); });
+    on_each_cpu([this](u32) { owned_slots_.disarm(); });
 }
 
 // Somebody may unbind the clocksource in between: then the kernel has taken it up again, and

@@ -9,6 +9,7 @@
 #include "kvmpv/result.hh"
 #include "kvmpv/x86.hh"
 #include "live_memory.hh"
+#include "owned_slots.hh"
 #include "slots.hh"
 
 namespace kvmpv {
@@ -96,7 +97,7 @@ public:
     }
 
     // Owned mode: user space may have mapped CPU 0's page, so it is never given back.
-    bool page_is_kept() const { return cpu0_area_is_kept_; }
+    bool page_is_kept() const { return owned_slots_.cpu0_is_kept(); }
 
     // The time that the clocksource would return now, in nanoseconds. Only while enabled.
     u64 now_ns() const { return __atomic_load_n(&read_, __ATOMIC_RELAXED)(nullptr); }
@@ -106,13 +107,11 @@ private:
     static constexpr int kReleasedRating = 1;
 
     const PvclockVcpuTimeInfo* record_of(u32 cpu) const;
-    u64 physical_of(u32 cpu) const;
     void set_record(u32 cpu, const PvclockVcpuTimeInfo* record);
     static bool other_cpus_are_up();
     void publish_record(u32 cpu, const void* record);
     void leave_cpus();
-    const void* kept_page() const { return page_is_kept() ? cpu0_area_.address : nullptr; }
-    void put_back(u32 cpu);
+    const void* kept_page() const { return page_is_kept() ? owned_slots_.cpu0_page() : nullptr; }
     void choose_fallback_records(s32 except_cpu);
     void add_fallback_record(const PvclockVcpuTimeInfo* record);
     static void begin_time();
@@ -126,11 +125,7 @@ private:
     Vdso enable_vdso();
 
     Registration<ClockLayout>* slots_ = nullptr;
-    linux_area cpu0_area_{};   // CPU 0's record, alone on its page
-    linux_area other_area_{};  // the others'
-    // Somebody may still read, or write to, CPU 0's record, or all: they are never given back.
-    bool cpu0_area_is_kept_ = false;
-    bool all_areas_are_kept_ = false;
+    OwnedSlots<ClockLayout> owned_slots_{"clock"};
     kvmpv_clock_read_fn read_ = nullptr;
     int rating_ = 0;
     int vdso_parameter_ = 0;

@@ -13,10 +13,6 @@ constinit Eoi eoi;
 
 namespace {
 
-// A cache line each: a CPU that ends an interrupt does not wait for another one's.
-constexpr u32 kWordStride = 64;
-static_assert(sizeof(KvmPvEoi) <= kWordStride);
-
 // The lines whose EOI KVM's IOAPIC waits for (arch/x86/kvm/ioapic.c): the level-triggered ones, the
 // real-time clock's, and the one of the timer that it may have to raise again.
 constexpr u32 kIoapicLines = 24;
@@ -45,8 +41,6 @@ struct LiveWord {
 
 }  // namespace
 
-u64 Eoi::physical_of(u32 cpu) const { return words_.physical + cpu * kWordStride; }
-
 Result<void> Eoi::create(Slots& found) {
     slots_ = &found.eoi;
     linux_ioapic_lines_prepare();
@@ -67,10 +61,8 @@ Result<void> Eoi::create_words() {
         linux_log_err("eoi: the kernel ends interrupts by another hypervisor's means");
         return Error(-kEbusy);
     }
-    const u32 size = (last_possible_cpu() + 1) * kWordStride;
-    if (const int error = linux_area_create(size, &words_); error) return Error(error);
-    for (const u32 cpu : possible_cpus())
-        linux_cpu(cpu)->eoi_word = static_cast<u8*>(words_.address) + cpu * kWordStride;
+    if (const Result<void> created = owned_slots_.create(*slots_); !created.ok()) return created;
+    for (const u32 cpu : possible_cpus()) linux_cpu(cpu)->eoi_word = owned_slots_.address_of(cpu);
     return {};
 }
 
@@ -98,8 +90,7 @@ Result<void> Eoi::check_native_word(u32 cpu) {
 }
 
 void Eoi::destroy() {
-    if (words_.address && !words_are_kept_) linux_area_destroy(&words_);
-    words_ = {};
+    owned_slots_.destroy();
     created_ = false;
 }
 
@@ -159,9 +150,8 @@ void Eoi::leave() {
 }
 
 Result<void> Eoi::online_cpu(u32 cpu) {
-    const Result<void> taken = slots_->take(cpu, physical_of(cpu));
+    const Result<void> taken = owned_slots_.take(cpu);
     if (taken.ok()) return taken;
-    log_cpu_error("eoi", "the slot could not be taken", cpu, taken.error());
     give_up(cpu, true);
     // Its word stays 0, so the CPU writes every EOI.
     return enabling_ ? taken : Result<void>();
@@ -177,9 +167,7 @@ void Eoi::give_up(u32 cpu, bool for_good) {
         return give_up_word(word);
     }();
     if (!was_set.ok()) {
-        words_are_kept_ = true;
-        log_cpu_error("eoi", "the slot could not be given up, the word stays", cpu,
-                      was_set.error());
+        owned_slots_.keep(cpu, was_set.error());
     } else if (was_set.value()) {
         __atomic_fetch_add(&words_left_set_, 1, __ATOMIC_RELAXED);
         log_cpu_error("eoi", "the host left the word set", cpu, Error(-kEio));
@@ -191,9 +179,7 @@ void Eoi::suspend(u32 cpu) {
 }
 
 void Eoi::resume(u32 cpu) {
-    if (!registered_) return;
-    if (const Result<void> on = slots_->arm(physical_of(cpu)); !on.ok())
-        log_cpu_error("eoi", "the slot could not be taken again after suspend", cpu, on.error());
+    if (registered_) static_cast<void>(owned_slots_.resume(cpu));
 }
 
 void Eoi::restart() {

@@ -6,6 +6,7 @@
 
 #include "hook.hh"
 #include "kvmpv/pv_eoi.hh"
+#include "owned_slots.hh"
 #include "slots.hh"
 
 namespace kvmpv {
@@ -54,14 +55,11 @@ private:
     Result<void> find_native_words();
     Result<void> check_native_word(u32 cpu);
     Result<void> register_words();
-    u64 physical_of(u32 cpu) const;
     void give_up(u32 cpu, bool for_good);
 
     Registration<EoiLayout>* slots_ = nullptr;
     Hook<EoiPlace> hook_;
-    linux_area words_{};  // of owned mode
-    // The host may still write there: never given back.
-    bool words_are_kept_ = false;
+    OwnedSlots<EoiLayout> owned_slots_{"eoi"};
     bool created_ = false;
     // Owned mode: CPUs are followed, their words are registered.
     bool registered_ = false;

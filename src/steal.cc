@@ -17,11 +17,6 @@ namespace {
 using steal_clock::CpuState;
 using steal_clock::state_of;
 
-// Each record on a cache line of its own, which the host's rules for the MSR ask for anyway. Whole
-// pages, because guest memory is decrypted by the page.
-constexpr u32 kRecordStride = sizeof(KvmStealTime);
-static_assert((kStealTimeAddressMask | (kRecordStride - 1)) == ~u64{0});
-
 // The TSC's rate where the kernel has none: one booted with nopv cannot find it out. The TSC is
 // read between the two readings of the clock, so that each try finds too little if the vCPU is
 // stopped in between, and the largest of a few is the nearest.
@@ -57,16 +52,9 @@ s64 event_value(u64 ns) {
 }  // namespace
 
 KvmStealTime* Steal::record_of(u32 cpu) const {
-    if (owned()) return static_cast<KvmStealTime*>(area_.address) + cpu;
+    if (owned()) return static_cast<KvmStealTime*>(owned_slots_.address_of(cpu));
     u64 physical = 0;
     return static_cast<KvmStealTime*>(linux_native_steal_record(cpu, &physical));
-}
-
-u64 Steal::physical_of(u32 cpu) const {
-    if (owned()) return area_.physical + u64{cpu} * kRecordStride;
-    u64 physical = 0;
-    linux_native_steal_record(cpu, &physical);
-    return physical;
 }
 
 Result<void> Steal::create(Slots& found) {
@@ -80,14 +68,11 @@ Result<void> Steal::create(Slots& found) {
         state_of(cpu).clock.cpu = cpu;
         linux_cpu(cpu)->steal_here = &state_of(cpu);
     }
-    if (!owned()) return {};
-    return Result<void>::from_errno(
-        linux_area_create((last_possible_cpu() + 1) * kRecordStride, &area_));
+    return owned() ? owned_slots_.create(*slots_) : Result<void>();
 }
 
 void Steal::destroy() {
-    if (area_.address && !area_is_kept_) linux_area_destroy(&area_);
-    area_ = {};
+    owned_slots_.destroy();
     steal_tasks::destroy();
 }
 
@@ -190,23 +175,27 @@ Result<void> Steal::unhook() {
 // by then is the time before, and every tick later is the guest's own.
 Result<void> Steal::register_cpu(u32 cpu) {
     const IrqsOff irqs_off;
-    if (owned()) {
-        if (const Result<void> taken = slots_->take(cpu, physical_of(cpu)); !taken.ok())
-            return taken;
-    } else {
-        const Result<u64> slot = LiveKernel::rdmsr_here(slots_->msr());
-        if (!slot.ok()) return slot.error();
-        if (slot.value() != (physical_of(cpu) | kMsrEnabled)) return Error(-kEnodev);
-    }
-    begin_cpu(cpu);
+    const Result<void> registered = owned() ? owned_slots_.take(cpu) : check_native_slot(cpu);
+    if (registered.ok()) begin_cpu(cpu);
+    return registered;
+}
+
+Result<void> Steal::check_native_slot(u32 cpu) {
+    u64 physical = 0;
+    linux_native_steal_record(cpu, &physical);
+    const Result<u64> slot = LiveKernel::rdmsr_here(slots_->msr());
+    if (!slot.ok()) return slot.error();
+    if (slot.value() != (physical | kMsrEnabled)) return Error(-kEnodev);
     return {};
 }
 
 Result<void> Steal::online_cpu(u32 cpu) {
     const Result<void> registered = register_cpu(cpu);
     if (registered.ok()) return {};
-    log_cpu_error("steal", "there is no record", cpu, registered.error());
-    if (owned()) put_back(cpu);
+    if (owned())
+        owned_slots_.put_back(cpu);
+    else
+        log_cpu_error("steal", "the kernel has no record", cpu, registered.error());
     // Without a record its clock stands still.
     return enabling_ ? registered : Result<void>();
 }
@@ -214,37 +203,20 @@ Result<void> Steal::online_cpu(u32 cpu) {
 void Steal::down_cpu(u32 cpu) {
     const IrqsOff irqs_off;
     steal_clock::end(state_of(cpu));
-    if (owned()) put_back(cpu);
-}
-
-// The host may still write to a record whose slot could not be cleared, so its memory is never
-// given back then.
-void Steal::put_back(u32 cpu) {
-    const Result<void> gone = slots_->put_back(cpu);
-    if (gone.ok()) return;
-    area_is_kept_ = true;
-    log_cpu_error("steal", "the slot could not be given up, its memory stays", cpu, gone.error());
+    if (owned()) owned_slots_.put_back(cpu);
 }
 
 void Steal::suspend(u32 cpu) {
     if (!enabled_) return;
     steal_clock::end(state_of(cpu));
-    if (!owned()) return;
-    if (const Result<void> off = slots_->disarm(); !off.ok())
-        log_cpu_error("steal", "the slot could not be cleared before suspend", cpu, off.error());
+    if (owned()) owned_slots_.suspend(cpu);
 }
 
 // The kernel's own have been registered again by now: they were told of sleep before us and are
 // woken before us.
 void Steal::resume(u32 cpu) {
     if (!enabled_) return;
-    if (owned()) {
-        if (const Result<void> on = slots_->arm(physical_of(cpu)); !on.ok()) {
-            log_cpu_error("steal", "the slot could not be taken again after suspend", cpu,
-                          on.error());
-            return;
-        }
-    }
+    if (owned() && !owned_slots_.resume(cpu).ok()) return;
     begin_cpu(cpu);
 }
 
@@ -252,7 +224,7 @@ void Steal::restart() {
     if (!enabled_ || !owned()) return;
     on_each_cpu([this](u32 cpu) {
         steal_clock::end(state_of(cpu));
-        static_cast<void>(slots_->disarm());
+        owned_slots_.disarm();
     });
 }
 

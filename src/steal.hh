@@ -8,6 +8,7 @@
 #include "hook.hh"
 #include "kvmpv/abi.hh"
 #include "kvmpv/result.hh"
+#include "owned_slots.hh"
 #include "slots.hh"
 #include "steal_clock.hh"
 
@@ -62,20 +63,18 @@ public:
 
 private:
     KvmStealTime* record_of(u32 cpu) const;
-    u64 physical_of(u32 cpu) const;
     Result<void> register_cpu(u32 cpu);
+    Result<void> check_native_slot(u32 cpu);
     void begin_cpu(u32 cpu);
     void prepare_hook();
     void heal_all();
     void end_handover();
     Result<void> hook();
     Result<void> unhook();
-    void put_back(u32 cpu);
 
     Registration<StealLayout>* slots_ = nullptr;
     SwitchedHook<Hook<StaticCallSlot<KVMPV_CALL_PV_STEAL_CLOCK>>, StealAccounting> hook_;
-    linux_area area_{};  // the records of owned mode
-    bool area_is_kept_ = false;
+    OwnedSlots<StealLayout> owned_slots_{"steal"};
     bool enabled_ = false;
     bool was_hooked_ = false;
     u64 reset_time_ns_ = 0;
