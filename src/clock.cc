@@ -5,10 +5,12 @@
 #include "clock_read.hh"
 #include "cpus.hh"
 #include "events.hh"
+#include "followers.hh"
 #include "irqs.hh"
 #include "kvmpv/text.hh"
 #include "kvmpv/x86.hh"
 #include "log.hh"
+#include "mutex.hh"
 
 namespace kvmpv {
 
@@ -100,9 +102,21 @@ void Clock::publish_record(u32 cpu, const void* record) {
 // ptp_kvm takes it that every CPU has a record, and follows the pointer: to one that stands still,
 // then.
 void Clock::leave_cpus() {
-    linux_hotplug_disable(KVMPV_CLOCK);
+    kvmpv::leave_cpus(KVMPV_CLOCK);
     if (!kept_page()) return;
     for (const u32 cpu : possible_cpus()) publish_record(cpu, kept_page());
+}
+
+Result<void> Clock::start(const kvmpv_parameters& parameters) {
+    if (const Result<void> created = create(slots, parameters); !created.ok()) return created;
+    if (const Result<void> on = enable(); !on.ok()) return on;
+    if (parameters.switches[KVMPV_CLOCK_FORCE_UNSTABLE]) static_cast<void>(force_unstable(true));
+    return {};
+}
+
+void Clock::stop() {
+    disable();
+    destroy();
 }
 
 Result<void> Clock::create(Slots& found, const kvmpv_parameters& parameters) {
@@ -204,6 +218,7 @@ bool Clock::stable_path_has_caught_up() const {
 }
 
 Result<void> Clock::force_unstable(bool forced) {
+    const MutexLock lock(KVMPV_MUTEX_CLOCK);
     if (!enabled_) return Error(-kEinval);
     if (!forced && revoked_) {
         linux_log_warn("force_unstable: the host's promise was broken; the guard stays on");
@@ -218,7 +233,7 @@ Result<void> Clock::force_unstable(bool forced) {
     }
     forced_ = forced;
     if (!host_is_unstable_) switch_path();
-    const EventsLock lock;
+    const EventsLock events_lock;
     events.add({linux_monotonic_ns(),
                 0,
                 {},
@@ -262,12 +277,10 @@ bool Clock::kernel_names_our_records() const {
     return true;
 }
 
+// Nothing stays behind on error.
 Result<void> Clock::enable() {
     // Records before readers: from the registration on any CPU may call the callback.
-    enabling_ = true;
-    const Result<void> hotplug = Result<void>::from_errno(linux_hotplug_enable(KVMPV_CLOCK));
-    enabling_ = false;
-    if (!hotplug.ok()) return hotplug;
+    if (const Result<void> followed = follow_cpus(KVMPV_CLOCK); !followed.ok()) return followed;
 
     begin_time();
     choose_path();
@@ -314,8 +327,7 @@ Result<void> Clock::online_cpu(u32 cpu) {
     if (owned()) {
         if (const Result<void> taken = owned_slots_.take(cpu); !taken.ok()) {
             owned_slots_.put_back(cpu);
-            // Without a record of its own the CPU reads another's, or the guard's last value.
-            return enabling_ ? taken : Result<void>();
+            return taken;
         }
         set_record(cpu, record_of(cpu));
         publish_record(cpu, record_of(cpu));
@@ -387,6 +399,7 @@ void Clock::restart() {
 // Somebody may unbind the clocksource in between: then the kernel has taken it up again, and
 // `status` and rmmod find it so.
 Result<void> Clock::release(bool released) {
+    const MutexLock lock(KVMPV_MUTEX_CLOCK);
     if (!enabled_) return Error(-kEinval);
     if (!linux_clocksource_is_registered()) {
         linux_log_warn(

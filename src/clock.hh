@@ -28,19 +28,20 @@ enum class Vdso : u8 {
 
 class Clock {
 public:
-    // For mode kShared or kOwned. Allocates the records of owned mode; changes nothing in the
-    // kernel.
+    // For mode kShared or kOwned: gives every CPU its record, chooses the read path and registers
+    // the clocksource.
+    Result<void> start(const kvmpv_parameters& parameters);
+
+    // Waits until the kernel can do without the clocksource, then takes everything back.
+    void stop();
+
+    // The first and last part of that: allocates the records of owned mode, and changes nothing in
+    // the kernel.
     Result<void> create(Slots& found, const kvmpv_parameters& parameters);
     void destroy();
 
-    // Gives every CPU its record, chooses the read path and registers the clocksource. Nothing
-    // stays behind on error.
-    Result<void> enable();
-
-    // Waits until the kernel can do without the clocksource, then takes everything back.
-    void disable();
-
-    // CPU hotplug, see linux_hotplug_enable().
+    // CPU hotplug, see linux_hotplug_enable(). A CPU without a record reads another's, or the
+    // guard's last value.
     void prepare_cpu(u32 cpu);
     Result<void> online_cpu(u32 cpu);
     void down_cpu(u32 cpu);
@@ -103,6 +104,9 @@ public:
     u64 now_ns() const { return __atomic_load_n(&read_, __ATOMIC_RELAXED)(nullptr); }
 
 private:
+    Result<void> enable();
+    void disable();
+
     // The kernel's documentation of struct clocksource: "1-99: Unfit for real use".
     static constexpr int kReleasedRating = 1;
 
@@ -140,8 +144,6 @@ private:
     bool kept_ = false;
     bool enabled_ = false;
     bool released_ = false;
-    // While enable() runs, a CPU without its record is a reason to give up; later it is not.
-    bool enabling_ = false;
 };
 
 inline constexpr int kMaxClockRating = 499;

@@ -3,9 +3,11 @@
 #include "eoi.hh"
 
 #include "cpus.hh"
+#include "followers.hh"
 #include "irqs.hh"
 #include "kvmpv/x86.hh"
 #include "log.hh"
+#include "mutex.hh"
 
 namespace kvmpv {
 
@@ -41,6 +43,24 @@ struct LiveWord {
 
 }  // namespace
 
+Result<void> Eoi::start(const kvmpv_parameters& parameters) {
+    const Result<void> created = create(slots);
+    return created.ok() && parameters.switches[KVMPV_EOI_HOOK] ? set_hooked(true) : created;
+}
+
+void Eoi::stop() {
+    leave();
+    destroy();
+}
+
+Result<void> Eoi::set_hooked(bool wanted) {
+    const MutexLock lock(KVMPV_MUTEX_EOI);
+    if (!created_) return Error(-kEinval);
+    if (wanted == hooked()) return {};
+    return wanted ? enable() : disable();
+}
+
+// Gives every possible CPU its word; changes nothing in the kernel.
 Result<void> Eoi::create(Slots& found) {
     slots_ = &found.eoi;
     linux_ioapic_lines_prepare();
@@ -96,16 +116,12 @@ void Eoi::destroy() {
 
 Result<void> Eoi::register_words() {
     if (!owned()) return {};
-    enabling_ = true;
-    const Result<void> followed = Result<void>::from_errno(linux_hotplug_enable(KVMPV_EOI));
-    enabling_ = false;
+    const Result<void> followed = follow_cpus(KVMPV_EOI);
     registered_ = followed.ok();
     return followed;
 }
 
 Result<void> Eoi::enable() {
-    if (!created_) return Error(-kEinval);
-    if (hooked()) return {};
     for (const u32 cpu : possible_cpus()) {
         struct kvmpv_cpu& of_cpu = *linux_cpu(cpu);
         for (u64& count : of_cpu.eoi_count) count = 0;
@@ -125,9 +141,8 @@ Result<void> Eoi::enable() {
 // on the callback finds all words 0 and writes every EOI. It is called until all CPUs have seen
 // the change of the hook, and only then may the words and its code go.
 Result<void> Eoi::disable() {
-    if (!hooked()) return {};
     if (!on_top()) return Error(-kEbusy);
-    if (registered_) linux_hotplug_disable(KVMPV_EOI);
+    if (registered_) leave_cpus(KVMPV_EOI);
     registered_ = false;
     const Result<void> unhooked = hook_.unhook();
     if (unhooked.ok()) return unhooked;
@@ -137,9 +152,10 @@ Result<void> Eoi::disable() {
     return unhooked;
 }
 
+// For module exit, which cannot refuse.
 void Eoi::leave() {
     if (!hooked()) return;
-    if (registered_) linux_hotplug_disable(KVMPV_EOI);
+    if (registered_) leave_cpus(KVMPV_EOI);
     registered_ = false;
     hook_.wait_until_on_top("eoi");
     while (!hook_.unhook().ok()) {
@@ -151,10 +167,8 @@ void Eoi::leave() {
 
 Result<void> Eoi::online_cpu(u32 cpu) {
     const Result<void> taken = owned_slots_.take(cpu);
-    if (taken.ok()) return taken;
-    give_up(cpu, true);
-    // Its word stays 0, so the CPU writes every EOI.
-    return enabling_ ? taken : Result<void>();
+    if (!taken.ok()) give_up(cpu, true);
+    return taken;
 }
 
 void Eoi::down_cpu(u32 cpu) { give_up(cpu, true); }

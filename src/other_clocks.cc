@@ -2,10 +2,10 @@
 
 #include "other_clocks.hh"
 
-#include "ask_lock.hh"
 #include "clock.hh"
 #include "irqs.hh"
 #include "kvmpv/x86.hh"
+#include "mutex.hh"
 
 namespace kvmpv {
 
@@ -100,26 +100,25 @@ const char* other_clock_name(OtherClock which) {
     return "?";
 }
 
-void OtherClocks::create() {
+Result<void> OtherClocks::start(const kvmpv_parameters&) {
+    if (!clock.enabled()) return {};
     for (u32 i = 0; i < kNumOtherClocks; ++i)
         known_[i].present = find(static_cast<OtherClock>(i), known_[i].counter);
-}
-
-void OtherClocks::destroy() {
-    linux_hpet_destroy();
-    known_ = {};
-}
-
-void OtherClocks::enable() {
     for (u32 i = 0; i < kNumOtherClocks; ++i) {
         Known& known = known_[i];
         if (known.present == 0) known.present = look_at(static_cast<OtherClock>(i), known.first);
         known.has_first = known.present == 0;
     }
+    return {};
+}
+
+void OtherClocks::stop() {
+    linux_hpet_destroy();
+    known_ = {};
 }
 
 void OtherClocks::look(Answers& answers) {
-    const AskLock lock;
+    const MutexLock lock(KVMPV_MUTEX_OTHER_CLOCKS);
     if (__atomic_exchange_n(&forgotten_, false, __ATOMIC_RELAXED))
         for (Known& known : known_) known.has_first = false;
     answers.own_read_ns = ns_of([] {});

@@ -19,15 +19,13 @@ const char* other_clock_name(OtherClock which);
 
 class OtherClocks {
 public:
-    // Finds the clocks; maps the HPET. What is missing stays missing.
-    void create();
-    void destroy();
-
-    // The first look at each. Only while the clocksource is enabled.
-    void enable();
+    // Finds the clocks, maps the HPET, and looks at each for the first time. What is missing stays
+    // missing. Only where the clocksource is enabled; without it there is nothing to hold against.
+    Result<void> start(const kvmpv_parameters& parameters);
+    void stop();
 
     // After suspend, where counters begin anew: the next look is the first. Any context.
-    void forget() { __atomic_store_n(&forgotten_, true, __ATOMIC_RELAXED); }
+    void resume(u32) { __atomic_store_n(&forgotten_, true, __ATOMIC_RELAXED); }
 
     // One look at each clock that is there. Any number of callers, one after the other; sleeps.
     struct Answer {

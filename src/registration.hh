@@ -50,8 +50,27 @@ struct LiveKernel {
     static bool is_kernel_ram(u64 physical) { return linux_is_kernel_ram(physical); }
 };
 
+// What was found in the slots of a feature, and what may be done with them.
+class SlotState {
+public:
+    constexpr SlotState() = default;
+    explicit constexpr SlotState(Decision decision) : decision_(decision) {}
+
+    // A step that the decision asked for has failed.
+    void fail() { decision_ = {Mode::kOff, Reason::kStepFailed}; }
+
+    const Decision& decision() const { return decision_; }
+    const SlotSurvey& survey() const { return survey_; }
+    Msr msr() const { return msr_; }
+
+protected:
+    Msr msr_{};
+    SlotSurvey survey_;
+    Decision decision_;
+};
+
 template <class Layout, class Kernel = LiveKernel>
-class Registration {
+class Registration : public SlotState {
 public:
     // Reads the slot of every online CPU and decides what may be done with it. No CPU may come or
     // go meanwhile (linux_cpus_lock). Nothing is read where CPUID does not offer the feature: the
@@ -102,13 +121,6 @@ public:
         return Kernel::wrmsr_here(msr_, before);
     }
 
-    // A step that the decision asked for has failed.
-    void fail() { decision_ = {Mode::kOff, Reason::kStepFailed}; }
-
-    const Decision& decision() const { return decision_; }
-    const SlotSurvey& survey() const { return survey_; }
-    Msr msr() const { return msr_; }
-
 private:
     void look(u32 cpu) {
         const Result<u64> value = Kernel::rdmsr(cpu, msr_);
@@ -117,10 +129,6 @@ private:
         else
             survey_.add_unreadable(cpu, value.error().negative_errno());
     }
-
-    Msr msr_{};
-    SlotSurvey survey_;
-    Decision decision_;
 };
 
 }  // namespace kvmpv

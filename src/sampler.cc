@@ -6,6 +6,7 @@
 #include "clock_read.hh"
 #include "cpus.hh"
 #include "events.hh"
+#include "followers.hh"
 #include "kvmpv/promise.hh"
 #include "kvmpv/text.hh"
 #include "kvmpv/x86.hh"
@@ -198,15 +199,18 @@ void log_revoked(u32 cpu, u64 by_ns) {
 
 }  // namespace
 
-void start(u32 cpu) { linux_sampler_start(cpu); }
+Result<void> online_cpu(u32 cpu) {
+    linux_sampler_start(cpu);
+    return {};
+}
 
-void stop(u32 cpu) {
+void down_cpu(u32 cpu) {
     linux_sampler_stop(cpu);
     const EventsLock lock;
     state_of(cpu) = {};
 }
 
-void resumed() {
+void resume(u32) {
     const EventsLock lock;
     for (const u32 cpu : possible_cpus()) forget(cpu);
     shared.promise.forget_largest();
@@ -217,15 +221,15 @@ void resumed() {
 
 u64 cpu0_wakes() { return x86::load(wakes); }
 
-Result<void> enable() {
-    const Result<void> done = Result<void>::from_errno(linux_hotplug_enable(KVMPV_SAMPLER));
-    enabled = done.ok();
-    return done;
+Result<void> start(const kvmpv_parameters&) {
+    const Result<void> followed = follow_cpus(KVMPV_SAMPLER);
+    enabled = followed.ok();
+    return followed;
 }
 
-void disable() {
+void stop() {
     if (!enabled) return;
-    linux_hotplug_disable(KVMPV_SAMPLER);
+    leave_cpus(KVMPV_SAMPLER);
     linux_sampler_finish();
     shared = {};
     enabled = false;

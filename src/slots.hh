@@ -56,6 +56,7 @@ struct Slots {
     Registration<ClockLayout> clock;
     Registration<StealLayout> steal;
     Registration<EoiLayout> eoi;
+    SlotState async_pf{Decision{Mode::kOff, Reason::kNeverTaken}};
 
     // Fills everything in; -ENODEV off KVM. Reads MSRs on every online CPU, writes none.
     // `legacy`: prefer the deprecated clock MSRs where they are offered.

@@ -4,9 +4,11 @@
 
 #include "cpus.hh"
 #include "events.hh"
+#include "followers.hh"
 #include "irqs.hh"
 #include "kvmpv/x86.hh"
 #include "log.hh"
+#include "mutex.hh"
 
 namespace kvmpv {
 
@@ -57,6 +59,24 @@ KvmStealTime* Steal::record_of(u32 cpu) const {
     return static_cast<KvmStealTime*>(linux_native_steal_record(cpu, &physical));
 }
 
+// Where the kernel's accounting cannot be made to ask us, there is nothing to own.
+Result<void> Steal::start(const kvmpv_parameters& parameters) {
+    if (const Result<void> created = create(slots); !created.ok()) return created;
+    if (const Result<void> on = enable(); !on.ok()) return on;
+    if (parameters.switches[KVMPV_STEAL_HOOK])
+        if (const Result<void> hooked = set_hooked(true); !hooked.ok()) return hooked;
+    if (parameters.switches[KVMPV_STEAL_ATTRIBUTION])
+        if (const Result<void> on = set_attribution(true); !on.ok())
+            log_error("steal: attribution could not be switched on", on.error());
+    return {};
+}
+
+void Steal::stop() {
+    disable();
+    destroy();
+}
+
+// Allocates the records of owned mode; changes nothing in the kernel.
 Result<void> Steal::create(Slots& found) {
     slots_ = &found.steal;
     u32 tsc_khz = linux_tsc_khz();
@@ -76,23 +96,32 @@ void Steal::destroy() {
     steal_tasks::destroy();
 }
 
+// Nothing stays behind on error.
 Result<void> Steal::enable() {
-    enabling_ = true;
-    const Result<void> hotplug = Result<void>::from_errno(linux_hotplug_enable(KVMPV_STEAL));
-    enabling_ = false;
-    enabled_ = hotplug.ok();
-    return hotplug;
+    const Result<void> followed = follow_cpus(KVMPV_STEAL);
+    enabled_ = followed.ok();
+    return followed;
 }
 
 void Steal::disable() {
     if (!enabled_) return;
     static_cast<void>(steal_tasks::set_on(false));
     while (hooked() && !unhook().ok()) hook_.wait_until_on_top("steal");
-    linux_hotplug_disable(KVMPV_STEAL);
+    leave_cpus(KVMPV_STEAL);
     enabled_ = false;
 }
 
+Result<void> Steal::set_attribution(bool wanted) {
+    const MutexLock lock(KVMPV_MUTEX_STEAL);
+    if (!enabled_) return Error(-kEinval);
+    if (wanted == steal_tasks::is_on()) return {};
+    const Result<void> done = steal_tasks::set_on(wanted);
+    if (done.ok() && wanted) forget_all();
+    return done;
+}
+
 Result<void> Steal::set_hooked(bool wanted) {
+    const MutexLock lock(KVMPV_MUTEX_STEAL);
     if (!enabled_) return Error(-kEinval);
     if (wanted == hooked()) return {};
     return wanted ? hook() : unhook();
@@ -196,8 +225,7 @@ Result<void> Steal::online_cpu(u32 cpu) {
         owned_slots_.put_back(cpu);
     else
         log_cpu_error("steal", "the kernel has no record", cpu, registered.error());
-    // Without a record its clock stands still.
-    return enabling_ ? registered : Result<void>();
+    return registered;
 }
 
 void Steal::down_cpu(u32 cpu) {
@@ -243,7 +271,14 @@ void Steal::sample(u32 cpu) {
     tell(state.clock.forward, state.reported_forward, EventKind::kStealForward);
 }
 
-void Steal::reset() {
+Result<void> Steal::reset() {
+    const MutexLock lock(KVMPV_MUTEX_STEAL);
+    if (!enabled_) return Error(-kEinval);
+    forget_all();
+    return {};
+}
+
+void Steal::forget_all() {
     const CpusLock lock;
     reset_time_ns_ = linux_monotonic_ns();
     on_or_for_each_cpu([](u32 cpu) { forget(state_of(cpu)); });

@@ -22,22 +22,21 @@ struct StealAccounting {
 
 class Steal {
 public:
-    // For mode kShared or kOwned. Allocates the records of owned mode; changes nothing in the
-    // kernel.
-    Result<void> create(Slots& found);
-    void destroy();
-
-    // Gives every CPU its record. Nothing stays behind on error.
-    Result<void> enable();
+    // For mode kShared or kOwned: gives every CPU its record, and has the kernel ask us.
+    Result<void> start(const kvmpv_parameters& parameters);
 
     // Waits until nobody sits on top of our hook, then takes everything back.
-    void disable();
+    void stop();
 
     // The kernel's accounting asks us from now on, or no more. -EBUSY while somebody else sits on
     // top of us, -ENOENT if the kernel's symbols were not found, -EINVAL while not enabled.
     Result<void> set_hooked(bool hooked);
 
-    // CPU hotplug, see linux_hotplug_enable().
+    // What is stolen is charged to tasks from now on, or no more. -EINVAL while not enabled.
+    Result<void> set_attribution(bool on);
+
+    // CPU hotplug, see linux_hotplug_enable(). A CPU without a record has a clock that stands
+    // still.
     Result<void> online_cpu(u32 cpu);
     void down_cpu(u32 cpu);
 
@@ -49,8 +48,8 @@ public:
     // Once a second, on the CPU, under EventsLock: tells the events of steps.
     void sample(u32 cpu);
 
-    // Forgets bursts and what else is counted from the last reset on.
-    void reset();
+    // Forgets bursts and what else is counted from the last reset on. -EINVAL while not enabled.
+    Result<void> reset();
 
     bool owned() const { return slots_->decision().mode == Mode::kOwned; }
     bool enabled() const { return enabled_; }
@@ -62,6 +61,11 @@ public:
     u64 reset_time_ns() const { return reset_time_ns_; }
 
 private:
+    Result<void> create(Slots& found);
+    void destroy();
+    Result<void> enable();
+    void disable();
+    void forget_all();
     KvmStealTime* record_of(u32 cpu) const;
     Result<void> register_cpu(u32 cpu);
     Result<void> check_native_slot(u32 cpu);
@@ -78,8 +82,6 @@ private:
     bool enabled_ = false;
     bool was_hooked_ = false;
     u64 reset_time_ns_ = 0;
-    // While enable() runs, a CPU without its record is a reason to give up; later it is not.
-    bool enabling_ = false;
 };
 
 extern constinit Steal steal;

@@ -3,7 +3,7 @@
 #include "steal_tasks.hh"
 
 #include "cpus.hh"
-#include "steal.hh"
+#include "steal_clock.hh"
 
 namespace kvmpv::steal_tasks {
 
@@ -97,7 +97,6 @@ bool is_on() { return on; }
 // Tables before looks and looks before nothing: what is charged without a look at each change of
 // task may hit the wrong one.
 Result<void> set_on(bool wanted) {
-    if (!steal.enabled()) return Error(-kEinval);
     if (wanted == on) return {};
     if (!wanted) {
         linux_task_switches_disable();
@@ -112,7 +111,6 @@ Result<void> set_on(bool wanted) {
     if (const int error = linux_task_switches_enable(); error) return Error(error);
     point_at_tables(true);
     on = true;
-    steal.reset();
     return {};
 }
 

@@ -50,7 +50,7 @@ struct Charges {
 void charge(Charges& charges, u64 ns);
 
 // All memory is allocated when it is switched on for the first time, and kept until destroy().
-// -EINVAL while steal time is off.
+// Under steal time's mutex, and only while its clocks run.
 Result<void> set_on(bool on);
 bool is_on();
 void destroy();
@@ -59,7 +59,7 @@ void destroy();
 // none.
 Charges* charges_of(u32 cpu);
 
-// What was charged on all CPUs, those who lost most first. Lives under linux_ask_lock().
+// What was charged on all CPUs, those who lost most first. Lives under steal time's mutex.
 struct Summary {
     u64 since_reset_ns;  // what the clocks have grown by
     u64 idle_ns;

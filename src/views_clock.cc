@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The files of `clock/`.
+// The files of `clock/`, and what `status` says of the clocksource.
 
 #include "clock.hh"
 #include "clock_read.hh"
@@ -10,7 +10,6 @@
 #include "other_clocks.hh"
 #include "sampler.hh"
 #include "slots.hh"
-#include "switches.hh"
 #include "view.hh"
 #include "views.hh"
 #include "wall_clock.hh"
@@ -18,6 +17,86 @@
 namespace kvmpv {
 
 namespace {
+
+const char* vdso_text(Vdso vdso) {
+    switch (vdso) {
+        case Vdso::kOn: return "user space reads the clock without a system call";
+        case Vdso::kParameter: return "by system call: disabled by the parameter vdso";
+        case Vdso::kOwnedMode:
+            return "by system call: in owned mode only with the parameter vdso=1";
+        case Vdso::kNotStable: return "by system call: the host does not promise a stable clock";
+        case Vdso::kNoPage:
+            return clock.owned() ? "by system call: kernel symbol pvti_cpu0_va not found"
+                                 : "by system call: the kernel has no page to map for user space";
+        case Vdso::kKernelsPage:
+            return "by system call: the page for user space is the kernel's own";
+        case Vdso::kNoMappingBit: return "by system call: kernel symbol vclocks_used not found";
+        case Vdso::kGuardOn:
+            return "by system call: the guard is on, of which user space knows none";
+    }
+    return "";
+}
+
+// The kernel's watchdog declares a clock unstable, for good, that goes otherwise than it does.
+void write_watchdog(Out& out) {
+    bool judges = false;
+    const int is_watchdog = linux_clocksource_is_watchdog(&judges);
+    if (is_watchdog < 0)
+        out << "watchdog: unknown, kernel symbols watchdog and watchdog_list not found";
+    else if (!is_watchdog)
+        out << "watchdog: another clocksource";
+    else if (clock.kept())
+        out << "watchdog: kvmpv, and the kernel accepts no other clock for that: rmmod answers "
+               "EBUSY until it has one";
+    else if (judges)
+        out << "watchdog: kvmpv is the clock by which the kernel judges the TSC";
+    else
+        out << "watchdog: kvmpv, with nothing to judge";
+    out.end_line();
+}
+
+void write_section(Out& out) {
+    static constexpr Column kColumns[] = {{"clocksource", 11}, {"rating", 6}, {"current", 7},
+                                          {"released", 8},     {"path", 7},   {"tsc_read", 8}};
+    if (!clock.enabled()) return;
+    out.end_line();
+    if (clock.unbound()) {
+        (out << "The clocksource kvmpv was unbound by unbind_clocksource: the kernel does not know "
+                "it any more. The next load registers it again.")
+            .end_line();
+        return;
+    }
+    Table table(out, kColumns);
+    table.cell("kvmpv")
+        .cell(Signed{clock.rating()})
+        .cell(yes_no(clock.current()))
+        .cell(yes_no(clock.released()))
+        .cell(clock.guarded() ? "guarded" : "stable")
+        .cell(clock.tsc_read());
+    (out << "vdso: " << vdso_text(clock.vdso())).end_line();
+    if (clock.page_is_kept())
+        (out << "The page that user space reads is never freed; the next load uses it again.")
+            .end_line();
+    write_watchdog(out);
+    if (clock.owned() && slots.clock.msr() == Msr::KVM_SYSTEM_TIME)
+        (out << "The deprecated MSR 0x12 is in use, which switches the host's masterclock off: no "
+                "stable clock.")
+            .end_line();
+    if (!clock.current()) return;
+    // What there is besides us where the kernel has no kvmclock differs from guest to guest.
+    const bool shared = !clock.owned();
+    (out << "While kvmpv is the current clocksource, rmmod answers EBUSY. To release it:")
+        .end_line();
+    (out << "  echo 1 > /sys/module/kvmpv/parameters/clock_release").end_line();
+    (out << "or, where current_clocksource was set to kvmpv by hand, write another name to it"
+         << (shared ? ":" : ", one of those in available_clocksource:"))
+        .end_line();
+    (out << "  echo " << (shared ? "kvm-clock" : "NAME")
+         << " > /sys/devices/system/clocksource/clocksource0/current_clocksource")
+        .end_line();
+    (out << "Where available_clocksource has no other name the kernel cannot do without kvmpv.")
+        .end_line();
+}
 
 u64 clock_count(ClockCounter counter) {
     u64 sum = 0;
@@ -58,8 +137,6 @@ void write_event_counts(FieldTable& table) {
     table.cell("jump_max_ns").cell(jump_max_ns);
     table.cell("pause_max_ns").cell(pause_max_ns);
 }
-
-}  // namespace
 
 void show_clock_state(void* seq) {
     Out out = begin_view(seq);
@@ -112,8 +189,6 @@ void show_wall_clock(void* seq) {
     table.cell("offset_ns").cell(Signed{static_cast<s64>(wall_now_ns - realtime_ns)});
 }
 
-namespace {
-
 constexpr Column kDriftColumns[] = {
     {"clock", 13},    {"present", 7},    {"elapsed_ns", 16}, {"offset_ns", 14},   {"error_ns", 11},
     {"rate_ppb", 12}, {"error_ppb", 12}, {"read_ns", 10},    {"cpuid_exits", 11},
@@ -147,8 +222,6 @@ void write_drift(DriftTable& table, OtherClock which, const OtherClocks::Answers
         table.cell("-").cell("-");
 }
 
-}  // namespace
-
 void show_clock_drift(void* seq) {
     Out out = begin_view(seq);
     DriftTable table(out, kDriftColumns);
@@ -171,7 +244,9 @@ void show_clock_release(void* seq) {
     out.end_line();
 }
 
-int store_clock_release(const char* text) { return store_switch(KVMPV_CLOCK_RELEASE, text); }
+int store_clock_release(const char* text) {
+    return store_switch(text, [](bool on) { return clock.release(on); });
+}
 
 void show_clock_force_unstable(void* seq) {
     Out out = begin_view(seq);
@@ -181,7 +256,22 @@ void show_clock_force_unstable(void* seq) {
 }
 
 int store_clock_force_unstable(const char* text) {
-    return store_switch(KVMPV_CLOCK_FORCE_UNSTABLE, text);
+    return store_switch(text, [](bool on) { return clock.force_unstable(on); });
 }
+
+constexpr kvmpv_file kFiles[] = {
+    {"clock", "state", show_clock_state, nullptr},
+    {"clock", "release", show_clock_release, store_clock_release},
+    {"clock", "force_unstable", show_clock_force_unstable, store_clock_force_unstable},
+};
+constexpr kvmpv_file kWallClockFiles[] = {{"clock", "wall_clock", show_wall_clock, nullptr}};
+constexpr kvmpv_file kOtherClocksFiles[] = {{"clock", "drift", show_clock_drift, nullptr}};
+
+}  // namespace
+
+void write_clock_section(Out& out) { write_section(out); }
+std::span<const kvmpv_file> clock_files() { return kFiles; }
+std::span<const kvmpv_file> wall_clock_files() { return kWallClockFiles; }
+std::span<const kvmpv_file> other_clocks_files() { return kOtherClocksFiles; }
 
 }  // namespace kvmpv

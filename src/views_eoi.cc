@@ -4,7 +4,6 @@
 
 #include "cpus.hh"
 #include "eoi.hh"
-#include "switches.hh"
 #include "view.hh"
 #include "views.hh"
 
@@ -61,6 +60,19 @@ void write_why_few(ReasonLine& line, const EoiCounts& counts) {
 
 }  // namespace
 
+void write_eoi_note(Out& out) {
+    if (!eoi.hooked()) return;
+    u64 elided = 0, total = 0;
+    for (const u32 cpu : possible_cpus()) {
+        const EoiCounts counts = eoi.counts(cpu);
+        elided += counts.elided;
+        total += counts.total();
+    }
+    out << "; hooked, " << elided << " of " << total << " interrupts ended without an exit";
+}
+
+namespace {
+
 void show_eoi_cpus(void* seq) {
     static constexpr Column kColumns[] = {
         {"cpu", 3},    {"elided", 10},         {"written", 10},     {"written_idle", 12},
@@ -99,6 +111,18 @@ void show_eoi_state(void* seq) {
 
 void show_eoi_hook(void* seq) { show_eoi_state(seq); }
 
-int store_eoi_hook(const char* text) { return store_switch(KVMPV_EOI_HOOK, text); }
+int store_eoi_hook(const char* text) {
+    return store_switch(text, [](bool on) { return eoi.set_hooked(on); });
+}
+
+constexpr kvmpv_file kFiles[] = {
+    {"eoi", "state", show_eoi_state, nullptr},
+    {"eoi", "cpus", show_eoi_cpus, nullptr},
+    {"eoi", "hook", show_eoi_hook, store_eoi_hook},
+};
+
+}  // namespace
+
+std::span<const kvmpv_file> eoi_files() { return kFiles; }
 
 }  // namespace kvmpv

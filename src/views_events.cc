@@ -42,8 +42,6 @@ std::optional<Event> event_at(u64 sequence) {
     return events.ring().at(sequence);
 }
 
-}  // namespace
-
 void show_events(void* seq) {
     Out out = begin_view(seq);
     u64 total, oldest;
@@ -58,5 +56,11 @@ void show_events(void* seq) {
         if (const std::optional<Event> event = event_at(sequence))
             write_event(table, sequence, *event);
 }
+
+constexpr kvmpv_file kFiles[] = {{"", "events", show_events, nullptr}};
+
+}  // namespace
+
+std::span<const kvmpv_file> events_files() { return kFiles; }
 
 }  // namespace kvmpv

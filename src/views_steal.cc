@@ -2,12 +2,10 @@
 //
 // The files of `steal/`, and what `status` adds about steal time.
 
-#include "ask_lock.hh"
 #include "cpus.hh"
 #include "kvmpv/x86.hh"
 #include "steal.hh"
 #include "steal_tasks.hh"
-#include "switches.hh"
 #include "view.hh"
 #include "views.hh"
 
@@ -104,6 +102,8 @@ void write_steal_note(Out& out) {
     out << ", below " << name;
 }
 
+namespace {
+
 void show_steal_cpus(void* seq) {
     Out out = begin_view(seq);
     CpuTable table(out, kCpuColumns);
@@ -129,8 +129,6 @@ void show_steal_histogram(void* seq) {
     });
 }
 
-namespace {
-
 void write_hook(FieldTable& table) {
     table.cell("hooked").cell(yes_no(steal.hooked()));
     table.cell("on_top").cell(yes_no(steal.on_top()));
@@ -140,8 +138,6 @@ void write_hook(FieldTable& table) {
     table.cell("accounting").cell(yes_no(linux_steal_accounting_is_on(false)));
     table.cell("run_queues").cell(yes_no(linux_steal_accounting_is_on(true)));
 }
-
-}  // namespace
 
 void show_steal_state(void* seq) {
     Out out = begin_view(seq);
@@ -157,7 +153,9 @@ void show_steal_hook(void* seq) {
     write_hook(table);
 }
 
-int store_steal_hook(const char* text) { return store_switch(KVMPV_STEAL_HOOK, text); }
+int store_steal_hook(const char* text) {
+    return store_switch(text, [](bool on) { return steal.set_hooked(on); });
+}
 
 void show_steal_reset(void* seq) {
     Out out = begin_view(seq);
@@ -166,10 +164,23 @@ void show_steal_reset(void* seq) {
 }
 
 int store_steal_reset(const char* text) {
-    if (text[0] != '1' || text[1] != '\0' || !steal.enabled()) return -kEinval;
-    const AskLock lock;
-    steal.reset();
-    return 0;
+    if (text[0] != '1' || text[1] != '\0') return -kEinval;
+    return steal.reset().zero_or_negative_errno();
 }
+
+constexpr kvmpv_file kFiles[] = {
+    {"steal", "state", show_steal_state, nullptr},
+    {"steal", "cpus", show_steal_cpus, nullptr},
+    {"steal", "histogram", show_steal_histogram, nullptr},
+    {"steal", "hook", show_steal_hook, store_steal_hook},
+    {"steal", "attribution", show_steal_attribution, store_steal_attribution},
+    {"steal", "tasks", show_steal_tasks, nullptr},
+    {"steal", "cgroups", show_steal_cgroups, nullptr},
+    {"steal", "reset", show_steal_reset, store_steal_reset},
+};
+
+}  // namespace
+
+std::span<const kvmpv_file> steal_files() { return kFiles; }
 
 }  // namespace kvmpv

@@ -2,9 +2,9 @@
 //
 // `steal/tasks`, `steal/cgroups` and the switch for both.
 
-#include "ask_lock.hh"
+#include "mutex.hh"
+#include "steal.hh"
 #include "steal_tasks.hh"
-#include "switches.hh"
 #include "view.hh"
 #include "views.hh"
 
@@ -39,7 +39,7 @@ void show_steal_tasks(void* seq) {
     static constexpr Column kColumns[] = {
         {"what", 5}, {"pid", 8}, {"tgid", 8}, {"steal_ns", 16}, {"comm", 16}};
     Out out = begin_view(seq);
-    const AskLock lock;
+    const MutexLock lock(KVMPV_MUTEX_STEAL);
     const StealCharge<TaskWho>* charges = nullptr;
     u32 count = 0;
     const Summary sum = steal_tasks::summarize(charges, count);
@@ -61,7 +61,7 @@ void show_steal_tasks(void* seq) {
 void show_steal_cgroups(void* seq) {
     static constexpr Column kColumns[] = {{"what", 6}, {"id", 8}, {"steal_ns", 16}, {"path", 20}};
     Out out = begin_view(seq);
-    const AskLock lock;
+    const MutexLock lock(KVMPV_MUTEX_STEAL);
     const StealCharge<CgroupWho>* charges = nullptr;
     u32 count = 0;
     const Summary sum = steal_tasks::summarize(charges, count);
@@ -86,7 +86,7 @@ void show_steal_attribution(void* seq) {
 }
 
 int store_steal_attribution(const char* text) {
-    return store_switch(KVMPV_STEAL_ATTRIBUTION, text);
+    return store_switch(text, [](bool on) { return steal.set_attribution(on); });
 }
 
 }  // namespace kvmpv

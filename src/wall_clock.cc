@@ -2,9 +2,10 @@
 
 #include "wall_clock.hh"
 
-#include "ask_lock.hh"
 #include "kvmpv/version_read.hh"
 #include "live_memory.hh"
+#include "mutex.hh"
+#include "slots.hh"
 
 namespace kvmpv {
 
@@ -16,14 +17,14 @@ constexpr u64 kNsPerSecond = 1'000'000'000;
 
 }  // namespace
 
-Result<void> WallClock::create(const KvmCpuid& kvm) {
-    const std::optional<ClockMsrs> msrs = clock_msrs(kvm);
-    if (!msrs) return Error(-kEnodev);
+Result<void> WallClock::start(const kvmpv_parameters&) {
+    const std::optional<ClockMsrs> msrs = clock_msrs(slots.kvm_for_clock);
+    if (!msrs) return {};
     msr_ = msrs->wall_clock;
     return Result<void>::from_errno(linux_area_create(sizeof(PvclockWallClock), &area_));
 }
 
-void WallClock::destroy() {
+void WallClock::stop() {
     if (area_.address) linux_area_destroy(&area_);
     area_ = {};
 }
@@ -46,7 +47,7 @@ void WallClock::leave(u64 before) {
 Result<u64> WallClock::epoch_ns() {
     if (!area_.address) return Error(-kEnodev);
     const PvclockWallClock& answer = *static_cast<const PvclockWallClock*>(area_.address);
-    const AskLock lock;
+    const MutexLock lock(KVMPV_MUTEX_WALL_CLOCK);
 
     u64 before = 0;
     Result<void> asked =

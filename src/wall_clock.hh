@@ -14,9 +14,9 @@ namespace kvmpv {
 
 class WallClock {
 public:
-    // Allocates the area that the host answers in. -ENODEV where the host offers no wall clock.
-    Result<void> create(const KvmCpuid& kvm);
-    void destroy();
+    // Allocates the area that the host answers in, where it offers a wall clock.
+    Result<void> start(const kvmpv_parameters& parameters);
+    void stop();
 
     // The wall time, in nanoseconds since 1970, at which the guest's system time was 0. -EIO if the
     // host does not answer or answers with a torn record. Any number of callers at once; sleeps.

@@ -558,12 +558,15 @@ struct kvmpv_file {
 	int (*store)(const char *text);
 };
 
-/* The table of all files; ends with a null name. */
-extern const struct kvmpv_file kvmpv_files[];
-
-/* -EPERM or -ENOENT where debugfs is switched off at boot, -ENODEV in a kernel without it. */
+/*
+ * The directory. -EPERM or -ENOENT where debugfs is switched off at boot, -ENODEV in a kernel
+ * without it. Removing it is allowed after an error, too.
+ */
 int linux_debugfs_create(void);
 void linux_debugfs_remove(void);
+
+/* Between these two: @file, which stays where it is. */
+void linux_debugfs_add(const struct kvmpv_file *file);
 void linux_seq_write(void *seq, const char *text, u32 length);
 
 /* ---- The kernel log (src/linux/log.c) ---- */
@@ -574,13 +577,23 @@ void linux_log_err(const char *line);
 
 void linux_msleep(u32 ms);
 
+/* ---- Mutexes (src/linux/mutexes.c) ---- */
+
 /*
- * One at a time asks the host or a device something (src/linux/ask_lock.c): the wall clock's MSR is
- * one for all CPUs, and two who read the same devices would time each other. Nor is steal time
- * hooked or reset under who gathers its charges.
+ * Each is of one owner, who lets one at a time ask the host or a device something, or change what
+ * is not changed in an instant. Taken before linux_cpus_lock().
  */
-void linux_ask_lock(void);
-void linux_ask_unlock(void);
+enum kvmpv_mutex {
+	KVMPV_MUTEX_CLOCK, /* its switches */
+	KVMPV_MUTEX_OTHER_CLOCKS, /* two who read the same devices would time each other */
+	KVMPV_MUTEX_WALL_CLOCK, /* its MSR is one for all CPUs */
+	KVMPV_MUTEX_STEAL, /* its switches, reset, and who gathers its charges */
+	KVMPV_MUTEX_EOI, /* its switch */
+	KVMPV_NUM_MUTEXES
+};
+
+void linux_mutex_lock(u32 which);
+void linux_mutex_unlock(u32 which);
 
 /* ---- The module (src/linux/module_entry.c; keep: src/linux/clocksource.c) ---- */
 
