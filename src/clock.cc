@@ -435,6 +435,11 @@ const char* Clock::why_current() {
     }
 }
 
+void Clock::wake_cpu0() {
+    linux_wake_cpu(0);
+    __atomic_fetch_add(&cpu0_wakes_, 1, __ATOMIC_RELAXED);
+}
+
 void Clock::keep_while_indispensable() {
     const bool keep = registered() && linux_clocksource_is_indispensable() == 1;
     if (keep == kept_) return;

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "clock_state.hh"
 #include "kvmpv/boundary.h"
 #include "kvmpv/pvclock.hh"
 #include "kvmpv/result.hh"
@@ -13,18 +14,6 @@
 #include "slots.hh"
 
 namespace kvmpv {
-
-// Whether user space reads the clock without a system call, and if not, why.
-enum class Vdso : u8 {
-    kOn,
-    kParameter,     // vdso=0
-    kOwnedMode,     // vdso=1 was not given
-    kNotStable,     // user space reads CPU 0's record on every CPU: all have to agree
-    kNoPage,        // the kernel has no page to map, or its pointer to it cannot be found
-    kKernelsPage,   // owned mode: the kernel has a page of its own, which it maps
-    kNoMappingBit,  // the kernel's word for modes in use cannot be found
-    kGuardOn,       // it was on; user space knows of no guard
-};
 
 class Clock {
 public:
@@ -62,9 +51,6 @@ public:
     // -EBUSY if there is no way back, -EINVAL with no clocksource.
     Result<void> force_unstable(bool forced);
 
-    // Why the kernel stays with kvmpv after release(), in words.
-    static const char* why_current();
-
     // The guarded path for good: CPUs have been seen to disagree.
     void revoke_stable();
 
@@ -72,6 +58,13 @@ public:
     // can judge the others. Once a second, never twice at once.
     void keep_while_indispensable();
     bool kept() const { return kept_; }
+
+    // CPU 0 runs once: user space reads its record, which the host brings up to date when that vCPU
+    // runs next.
+    void wake_cpu0();
+
+    // Any context but NMI.
+    ClockState state() const;
 
     bool owned() const { return slots_->decision().mode == Mode::kOwned; }
     bool enabled() const { return enabled_; }
@@ -88,7 +81,6 @@ public:
     // One instruction less than lfence and rdtsc, and not slower on any CPU tried.
     bool has_rdtscp() const { return has_rdtscp_; }
     u64 ordered_tsc() const { return has_rdtscp_ ? x86::rdtscp() : x86::lfence_rdtsc(); }
-    const char* tsc_read() const { return has_rdtscp_ ? "rdtscp" : "lfence"; }
     Vdso vdso() const { return vdso_ == Vdso::kOn && guarded() ? Vdso::kGuardOn : vdso_; }
 
     // A counter of kvm-clock's is one of ours: ptp_kvm, which computes it from the record that the
@@ -110,6 +102,7 @@ private:
     // The kernel's documentation of struct clocksource: "1-99: Unfit for real use".
     static constexpr int kReleasedRating = 1;
 
+    static const char* why_current();
     const PvclockVcpuTimeInfo* record_of(u32 cpu) const;
     void set_record(u32 cpu, const PvclockVcpuTimeInfo* record);
     static bool other_cpus_are_up();
@@ -144,6 +137,7 @@ private:
     bool kept_ = false;
     bool enabled_ = false;
     bool released_ = false;
+    u64 cpu0_wakes_ = 0;
 };
 
 inline constexpr int kMaxClockRating = 499;

@@ -2,7 +2,6 @@
 
 #include "eoi.hh"
 
-#include "cpus.hh"
 #include "followers.hh"
 #include "irqs.hh"
 #include "kvmpv/x86.hh"
@@ -20,6 +19,13 @@ namespace {
 constexpr u32 kIoapicLines = 24;
 constexpr u32 kTimerLine = 0;
 constexpr u32 kRtcLine = 8;
+
+// Whether the clock that the kernel keeps time by is a device, which the host or QEMU emulates.
+bool clock_read_is_exit() {
+    char name[16];
+    if (linux_clocksource_current_name(name, sizeof(name)) != 0) return false;
+    return __builtin_strcmp(name, "hpet") == 0 || __builtin_strcmp(name, "acpi_pm") == 0;
+}
 
 u64 ioapic_interrupts(u32 cpu) {
     u64 sum = 0;
@@ -141,7 +147,7 @@ Result<void> Eoi::enable() {
 // on the callback finds all words 0 and writes every EOI. It is called until all CPUs have seen
 // the change of the hook, and only then may the words and its code go.
 Result<void> Eoi::disable() {
-    if (!on_top()) return Error(-kEbusy);
+    if (!hook_.on_top()) return Error(-kEbusy);
     if (registered_) leave_cpus(KVMPV_EOI);
     registered_ = false;
     const Result<void> unhooked = hook_.unhook();
@@ -208,6 +214,19 @@ EoiCounts Eoi::counts(u32 cpu) const {
     return {count(EoiCounter::kElided), count(EoiCounter::kWrittenBusy),
             count(EoiCounter::kWrittenIdle),
             grown_by(ioapic_interrupts(cpu), from.eoi_ioapic_base)};
+}
+
+Eoi::OfCpu Eoi::of_cpu(u32 cpu) const {
+    const EoiCounts counted = counts(cpu);
+    return {cpu, counted, why_few(counted, clock_read_is_exit())};
+}
+
+Eoi::State Eoi::state() const {
+    State now{hooked(), {}, words_left_set_, {}};
+    if (!now.hooked) return now;
+    if (!hook_.on_top()) linux_symbol_name(linux_eoi_callback(), now.above, sizeof(now.above));
+    for (const u32 cpu : possible_cpus()) now.counts += counts(cpu);
+    return now;
 }
 
 }  // namespace kvmpv

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "cpus.hh"
 #include "hook.hh"
 #include "kvmpv/pv_eoi.hh"
 #include "owned_slots.hh"
@@ -42,11 +43,27 @@ public:
 
     bool owned() const { return slots_->decision().mode == Mode::kOwned; }
     bool hooked() const { return hook_.hooked(); }
-    bool on_top() const { return hook_.on_top(); }
-    EoiCounts counts(u32 cpu) const;
 
-    // Words that the host had left set when they were taken away from it.
-    u32 words_left_set() const { return words_left_set_; }
+    struct State {
+        bool hooked;
+        char above[80];      // who sits on top of our callback; empty: nobody
+        u32 words_left_set;  // by the host, when they were taken away from it
+        EoiCounts counts;    // of all CPUs
+    };
+    State state() const;
+
+    struct OfCpu {
+        u32 cpu;
+        EoiCounts counts;
+        WhyFew why_few;
+    };
+    // row(const OfCpu&) for each online CPU, while the callback is hooked.
+    template <class Row>
+    void for_each_cpu(Row&& row) const {
+        if (!hooked()) return;
+        const CpusLock lock;
+        for (const u32 cpu : online_cpus()) row(of_cpu(cpu));
+    }
 
 private:
     Result<void> create(Slots& found);
@@ -59,6 +76,8 @@ private:
     Result<void> check_native_word(u32 cpu);
     Result<void> register_words();
     void give_up(u32 cpu, bool for_good);
+    EoiCounts counts(u32 cpu) const;
+    OfCpu of_cpu(u32 cpu) const;
 
     Registration<EoiLayout>* slots_ = nullptr;
     Hook<EoiPlace> hook_;

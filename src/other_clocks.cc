@@ -117,7 +117,14 @@ void OtherClocks::stop() {
     known_ = {};
 }
 
-void OtherClocks::look(Answers& answers) {
+u64 OtherClocks::Answers::cost_in_cpuids(u64 read_ns) const {
+    const auto beyond = [&](u64 ns) { return ns > own_read_ns ? ns - own_read_ns : 0; };
+    const u64 unit_ns = beyond(cpuid_ns);
+    return unit_ns ? (beyond(read_ns) + unit_ns / 2) / unit_ns : 0;
+}
+
+bool OtherClocks::look(Answers& answers) {
+    if (!clock.enabled()) return false;
     const MutexLock lock(KVMPV_MUTEX_OTHER_CLOCKS);
     if (__atomic_exchange_n(&forgotten_, false, __ATOMIC_RELAXED))
         for (Known& known : known_) known.has_first = false;
@@ -138,6 +145,7 @@ void OtherClocks::look(Answers& answers) {
         }
         answers.of[i] = answer;
     }
+    return true;
 }
 
 }  // namespace kvmpv

@@ -38,8 +38,12 @@ public:
         std::array<Answer, kNumOtherClocks> of;
         u64 own_read_ns;  // two reads of our clock in a row
         u64 cpuid_ns;     // and with a CPUID between them, which is one exit for certain
+
+        // What reading a clock costs beyond our two reads around it, in CPUIDs, rounded.
+        u64 cost_in_cpuids(u64 read_ns) const;
     };
-    void look(Answers& answers);
+    // False if there is no clock of ours to hold against them.
+    bool look(Answers& answers);
 
 private:
     struct Known {

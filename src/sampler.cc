@@ -42,9 +42,6 @@ struct Shared {
 constinit Shared shared{};
 constinit bool enabled = false;
 
-// Of CPU 0; since load.
-constinit u64 wakes = 0;
-
 // One look, and all that comes of it.
 class Look {
 public:
@@ -219,8 +216,6 @@ void resume(u32) {
     clock_read::guard.restart();
 }
 
-u64 cpu0_wakes() { return x86::load(wakes); }
-
 Result<void> start(const kvmpv_parameters&) {
     const Result<void> followed = follow_cpus(KVMPV_SAMPLER);
     enabled = followed.ok();
@@ -249,11 +244,7 @@ extern "C" void kvmpv_sample(u32 cpu) {
         updated = look.updated();
         revokes = look.revokes();
     }
-    // User space reads CPU 0's record, which the host brings up to date when vCPU 0 runs next.
-    if (updated && cpu != 0) {
-        linux_wake_cpu(0);
-        __atomic_fetch_add(&sampler::wakes, 1, __ATOMIC_RELAXED);
-    }
+    if (updated && cpu != 0) kvmpv::clock.wake_cpu0();
     bool judges;
     if (revokes || kvmpv::clock.kept() || linux_clocksource_is_watchdog(&judges) == 1)
         linux_sampler_defer();

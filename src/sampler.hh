@@ -20,9 +20,6 @@ void stop();
 Result<void> online_cpu(u32 cpu);
 void down_cpu(u32 cpu);
 
-// How often CPU 0 was made to run, because another CPU's record had changed. Any context.
-u64 cpu0_wakes();
-
 // After suspend or hibernation: what was seen before says nothing any more. On the only CPU up,
 // interrupts off.
 void resume(u32 cpu);

@@ -2,7 +2,6 @@
 
 #include "steal.hh"
 
-#include "cpus.hh"
 #include "events.hh"
 #include "followers.hh"
 #include "irqs.hh"
@@ -282,6 +281,42 @@ void Steal::forget_all() {
     const CpusLock lock;
     reset_time_ns_ = linux_monotonic_ns();
     on_or_for_each_cpu([](u32 cpu) { forget(state_of(cpu)); });
+}
+
+// ---- What is shown of it ------------------------------------------------------------------------
+
+Steal::State Steal::state() const {
+    State now{};
+    now.enabled = enabled_;
+    now.hooked = hooked();
+    now.was_hooked = was_hooked_;
+    now.on_top = hook_.on_top();
+    linux_symbol_name(linux_static_call_target(KVMPV_CALL_PV_STEAL_CLOCK), now.target,
+                      sizeof(now.target));
+    now.accounting = linux_steal_accounting_is_on(false);
+    now.run_queues = linux_steal_accounting_is_on(true);
+    now.attribution = steal_tasks::is_on();
+    now.reset_time_ns = reset_time_ns_;
+    return now;
+}
+
+// The look itself has to run on the CPU, and for that the host gives it back and clears the byte.
+// So all bytes are read before the first look.
+void Steal::read_preempted() {
+    for (const u32 cpu : online_cpus()) {
+        CpuState& state = state_of(cpu);
+        if (const KvmStealTime* record = x86::load(state.clock.record))
+            __atomic_store_n(&state.preempted_at_look, x86::load(record->preempted),
+                             __ATOMIC_RELAXED);
+    }
+}
+
+void Steal::look_at(u32 cpu, OfCpu& of) {
+    on_cpu(cpu, [&](u32) {
+        steal_clock::look(state_of(cpu));
+        of.state = state_of(cpu);
+    });
+    of.accounted_ns = linux_accounted_steal_ns(cpu);
 }
 
 }  // namespace kvmpv

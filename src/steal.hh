@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include "cpus.hh"
 #include "hook.hh"
 #include "kvmpv/abi.hh"
 #include "kvmpv/result.hh"
@@ -54,11 +55,38 @@ public:
     bool owned() const { return slots_->decision().mode == Mode::kOwned; }
     bool enabled() const { return enabled_; }
     bool hooked() const { return hook_.hooked(); }
-    bool on_top() const { return hook_.on_top(); }
-    // At any time since load.
-    bool was_hooked() const { return was_hooked_; }
-    // CLOCK_MONOTONIC of the last reset(); 0 if there was none.
-    u64 reset_time_ns() const { return reset_time_ns_; }
+
+    struct State {
+        bool enabled;
+        bool hooked;
+        bool was_hooked;  // at any time since load
+        bool on_top;
+        char target[64];  // whom the kernel asks
+        // Whether its accounting, and its run queues, ask at all.
+        bool accounting;
+        bool run_queues;
+        bool attribution;
+        u64 reset_time_ns;  // CLOCK_MONOTONIC of the last reset(); 0 if there was none
+    };
+    State state() const;
+
+    struct OfCpu {
+        steal_clock::CpuState state;
+        u64 accounted_ns;  // by the kernel
+    };
+    // row(cpu, const OfCpu&) for each online CPU, whose clock is brought up to date and copied on
+    // that CPU, where nothing can change meanwhile.
+    template <class Row>
+    void for_each_cpu(Row&& row) {
+        if (!enabled_) return;
+        const CpusLock lock;
+        read_preempted();
+        for (const u32 cpu : online_cpus()) {
+            OfCpu of;
+            look_at(cpu, of);
+            row(cpu, of);
+        }
+    }
 
 private:
     Result<void> create(Slots& found);
@@ -66,6 +94,8 @@ private:
     Result<void> enable();
     void disable();
     void forget_all();
+    static void read_preempted();
+    static void look_at(u32 cpu, OfCpu& of);
     KvmStealTime* record_of(u32 cpu) const;
     Result<void> register_cpu(u32 cpu);
     Result<void> check_native_slot(u32 cpu);

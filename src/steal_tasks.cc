@@ -50,17 +50,18 @@ void gather_here(u32 cpu) {
     gathering->since_reset_ns = state.clock.total_ns - state.reset_total_ns;
 }
 
+// Into `report`, by way of `gathered`; take() is the table in question of a CPU's.
 template <class Who, class Take>
-Summary gather(StealCharge<Who>* gathered, u32& count, Take&& take) {
-    Summary sum{};
-    count = 0;
-    if (!all_charges) return sum;
+void gather(Report<Who>& report, StealCharge<Who>* gathered, Take&& take) {
+    report.is_on = on;
+    if (!all_charges) return;
+    u32 count = 0;
     const CpusLock lock;
     const auto add = [&] {
         const auto& table = take(gathering->copy);
-        sum.since_reset_ns += gathering->since_reset_ns;
-        sum.idle_ns += gathering->copy.idle_ns;
-        sum.other_ns += table.other_ns();
+        report.since_reset_ns += gathering->since_reset_ns;
+        report.idle_ns += gathering->copy.idle_ns;
+        report.other_ns += table.other_ns();
         count += table.copy_to(gathered + count);
     };
     for (const u32 cpu : online_cpus()) {
@@ -72,8 +73,7 @@ Summary gather(StealCharge<Who>* gathered, u32& count, Take&& take) {
         gathering->since_reset_ns = state_of(cpu).clock.total_ns - state_of(cpu).reset_total_ns;
         add();
     });
-    count = merge_charges(gathered, count);
-    return sum;
+    report.charges = {gathered, merge_charges(gathered, count)};
 }
 
 }  // namespace
@@ -125,16 +125,14 @@ void destroy() {
     gathered_cgroups = nullptr;
 }
 
-Summary summarize(const StealCharge<TaskWho>*& charges, u32& count) {
-    charges = gathered_tasks;
-    return gather(
-        gathered_tasks, count, [](const Charges& of) -> auto& { return of.tasks; });
+void report(Report<TaskWho>& on_tasks) {
+    gather(
+        on_tasks, gathered_tasks, [](const Charges& of) -> auto& { return of.tasks; });
 }
 
-Summary summarize(const StealCharge<CgroupWho>*& charges, u32& count) {
-    charges = gathered_cgroups;
-    return gather(
-        gathered_cgroups, count, [](const Charges& of) -> auto& { return of.cgroups; });
+void report(Report<CgroupWho>& on_cgroups) {
+    gather(
+        on_cgroups, gathered_cgroups, [](const Charges& of) -> auto& { return of.cgroups; });
 }
 
 }  // namespace kvmpv::steal_tasks

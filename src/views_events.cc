@@ -37,19 +37,9 @@ void write_event(Table<SeqSink, kNumEventColumns>& table, u64 sequence, const Ev
         .cell(event.now.system_time_ns);
 }
 
-std::optional<Event> event_at(u64 sequence) {
-    const EventsLock lock;
-    return events.ring().at(sequence);
-}
-
 void show_events(void* seq) {
     Out out = begin_view(seq);
-    u64 total, oldest;
-    {
-        const EventsLock lock;
-        total = events.ring().total();
-        oldest = events.ring().oldest();
-    }
+    const auto [total, oldest] = event_span();
     (out << "events " << total << " lost " << oldest - 1).end_line();
     Table table(out, kEventColumns);
     for (u64 sequence = oldest; sequence <= total; ++sequence)

@@ -3,6 +3,7 @@
 #include "wall_clock.hh"
 
 #include "kvmpv/version_read.hh"
+#include "clock.hh"
 #include "live_memory.hh"
 #include "mutex.hh"
 #include "slots.hh"
@@ -30,7 +31,7 @@ void WallClock::stop() {
 }
 
 // The host's answer is complete when the write returns.
-Result<void> WallClock::ask() {
+Result<void> WallClock::write_msr() {
     return Result<void>::from_errno(linux_wrmsr_here(static_cast<u32>(msr_), area_.physical));
 }
 
@@ -56,7 +57,7 @@ Result<u64> WallClock::epoch_ns() {
     u32 version = 0, seconds = 0, nanoseconds = 0;
     bool whole = false;
     if (asked.ok()) {
-        asked = ask();
+        asked = write_msr();
         LiveMemory machine;
         whole = version_read(machine, answer.version, [&] {
             version = x86::load(answer.version);
@@ -71,6 +72,19 @@ Result<u64> WallClock::epoch_ns() {
     // that wrote something else.
     if (!whole || version == old_version || nanoseconds >= kNsPerSecond) return Error(-kEio);
     return seconds * kNsPerSecond + nanoseconds;
+}
+
+Result<WallClock::Answer> WallClock::ask() {
+    const Result<u64> epoch = epoch_ns();
+    if (!epoch.ok()) return epoch.error();
+    Answer answer{epoch.value(), clock.enabled(), 0, 0};
+    if (!answer.has_now) return answer;
+    const u64 before_ns = linux_realtime_ns();
+    answer.wall_now_ns = epoch.value() + clock.now_ns();
+    const u64 after_ns = linux_realtime_ns();
+    // The middle of two looks, so that the time the looks take falls out of the difference.
+    answer.realtime_ns = before_ns + (after_ns - before_ns) / 2;
+    return answer;
 }
 
 }  // namespace kvmpv
