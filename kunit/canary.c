@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An instrument that shares no code with kvmpv: it tells whether anybody writes to a page that was
- * given back. By way of /sys/kernel/debug/kvmpv_canary:
+ * An instrument that shares no code with kvmpv. It tells whether anybody writes to a page after its
+ * owner has freed it. Write to /sys/kernel/debug/kvmpv_canary:
  *
- *	hold ADDRESS	written for the page at this physical address, while it has an owner
- *	fill		written when it has none any more
+ *	hold ADDRESS	takes a reference to the page at this physical address, while it has an
+ *			owner
+ *	fill		fills the pages with a pattern, after all owners have gone
  *
- * When read it shows a row per page, "ADDRESS refs N changed N": how many bytes differ. A reference
- * more keeps a page from whoever asks for memory next, however its owner frees it.
+ * Reading it shows a row per page, "ADDRESS refs N changed N": how many references there are, and
+ * how many bytes differ from the pattern. The extra reference keeps the allocator from giving the
+ * page to anybody else, however its owner frees it.
  */
 #include <linux/debugfs.h>
 #include <linux/io.h>
@@ -39,7 +41,7 @@ static int hold(const char *address)
 	return 0;
 }
 
-/* Only what nobody else refers to: a page that still has its owner must not be written over. */
+/* Only if nobody else holds a reference: a page that still has an owner must not be overwritten. */
 static int fill(void)
 {
 	unsigned int i;
@@ -122,5 +124,5 @@ static void __exit canary_exit(void)
 module_init(canary_init);
 module_exit(canary_exit);
 
-MODULE_DESCRIPTION("Tells whether anybody writes to a page that was given back");
+MODULE_DESCRIPTION("Tells whether anybody writes to a page after it was freed");
 MODULE_LICENSE("GPL");

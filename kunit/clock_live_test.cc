@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The clock's callbacks in the guest that runs this, on every CPU at once, against the kernel's own
-// kvmclock code. Every CPU has its record as with the clocksource, which itself is not registered.
+// The clock's read callbacks in the guest that runs this, on all CPUs at once, against the kernel's
+// own kvmclock code. Every CPU has its record, but the clocksource is not registered.
 
 #include "../src/clock.hh"
 #include "../src/cpus.hh"
@@ -15,19 +15,19 @@ namespace {
 
 constexpr u32 kReadsPerCpu = 100'000;
 
-// So often the CPUs wait for each other, or one could be done before another has begun. Not
-// oftener: on a host that has one CPU to spare each time takes it a few milliseconds.
+// How often the CPUs wait for each other. Without that, one could be done before another has begun.
+// On a host with a single CPU each meeting takes a few milliseconds, so there are not more.
 constexpr u32 kMeetings = 50;
 
-// So often a reader is moved to another CPU.
+// How often a reader is moved to another CPU.
 constexpr u32 kMoves = 100;
 
 // ---- What kind of host this is ----------------------------------------------------------------
 
 enum class HostKind : u8 {
-    kStable,  // all records agree: CPUID says that the promise means something, the records make it
-    kUnstable,  // they do not promise it
-    kNotMeant,  // the records carry the flag, but CPUID does not offer it
+    kStable,    // every record has the stable flag, and CPUID offers it
+    kUnstable,  // a record lacks the stable flag
+    kNotMeant,  // every record has the flag, but CPUID does not offer it, so it means nothing
 };
 
 HostKind host_kind() {
@@ -59,7 +59,7 @@ constexpr Callback kStableRdtscp{"stable_rdtscp", kvmpv_clock_read_stable_rdtscp
 constexpr Callback kGuardedLfence{"guarded_lfence", kvmpv_clock_read_guarded_lfence, false, false};
 constexpr Callback kGuardedRdtscp{"guarded_rdtscp", kvmpv_clock_read_guarded_rdtscp, false, true};
 
-// False, with the case marked as skipped, if this callback is never used in such a guest.
+// Returns false, and skips the case, if this callback is never used in such a guest.
 bool can_be_tried(Test& test, const Callback& callback) {
     if (callback.is_rdtscp && !linux_test_has_rdtscp()) {
         test.skip("this CPU has no RDTSCP");
@@ -77,8 +77,8 @@ bool can_be_tried(Test& test, const Callback& callback) {
 enum Count : u8 {
     kReads,
     kStalls,     // equal to the read before
-    kHandovers,  // the latest time seen before was not by this thread
-    kDisturbed,  // the host wrote the record between two readings, so they were not compared
+    kHandovers,  // another thread had seen the latest time before this read
+    kDisturbed,  // the host wrote the record between two reads, so they were not compared
     kNumCounts,
 };
 
@@ -86,11 +86,11 @@ struct Counts {
     u64 of[kNumCounts]{};
 };
 
-// What the threads of one case find. Threads add to it when they are done; the first wrong reading
-// is kept whole.
+// What the threads of one case find. Each adds its counts when it is done. The first wrong read is
+// kept with all its numbers.
 class Findings {
 public:
-    // A reading of `actual` where low to high was right.
+    // A read of `actual` where anything from `low` to `high` was right.
     void wrong(u32 cpu, u64 low, u64 actual, u64 high) {
         if (__atomic_fetch_add(&wrong_, 1, __ATOMIC_RELAXED)) return;
         first_cpu_ = cpu;
@@ -104,7 +104,7 @@ public:
     }
     u64 of(Count kind) const { return counts_.of[kind]; }
 
-    // After all threads have ended. `what`: what was wrong with a wrong reading.
+    // After all threads have ended. `what` says what is wrong with a wrong read.
     void report(Test& test, const char* name, const char* what, u64 expected_reads) const {
         test.equal("reads", of(kReads), expected_reads);
         if (!test.equal(what, wrong_, 0))
@@ -132,8 +132,7 @@ private:
 
 constexpr u64 kNoLimit = ~u64{0};
 
-// The latest time that any CPU has seen. What was seen before a read began, the read may not be
-// below.
+// The latest time that any CPU has seen. A read may not be below what was seen before it began.
 class Latest {
 public:
     u64 seen() const { return __atomic_load_n(&ns_, __ATOMIC_ACQUIRE); }
@@ -152,7 +151,7 @@ struct Job {
     const Callback* callback;
     Findings findings;
     Latest latest;
-    u64 last_ns = 0;  // of any CPU; under the lock
+    u64 last_ns = 0;  // the last read on any CPU; under the lock
 };
 
 // A thread's view of its job.
@@ -168,9 +167,9 @@ struct Reader {
     }
 };
 
-// ---- One reading ------------------------------------------------------------------------------
+// ---- One read ---------------------------------------------------------------------------------
 
-// Stable: between two readings by native kvm-clock.
+// Stable: the read has to lie between two reads by native kvm-clock.
 u64 read_between_native(Reader& reader) {
     const u64 before_ns = linux_test_native_read();
     const u64 ns = reader.read();
@@ -182,7 +181,7 @@ u64 read_between_native(Reader& reader) {
     return ns;
 }
 
-// All CPUs at once, nobody waits; not below what any of them has seen before.
+// All CPUs read at once and none waits. The read may not be below what any of them has seen before.
 template <class Read>
 u64 read_above_latest(Reader& reader, Read&& read) {
     Latest& latest = reader.job.latest;
@@ -198,9 +197,9 @@ u64 read_unlocked(Reader& reader) {
     return read_above_latest(reader, [&] { return reader.read(); });
 }
 
-// Unstable: nor below this CPU's record, read just before. With interrupts off the vCPU may still
-// be stopped; if the host writes the record in between, its time may go back, and the two readings
-// have nothing to say about each other.
+// Unstable: the read may not be below this CPU's record, read just before, either. The host may
+// stop the vCPU even with interrupts off. If it writes the record meanwhile, the record's time may
+// go back, and the two reads cannot be compared.
 u64 read_above_raw(Reader& reader) {
     return read_above_latest(reader, [&] {
         u32 version_before, version_after;
@@ -217,7 +216,7 @@ u64 read_above_raw(Reader& reader) {
     });
 }
 
-// kvm-unit-tests' loop: one CPU at a time, and each not below the one before it.
+// The loop of kvm-unit-tests: one CPU at a time, and no read may be below the one before it.
 u64 read_under_lock(Reader& reader) {
     linux_test_lock();
     const u64 last_ns = reader.job.last_ns;
@@ -229,9 +228,9 @@ u64 read_under_lock(Reader& reader) {
     return ns;
 }
 
-// ---- Many readings ----------------------------------------------------------------------------
+// ---- Many reads -------------------------------------------------------------------------------
 
-// kReadOnce(Reader&) is one reading with its check; it returns the time. next_round() is called
+// kReadOnce(Reader&) makes one read with its check, and returns the time. next_round() is called
 // kRounds times in between.
 template <auto kReadOnce, u32 kRounds, class NextRound>
 void read_many(Job& job, u32 cpu, NextRound&& next_round) {
@@ -246,7 +245,7 @@ void read_many(Job& job, u32 cpu, NextRound&& next_round) {
     job.findings.add(reader.counts);
 }
 
-// What linux_test_on_each_cpu() or linux_test_while_moving() returned is no error.
+// What linux_test_on_each_cpu() or linux_test_while_moving() returned is not an error.
 bool ran(Test& test, int result) {
     return test.equal("error from the threads", result < 0 ? result : 0, 0);
 }
@@ -265,7 +264,7 @@ void read_on_all_cpus(kunit* handle, const Callback& callback, const char* what)
         &job);
     if (!ran(test, cpus)) return;
     job.findings.report(test, callback.name, what, u64{kReadsPerCpu} * static_cast<u32>(cpus));
-    // After nearly every meeting there is a CPU that finds another's time.
+    // After nearly every meeting some CPU finds a time that another one has seen.
     if (kReadOnce != read_between_native && cpus > 1)
         test.at_least("reads after another CPU's", job.findings.of(kHandovers), kMeetings / 2);
 }
@@ -288,7 +287,7 @@ void warp_unlocked(kunit* handle, const Callback& callback) {
     read_on_all_cpus<read_unlocked>(handle, callback, kBackwardSteps);
 }
 
-// A thread that is moved from CPU to CPU while it reads: the fast path does not hold it.
+// A thread that is moved from CPU to CPU while it reads. The fast path does not prevent that.
 template <auto kReadOnce>
 void read_while_moving(kunit* handle, const Callback& callback, const char* what) {
     Test test(handle);
@@ -404,7 +403,7 @@ KVMPV_TEST(clock_live, warp_unlocked_guarded_rdtscp) { warp_unlocked(handle, kGu
 
 namespace {
 
-// A machine of which the guard needs no more than a place to count.
+// All that the guard alone needs of a machine.
 struct CountingMachine {
     u64 held_back_count = 0;
     void count(ClockCounter) { ++held_back_count; }
@@ -419,7 +418,7 @@ struct GuardJob {
     u64 held_back = 0;
 };
 
-// Every CPU offers times that rise by as much and are never those of another.
+// Every CPU offers times that rise by this much, and no two CPUs offer the same time.
 constexpr u64 kGuardStep = 1 << 16;
 
 void advance_many(linux_test_crew* crew, void* context, u32 cpu) {
@@ -459,7 +458,7 @@ KVMPV_TEST(clock_live, guard_shared_by_all_cpus) {
 
 // ---- After all that ---------------------------------------------------------------------------
 
-// A host that plays by the rules gave no reason to disbelieve it.
+// A host that follows the protocol gives no reason to disbelieve a record.
 KVMPV_TEST(clock_live, nothing_disbelieved) {
     Test test(handle);
     test.equal("torn", counted(ClockCounter::kTorn), 0);
@@ -480,8 +479,8 @@ constexpr u32 kReadsWithoutRecord = 1000;
 
 struct WithoutRecordJob {
     u64 not_ready = 0;
-    u64 outside = 0;  // of the native readings around
-    u64 moved = 0;    // not equal to the guard's last value
+    u64 outside = 0;  // reads that were not between the two native reads around them
+    u64 moved = 0;    // reads that were not the guard's last time
 };
 
 void read_without_record(linux_test_crew*, void* context, u32 cpu) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Records, TSC readings and the exact nanoseconds that belong to them. The numbers are literals
-// from arbitrary-precision integers:
+// Records, TSC readings and the exact nanoseconds that belong to them. The numbers are literals,
+// computed with arbitrary-precision integers:
 //     delta = (tsc - tsc_timestamp) mod 2^64
 //     shifted = delta << tsc_shift, or delta >> -tsc_shift where it is negative
 //     ns = system_time + ((shifted * tsc_to_system_mul) >> 32)
@@ -28,8 +28,8 @@ struct ClockVector {
     }
 };
 
-// Multipliers of the first six are what KVM computes for that frequency; a multiplier that is cut
-// off at 32 bits loses up to a nanosecond in four seconds.
+// The multipliers of the first six are those that KVM computes for the frequency. A multiplier that
+// is truncated to 32 bits loses up to a nanosecond in four seconds.
 constexpr ClockVector kClockVectors[] = {
     // (2596096000 >> 1) * 3308789271 / 2^32 = 999999999.9
     {"2.6 GHz, a second", 1000, 5'000'000'000, 0xc538'1e17, -1, 2'596'097'000, 5'999'999'999},
@@ -61,9 +61,10 @@ constexpr ClockVector kClockVectors[] = {
 };
 
 // The four cases of the kernel's tools/testing/selftests/kvm/…/kvm_clock_test.c. It sets the VM's
-// clock to 0 or 180 s, in two cases with KVM_CLOCK_REALTIME and the host's real time 180 s back or
-// forward. KVM then adds what real time has gone on since, and never a negative span: 180 s back
-// means that the clock stands at 180 s, 180 s forward that it stays at 0.
+// clock to 0 or 180 s. In two cases it does so with KVM_CLOCK_REALTIME, and names a real time that
+// is 180 s in the past or in the future. KVM then adds the real time that has passed since, but
+// never a negative span. So 180 s in the past make the clock 180 s, and 180 s in the future leave
+// it at 0.
 constexpr ClockVector kSelftestOffsets[] = {
     // 3245120000 ticks of 2.596096 GHz are 1.25 s, less the multiplier's cut-off
     {"base 0", 10'000'000'000, 0, 0xc538'1e17, -1, 13'245'120'000, 1'249'999'999},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// cpuid.hh: where KVM's leaves are, and what a bit in them is called. Expected bit numbers are
+// cpuid.hh: where KVM's leaves are, and what their bits are called. The expected bit numbers are
 // those of Documentation/virt/kvm/x86/cpuid.rst.
 
 #include "kvmpv/cpuid.hh"
@@ -11,8 +11,8 @@ using namespace kvmpv::testing;
 
 namespace {
 
-// A CPU: whether it says that a hypervisor is there, and up to two hypervisors' leaves. A leaf that
-// nobody has returns what real CPUs return there: the highest basic leaf, which is not zero.
+// A CPU that may say that a hypervisor is present, with the leaves of up to two hypervisors. Any
+// other leaf returns what real CPUs return there: the highest basic leaf, which is not zero.
 struct ScriptedCpuid {
     struct Hypervisor {
         u32 base;
@@ -42,7 +42,7 @@ constexpr CpuidRegisters kvm_id(u32 highest_leaf) {
             'V' | 'M' << 8 | 'K' << 16 | 'V' << 24, 'M'};
 }
 
-// "Microsoft Hv", which a KVM host presents first when asked for Hyper-V's interface.
+// "Microsoft Hv". A KVM host presents it first if it is told to offer Hyper-V's interface.
 constexpr CpuidRegisters kHyperV = {0x4000'0082, 'M' | 'i' << 8 | 'c' << 16 | 'r' << 24,
                                     'o' | 's' << 8 | 'o' << 16 | 'f' << 24,
                                     't' | ' ' << 8 | 'H' << 16 | 'v' << 24};
@@ -212,7 +212,7 @@ KVMPV_TEST(cpuid, clock_msrs) {
         test.equal("system time", static_cast<u32>(found->system_time), system_time);
         test.equal("wall clock", static_cast<u32>(found->wall_clock), wall_clock);
     };
-    // Bit 3 is the new pair, whatever bit 0 says; bit 0 alone the deprecated one.
+    // Bit 3 offers the new pair, whatever bit 0 says. Bit 0 alone offers the deprecated pair.
     expect(0x8, 0x4b56'4d01, 0x4b56'4d00);
     expect(0x9, 0x4b56'4d01, 0x4b56'4d00);
     expect(0x1, 0x12, 0x11);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// disruption.hh: what two looks at a record say that the host has done, to the nanosecond.
+// disruption.hh: what the host has done between two looks at a record, to the nanosecond.
 
 #include "kvmpv/disruption.hh"
 #include "scripted_host.hh"
@@ -23,7 +23,7 @@ constexpr ClockSample sample(u64 tsc, u64 tsc_timestamp, u64 system_time_ns, u8 
 
 // Shows 5'000'100'000 ns at the time of the look.
 constexpr ClockSample kBefore = sample(1'000'000, 900'000, 5'000'000'000);
-// A second look, of an update in between that goes on exactly where the other one was.
+// A second look. The update in between continues exactly where the first record was.
 constexpr u64 kTsc = 2'000'000;
 constexpr u64 kUpdate = 1'500'000;
 constexpr u64 kGoesOn = 5'000'600'000;
@@ -118,7 +118,8 @@ KVMPV_TEST(disruption, steps_under_the_promise) {
     expect_all(test, kRows);
 }
 
-// 100 us, and 500 ppm of the longer of the two extrapolations: 1.1 ms here, in whole ms.
+// 100 us plus 500 ppm of the longer of the two extrapolations, which is 1.1 ms here and counts in
+// whole ms.
 KVMPV_TEST(disruption, steps_without_the_promise) {
     Test test(handle);
     static constexpr ClockSample kNow = sample(kTsc, kUpdate, kGoesOn + 100'500, 0);
@@ -163,7 +164,7 @@ KVMPV_TEST(disruption, rate) {
          true,
          2,
          {{kRate, kBillion}, {EventKind::kJumpForward, 70}}},
-        // The old record was in force at the look before: from there on the new rate has counted.
+        // The old record was in force at the look before. The new rate counts from there on.
         {"in place",
          kBefore,
          sample(kTsc, 900'000, 5'000'000'000, kStable, kHalf, 2),
@@ -187,7 +188,7 @@ KVMPV_TEST(disruption, rate) {
 KVMPV_TEST(disruption, pause) {
     Test test(handle);
     constexpr EventKind kPause = EventKind::kPause;
-    // 3 s later, and the clock has gone on for 100 us since the look.
+    // 3 s later, but the clock has advanced by 100 us only since the look.
     const ClockSample stopped = sample(3'001'000'000, 3'000'900'000, 5'000'200'000);
     // 20 ms later.
     const auto stood = [](u64 behind_ns) {
@@ -216,7 +217,7 @@ KVMPV_TEST(disruption, pause) {
          true,
          1,
          {{EventKind::kJumpBackward, 19'000'001}}},
-        // Behind by a second at the update, and by now not behind the last look any more.
+        // Behind by a second at the update, but no longer behind the last look by now.
         {"behind at first",
          kBefore,
          sample(3'000'000'000, 20'000'000, 4'019'100'000),
@@ -358,7 +359,8 @@ KVMPV_TEST(disruption, look) {
         test.equal("flags", seen.flags, kStable);
         test.equal("against itself", compare(seen, seen, true).count(), 0);
     }
-    // An update between any two of its accesses: one look or the other, never half of each.
+    // An update between any two accesses: the look finds the old record or the new one, never a
+    // mix.
     for (u32 at = 0; at < 12; ++at) {
         ScriptedHost other;
         ScriptedMachine machine(other, [&](u32 access) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// drift.hh and mul_div.hh: how far another clock went, to the nanosecond, around wraps and limits.
+// drift.hh and mul_div.hh: how far another clock has advanced, to the nanosecond, at wraps and
+// limits.
 
 #include "kvmpv/drift.hh"
 #include "test.hh"
@@ -58,7 +59,7 @@ KVMPV_TEST(drift, ahead_and_behind) {
     test.equal("ppb", behind->rate_ppb, -250);
 }
 
-// Half of each look's width, and a tick of 279.4 ns, rounded up.
+// Half the width of each look, and one tick of 279.4 ns, rounded up.
 KVMPV_TEST(drift, error_bound) {
     Test test(handle);
     const ClockLook first{0, 1'000, 1'400};
@@ -68,33 +69,33 @@ KVMPV_TEST(drift, error_bound) {
     test.equal("middle to middle", found->elapsed_ns, kSecond - 50);
     test.equal("offset", found->offset_ns, 50);
     test.equal("error", found->error_ns, 200 + 151 + 280);
-    // 631 ns in a second less 50 ns, and one for what rounding took.
+    // 631 ns in a second less 50 ns, and 1 for rounding.
     test.equal("error_ppb", found->error_ppb, 632);
 }
 
 KVMPV_TEST(drift, counter_wraps) {
     Test test(handle);
-    // An hour: 12'886'362'000 ticks, 768 times round and 1'460'112 more.
+    // An hour: 12'886'362'000 ticks, which is 768 wraps and 1'460'112 ticks more.
     const u64 ticks = u64{3'579'545} * 3600;
     const u64 start = (1 << 24) - 5;
     const u64 end = (start + ticks) & ((1 << 24) - 1);
     const std::optional<Drift> hour = drift(kAcpiPm, at(start, 0), at(end, 3600 * kSecond));
     if (!test.is_true("an hour", hour.has_value())) return;
     test.equal("offset", hour->offset_ns, 0);
-    // Two seconds off is less than half of the 4.68 that it can tell.
+    // Two seconds off is less than half of its range of 4.68 s.
     const std::optional<Drift> late = drift(kAcpiPm, at(start, 0), at(end, 3602 * kSecond));
     if (!test.is_true("late", late.has_value())) return;
     test.equal("late", late->offset_ns, -2 * static_cast<s64>(kSecond));
     const std::optional<Drift> early = drift(kAcpiPm, at(start, 0), at(end, 3598 * kSecond));
     if (!test.is_true("early", early.has_value())) return;
     test.equal("early", early->offset_ns, 2 * static_cast<s64>(kSecond));
-    // Less than once round, over the edge.
+    // A short span with a wrap in it.
     const std::optional<Drift> edge = drift(kHpet, at((u64{1} << 32) - 50, 0), at(50, 1'000));
     if (!test.is_true("edge", edge.has_value())) return;
     test.equal("edge", edge->offset_ns, 0);
 }
 
-// A real-time clock is set by somebody.
+// Somebody sets a real-time clock back.
 KVMPV_TEST(drift, set_back) {
     Test test(handle);
     constexpr Counter kSeconds{kSecond, 1, 0};

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Another module that ends interrupts by a callback of its own: it sits on top of whatever it finds
- * and calls that. Shares no code with kvmpv.
+ * Another module that replaces the kernel's EOI callback. Its own callback calls the one that it
+ * found. Shares no code with kvmpv.
  *
- *	/sys/kernel/debug/kvmpv_eoi_on_top	how many interrupts it has seen end
+ *	/sys/kernel/debug/kvmpv_eoi_on_top	how many interrupts its callback has ended
  *
- * Unloading puts back what it found, whoever is on top by then.
+ * Unloading puts back the callback that it found, even if somebody else is on top by then.
  */
 #include <linux/debugfs.h>
 #include <linux/mm.h>
@@ -106,7 +106,7 @@ static int __init on_top_init(void)
 static void __exit on_top_exit(void)
 {
 	debugfs_remove(file);
-	/* There is no other way out of here than to try again. */
+	/* An exit cannot fail, so it tries again. */
 	while (put(below))
 		cond_resched();
 	synchronize_rcu();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// event_ring.hh: every entry has a number, the last ones are there, and what is not is counted.
+// event_ring.hh: every entry has a number, the latest entries are there, and lost ones are counted.
 
 #include "kvmpv/event_ring.hh"
 #include "test.hh"
@@ -10,7 +10,7 @@ using namespace kvmpv::testing;
 
 namespace {
 
-// Smaller than the module's: it lies on the stack.
+// Smaller than the module's ring, because it lies on the stack.
 constexpr u32 kSize = 64;
 using Ring = EventRing<u64, kSize>;
 
@@ -19,7 +19,7 @@ void append(Ring& ring, u64 count) {
     for (u64 i = 0; i < count; ++i) ring.append((ring.total() + 1) * 10);
 }
 
-// What one reader has seen of a ring from `next` on.
+// A reader of a ring, and what it has seen.
 struct Reader {
     u64 next = 1;
     u64 seen = 0;
@@ -82,8 +82,8 @@ KVMPV_TEST(event_ring, overwritten_is_lost) {
     }
 }
 
-// Writers come between any two steps of a reader, few or many at a time. It sees every entry whole
-// and in order, and knows how many it missed.
+// Writers append few or many entries between any two steps of a reader. The reader sees every entry
+// whole and in order, and knows how many it has missed.
 KVMPV_TEST(event_ring, reader_between_writers) {
     Test test(handle);
     for (const u64 at_once : {0u, 1u, 2u, 7u, kSize - 1, kSize, kSize + 1, 3 * kSize + 5}) {

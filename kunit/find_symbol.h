@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where something of the kernel's is that it does not export. For one object of a test module;
- * kvmpv.ko has its own (src/linux/symbols.c), which the tests must not rely on.
+ * Looks up kernel symbols that are not exported. For test modules of one object file. kvmpv.ko has
+ * its own lookup (src/linux/symbols.c), and the tests must not rely on that.
  */
 #ifndef KVMPV_FIND_SYMBOL_H
 #define KVMPV_FIND_SYMBOL_H
@@ -9,11 +9,11 @@
 #include <linux/kprobes.h>
 #include <linux/static_call.h>
 
-/* By a static call: an indirect one would trap where the kernel has sealed that function (IBT). */
+/* A static call: an indirect call would trap if the kernel has sealed that function (IBT). */
 static unsigned long (*lookup_name)(const char *name);
 DEFINE_STATIC_CALL_NULL(kvmpv_lookup_name, *lookup_name);
 
-/* Once, before find_symbol(). 0, or a negative errno. May sleep. */
+/* Call once before find_symbol(). Returns 0 or a negative errno. May sleep. */
 static inline int learn_symbols(void)
 {
 	struct kprobe kp = { .symbol_name = "kallsyms_lookup_name" };
@@ -27,7 +27,7 @@ static inline int learn_symbols(void)
 	return 0;
 }
 
-/* NULL: there is none of that name. */
+/* NULL if there is no such symbol. */
 static inline void *find_symbol(const char *name)
 {
 	return (void *)static_call(kvmpv_lookup_name)(name);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// pvclock.hh's guarded path: its first attempt switches nothing off, the thread may move at any
-// point, and no CPU's record is ever used with another CPU's TSC.
+// The first attempt of pvclock.hh's guarded path. It disables neither preemption nor interrupts, so
+// the thread may move at any point. Still it never uses one CPU's record with another CPU's TSC.
 
 #include "guarded_read.hh"
 
@@ -10,14 +10,14 @@ using namespace kvmpv::testing;
 
 namespace {
 
-// More accesses than an attempt makes and the first of the next one.
+// Beyond all accesses of an attempt and the first ones of the next.
 constexpr u32 kLastAccess = 16;
 
-// What a record of one CPU and the TSC of the other are wrong by: a second and more.
+// One CPU's record with the other CPU's TSC is wrong by this: more than a second.
 constexpr u64 kTscAhead = 1'000'000'000 * kTickUnit;
 
-// Away before any access, back before any that is `shortest` or more later; `meanwhile` happens on
-// arrival.
+// The thread leaves before any access, and returns before any that comes `shortest` or more later.
+// meanwhile(host) is called when it arrives at the other CPU.
 template <class Meanwhile>
 void expect_true_time_after_trips(Test& test, u32 shortest, Meanwhile meanwhile) {
     for (u32 away = 0; away <= kLastAccess; ++away) {
@@ -78,7 +78,7 @@ KVMPV_TEST(guard_anywhere, moves_and_comes_back) {
     expect_true_time_after_trips(test, 0, [](ScriptedHost&) {});
 }
 
-// While the thread is away, the host sets the clock anew: CPU 0's record is out of date until it
+// While the thread is away the host changes the clock. CPU 0's record is out of date until CPU 0
 // runs.
 KVMPV_TEST(guard_anywhere, clock_changes_while_away) {
     Test test(handle);
@@ -92,15 +92,15 @@ KVMPV_TEST(guard_anywhere, half_written_system_time) {
     expect_true_time_half_written(test, kLastAccess, kLastAccess + 8);
 }
 
-// ---- Behind the TSC comes the guard -----------------------------------------------------------
+// ---- Between the TSC and the guard ------------------------------------------------------------
 
 namespace {
 
-// Another CPU hands out a time that is `ns` later than this reader's, just before its guard.
+// Just before this reader gets to the guard, another CPU hands out a time that is `ns` later.
 struct Overtaken {
     u64 answer_ns;
     u64 overtaken_by_ns;
-    u64 own_ns;  // of the last TSC that was read
+    u64 own_ns;  // the true time at the reader's last TSC
     u64 held_back;
     u64 largest_held_back_ns;
 };
@@ -112,10 +112,10 @@ Overtaken overtaken_by(u64 ns) {
     u64 other_ns = 0;
     const auto script = [&](u32 access) {
         if (access != kVersionAgain) return;
-        // The TSC was read six accesses ago, and each takes its time.
+        // The TSC was read six accesses ago, and each access takes 100 units.
         other_ns = host.true_ns() - 6 * 100 * kTickUnit + ns;
         guard.raise(other_ns);
-        host.pass(2 * ns);  // even: a tick is a nanosecond
+        host.pass(2 * ns);  // kEven: one tick is one nanosecond
     };
     ScriptedMachine machine(host, script);
     const u64 answer_ns = read_guarded(machine, guard);
@@ -125,7 +125,7 @@ Overtaken overtaken_by(u64 ns) {
 
 }  // namespace
 
-// A CPU that reads at the same time: the later of the two.
+// Another CPU reads at the same time. The answer is the later of the two.
 KVMPV_TEST(guard_anywhere, overtaken_by_a_little) {
     Test test(handle);
     const Overtaken read = overtaken_by(992);
@@ -134,7 +134,7 @@ KVMPV_TEST(guard_anywhere, overtaken_by_a_little) {
     test.equal("by", read.largest_held_back_ns, 992);
 }
 
-// An interrupt: the reader looks again, and is not held back at all.
+// An interrupt came. The reader reads again, and is not held back at all.
 KVMPV_TEST(guard_anywhere, overtaken_by_far) {
     Test test(handle);
     const Overtaken read = overtaken_by(1'600'000);
@@ -143,7 +143,7 @@ KVMPV_TEST(guard_anywhere, overtaken_by_far) {
     test.equal("held back", read.held_back, 0);
 }
 
-// Two CPUs whose records differ by more than an interrupt takes: looking again does not help.
+// The records of two CPUs differ by more than an interrupt takes, so reading again does not help.
 KVMPV_TEST(guard_anywhere, cpus_that_disagree) {
     Test test(handle);
     ScriptedHost host;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// pvclock.hh's guarded path: never back, never for ever, whatever the host writes; and what it
-// counts when there is nothing to believe.
+// The guarded path of pvclock.hh: whatever the host writes, time never goes back and no read runs
+// for ever. And what a read counts when it cannot believe the record.
 
 #include "guarded_read.hh"
 
@@ -66,7 +66,7 @@ KVMPV_TEST(guard, whole_range) {
     ScriptedHost host;
     ScriptedMachine machine(host, kUndisturbed);
     MonotonicGuard guard;
-    // Compared as what they are: without a sign.
+    // Times are compared unsigned.
     test.equal("2^63 - 1", guard.advance(machine, kLargest / 2), kLargest / 2);
     test.equal("2^63", guard.advance(machine, kLargest / 2 + 1), kLargest / 2 + 1);
     test.equal("2^64 - 1", guard.advance(machine, kLargest), kLargest);
@@ -76,7 +76,7 @@ KVMPV_TEST(guard, whole_range) {
 
 // ---- The horizon ------------------------------------------------------------------------------
 
-// A machine whose time stands where it is told to.
+// A machine whose time is what it is set to.
 struct TimeAt {
     u64 now_ns;
     u64 counted = 0;
@@ -105,14 +105,14 @@ KVMPV_TEST(guard, ahead_of_time) {
     test.equal("1 ns more", guard.advance(machine, most_ns + 1), most_ns);
     test.equal("the largest", guard.advance(machine, kLargest), most_ns);
     test.equal("too far ahead", machine.counted, 2);
-    // Only time moves the horizon on, not what has been shown.
+    // Only elapsed time moves the horizon on, not what has been handed out.
     machine.now_ns += 7;
     test.equal("7 ns later", guard.advance(machine, kLargest), most_ns);
     test.equal("7 ns later, 7 ns more", guard.advance(machine, most_ns + 7), most_ns + 7);
     test.equal("7 ns later, 8 ns more", guard.advance(machine, most_ns + 8), most_ns + 7);
 }
 
-// Where the record says nothing that can be true, the time that has passed does.
+// If the record cannot be true, the elapsed time decides.
 KVMPV_TEST(guard, goes_on_without_the_record) {
     Test test(handle);
     TimeAt machine{1'000};
@@ -125,7 +125,7 @@ KVMPV_TEST(guard, goes_on_without_the_record) {
     test.equal("believed again", guard.advance(machine, machine.now_ns + 1), machine.now_ns + 1);
 }
 
-// After a sleep the TSC may have begun anew.
+// After sleep the TSC may have started anew.
 KVMPV_TEST(guard, forgets_the_horizon) {
     Test test(handle);
     TimeAt machine{1'000};
@@ -187,8 +187,8 @@ KVMPV_TEST(guard, interrupts_off_and_back) {
 
 namespace {
 
-// A record that cannot be believed: the answer is the guard's last value, once the first one there
-// is, and one count of `kind` a read.
+// A record that cannot be believed. Every read returns the guard's last time and counts one of
+// `kind`.
 template <class Spoil>
 void expect_last_value(Test& test, ClockCounter kind, Spoil&& spoil) {
     ScriptedHost host;
@@ -242,7 +242,7 @@ KVMPV_TEST(guard, timestamp_ahead_of_tsc) {
         test.equal("the host's time of the update", read_from_start(machine, guard),
                    ScriptedHost::kStartNs);
         expect_counted(test, machine.counted(), machine.count_of(ClockCounter::kTscBehind), 1);
-        // That, too, is held where later time has been handed out.
+        // The guard holds that back, too, once a later time has been handed out.
         guard.advance(machine, ScriptedHost::kStartNs + 10);
         test.equal("held", read_from_start(machine, guard), ScriptedHost::kStartNs + 10);
         test.equal("counted, held", machine.count_of(ClockCounter::kHeldBack), 1);
@@ -272,7 +272,7 @@ KVMPV_TEST(guard, page_of_zeros) {
     expect_last_value(test, ClockCounter::kNotReady,
                       [](ScriptedHost& host) { host.record(0) = {}; });
 
-    // Nothing handed out yet: time has not begun.
+    // No time has been handed out yet.
     ScriptedHost host;
     host.record(0) = {};
     ScriptedMachine machine(host, kUndisturbed);
@@ -333,7 +333,7 @@ KVMPV_TEST(guard, half_written_system_time) {
     expect_true_time_half_written(test, 11, 20);
 }
 
-// The version is a counter: after 2^31 updates it stands at 0 again, on a record that is in use.
+// The version is a counter. After 2^31 updates it is 0 again, although the record is in use.
 KVMPV_TEST(guard, version_wraps) {
     Test test(handle);
     for (u32 at = 0; at <= 9; ++at) {
@@ -362,13 +362,13 @@ KVMPV_TEST(guard, cpus_that_disagree) {
         if (read % 2 == 0 && !test.equal("the CPU ahead", ns, machine.true_ns_at_tsc())) return;
         last_ns = ns;
     }
-    // Every second read was of the CPU that is 1 ms behind, and a little time passes in between.
+    // Every second read was on the CPU that is 1 ms behind, and a little time passes in between.
     test.equal("held back", machine.count_of(ClockCounter::kHeldBack), 500);
     test.between("largest step", machine.largest_held_back_ns(), 1, 1'000'000);
 }
 
-// One CPU's record says too much for a while. Time goes on at its pace on both, and after that is
-// what the records say.
+// One CPU's record is ahead for a while. On both CPUs time goes on at its own pace, and afterwards
+// it is what the records say.
 KVMPV_TEST(guard, one_record_far_ahead) {
     Test test(handle);
     for (const u64 ahead_ns : {2'100'000'000ull, 3'600'000'000'000ull, 1ull << 62}) {
@@ -417,8 +417,7 @@ KVMPV_TEST(guard, random_pages) {
         record.tsc_shift = static_cast<s8>((dice >> 24) % 96) - 48;
         record.flags = static_cast<u8>(random.next());
     });
-    // A guard of its own for a few reads each: sooner or later the largest time has been handed
-    // out.
+    // A new guard every few reads, because sooner or later each has handed out the largest time.
     for (u32 round = 0; round < 400; ++round) {
         MonotonicGuard guard;
         u64 last_ns = 0;

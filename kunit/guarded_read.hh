@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What a guarded read has to do, undisturbed and disturbed.
+// What the cases of the guarded path share: what a read has to return, undisturbed and disturbed.
 
 #pragma once
 
@@ -12,7 +12,7 @@
 namespace kvmpv::testing {
 namespace {
 
-// One that has looked at the time just now, so that the first attempt can do.
+// A guard whose horizon is far away, so that the first attempt can succeed.
 struct OpenGuard : MonotonicGuard {
     OpenGuard() { move_horizon(std::numeric_limits<u64>::max()); }
 };
@@ -21,7 +21,7 @@ inline void expect_exact(Test& test, std::span<const ClockVector> vectors) {
     for (const ClockVector& row : vectors) {
         ScriptedHost host;
         host.record(0) = row.record();
-        // The guarded path is there for records without the promise.
+        // The guarded path exists for records without the promise.
         host.record(0).flags = 0;
         host.set_tsc(row.tsc);
         ScriptedMachine machine(host, kUndisturbed);
@@ -45,10 +45,9 @@ bool expect_true_time(Test& test, ScriptedHost& host, Script script) {
 }
 
 inline void expect_true_time_half_written(Test& test, u32 last_begin, u32 last_end) {
-    half_written(test, 0x1'ffff'ff00, 64 * kTickUnit, last_begin, last_end,
-                 [&](ScriptedHost& host, auto script) {
-                     return expect_true_time(test, host, script);
-                 });
+    half_written(
+        test, 0x1'ffff'ff00, 64 * kTickUnit, last_begin, last_end,
+        [&](ScriptedHost& host, auto script) { return expect_true_time(test, host, script); });
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A record that is half written from one access of a reader to another: the version odd, the lower
-// halves new, the upper halves old, which around 2^32 is 4.3 s off.
+// A record that is half written between two accesses of a reader: the version is odd, the lower
+// halves are new and the upper halves old. Around 2^32 that is 4.3 s off.
 
 #pragma once
 
@@ -11,8 +11,9 @@
 namespace kvmpv::testing {
 namespace {
 
-// From before any access up to `last_begin` to before any up to `last_end`. `expect` is given a
-// host that starts at `start_ns`, and the script of what it does; false if a read went wrong.
+// Tries every span that begins before an access up to `last_begin` and ends before one up to
+// `last_end`. expect(host, script) gets a host that starts at `start_ns`, and the script that plays
+// it. It returns false if a read went wrong.
 template <class Expect>
 void half_written(Test& test, u64 start_ns, u64 forward_ticks, u32 last_begin, u32 last_end,
                   Expect&& expect) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// hook.hh: who may leave a hook and when, on a scripted place.
+// hook.hh: who may unhook, and when, at a scripted place.
 
 #include "../src/hook.hh"
 #include "test.hh"
@@ -10,7 +10,7 @@ using namespace kvmpv::testing;
 
 namespace {
 
-// Functions are only compared.
+// The functions are never called, only compared.
 constexpr u8 kFunctions[4]{};
 constexpr const void* kNative = &kFunctions[0];
 constexpr const void* kOurs = &kFunctions[1];
@@ -21,12 +21,12 @@ struct Place {
     const void* target;
     int set_error;
     u32 sets;
-    u32 waits;         // for callers
-    u32 sets_at_wait;  // so many had been done by the last wait
+    u32 waits;         // calls of wait_for_callers()
+    u32 sets_at_wait;  // sets by the time of the last wait
     u32 reports;
     const void* reported;
     u32 pauses;
-    const void* after_pause[4];  // what others have put there
+    const void* after_pause[4];  // what others have put there after each pause
 };
 constinit Place place{};
 
@@ -49,7 +49,7 @@ struct ScriptedHookKernel {
         ++place.reports;
         place.reported = function;
     }
-    // Ends every wait, if in the wrong way.
+    // After four pauses ours is on top, so that every wait ends.
     static void pause() {
         place.target = place.pauses < 4 ? place.after_pause[place.pauses] : kOurs;
         ++place.pauses;
@@ -58,11 +58,11 @@ struct ScriptedHookKernel {
 
 using ScriptedHook = Hook<ScriptedSlot, ScriptedHookKernel>;
 
-// Counted, as the kernel's static keys are.
+// A counter, like the kernel's static keys.
 struct Counted {
     int count;
     int start_error;
-    const void* comes_at_start;  // who takes the place meanwhile
+    const void* comes_at_start;  // who takes the place during start()
     const void* target_at_stop;
 };
 constinit Counted counted{};
@@ -151,7 +151,7 @@ KVMPV_TEST(hook, refuses_below_another) {
     test.equal("unhook", hook.unhook().zero_or_negative_errno(), -kEbusy);
     test.is_true("other is still there", place.target == kOther);
     test.equal("waits", place.waits, 0);
-    // What was below put back by somebody else is no reason either: who is above is not known.
+    // Nor if somebody else has put back what was below: nobody knows who is above.
     place.target = kNative;
     test.equal("unhook under native", hook.unhook().zero_or_negative_errno(), -kEbusy);
     place.target = kOurs;
@@ -170,7 +170,7 @@ KVMPV_TEST(hook, above_another) {
     test.is_true("other again", place.target == kOther);
 }
 
-// Each that is found above is reported once; nothing is changed meanwhile.
+// Whoever is found on top is reported once. Nothing is changed meanwhile.
 KVMPV_TEST(hook, waits_until_on_top) {
     Test test(handle);
     begin();
@@ -242,7 +242,7 @@ KVMPV_TEST(hook, start_fails) {
     test.equal("off", counted.count, 0);
 }
 
-// What was never started is not stopped, whatever becomes of the place.
+// A switch that was never started is not stopped, whatever happens to the place.
 KVMPV_TEST(hook, start_fails_below_another) {
     Test test(handle);
     begin();
@@ -270,7 +270,7 @@ KVMPV_TEST(hook, switched_unhook_fails) {
     place.set_error = -kEnomem;
     test.equal("unhook", hook.stop_and_unhook().zero_or_negative_errno(), -kEnomem);
     test.equal("on again", counted.count, 1);
-    // And where it cannot be switched on again, it is not switched off twice.
+    // If it cannot be switched on again, it is not switched off twice.
     counted.start_error = -kEnoent;
     test.equal("unhook", hook.stop_and_unhook().zero_or_negative_errno(), -kEnomem);
     test.equal("off", counted.count, 0);

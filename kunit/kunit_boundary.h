@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The border between the test cases (C++) and what runs them (kunit_glue.c in the kernel,
- * userspace_main.cc outside): the list of every suite and case, and every call that crosses.
+ * The border between the test cases (C++) and their runner (kunit_glue.c in the kernel,
+ * userspace_main.cc in user space). It lists every suite, every case, and every call that crosses.
  *
  *	kvmpv_test_*	the cases, called by the runner
  *	linux_test_*	implemented by the runner, called by the cases
  *
- * A case is named here and written once as KVMPV_TEST(suite, name). Written but not listed, it does
- * not compile; listed but not written, the module does not link.
+ * A case is listed here and defined once, as KVMPV_TEST(suite, name). A case that is defined but
+ * not listed does not compile. With one that is listed but not defined, the module does not link.
  */
 #ifndef KVMPV_KUNIT_BOUNDARY_H
 #define KVMPV_KUNIT_BOUNDARY_H
@@ -297,7 +297,7 @@
 	CASE(clock_live, nothing_disbelieved) \
 	CASE(clock_live, cpu_without_record)
 
-/* Suites that need nothing but memory: on the scripted host, in the kernel and in user space. */
+/* Suites that need only memory. They run on the scripted host, in the kernel and in user space. */
 #define KVMPV_SCRIPTED_SUITES(SUITE) \
 	SUITE(pvclock, KVMPV_PVCLOCK_CASES); \
 	SUITE(version_read, KVMPV_VERSION_READ_CASES); \
@@ -316,7 +316,9 @@
 	SUITE(steal_table, KVMPV_STEAL_TABLE_CASES); \
 	SUITE(pv_eoi, KVMPV_PV_EOI_CASES)
 
-/* Suites that need a KVM guest; kvmpv_test_<suite>_enter() comes first, _leave() last. */
+/*
+ * Suites that need a KVM guest. kvmpv_test_<suite>_enter() runs before the cases, _leave() after.
+ */
 #define KVMPV_LIVE_SUITES(SUITE) \
 	SUITE(clock_live, KVMPV_CLOCK_LIVE_CASES)
 
@@ -331,61 +333,62 @@ struct kunit;
 KVMPV_SCRIPTED_SUITES(KVMPV_DECLARE_SUITE);
 KVMPV_LIVE_SUITES(KVMPV_DECLARE_SUITE);
 
-/* 0 or a negative errno, after which nothing is left changed and no case runs. */
+/* 0, or a negative errno; then nothing is left changed and no case runs. */
 int kvmpv_test_clock_live_enter(void);
 void kvmpv_test_clock_live_leave(void);
 
 /* ---- Any runner ----------------------------------------------------------------------------- */
 
-/* The case has failed, and goes on. */
+/* The case has failed, but continues. */
 void linux_test_fail(struct kunit *test, const char *text);
 
-/* A line of the test's own log. */
+/* Writes a line to the log of the case. */
 void linux_test_log(struct kunit *test, const char *text);
 
 /* ---- Only in a KVM guest -------------------------------------------------------------------- */
 
-/* The case cannot be tried here, and has not failed. Returns; the case has to return, too. */
+/* The case cannot run here and has not failed. This function returns, and the case has to, too. */
 void linux_test_skip(struct kunit *test, const char *reason);
 
-/* One line, for kvmpv_test_*_enter(). */
+/* Logs a line; for kvmpv_test_*_enter(). */
 void linux_test_suite_error(const char *text);
 
-/* What CPUID and a CPU's own record say, by the kernel's own code. @cpu has a record. */
+/* What CPUID and the record of @cpu say, read by the kernel's own code. @cpu has a record. */
 bool linux_test_cpuid_offers_stable(void);
 u8 linux_test_record_flags(u32 cpu);
 bool linux_test_has_rdtscp(void);
 
-/* Native kvm-clock's own callback. Any context. */
+/* Calls the read callback of native kvm-clock. Any context. */
 u64 linux_test_native_read(void);
 
 /*
- * This CPU's record and TSC by the kernel's own arithmetic, with neither its promise nor its guard
- * looked at, and the version that was read. Interrupts off.
+ * The time that this CPU's record and TSC give by the kernel's own arithmetic, without its stable
+ * flag and without its guard; and the version that was read. Interrupts off.
  */
 u64 linux_test_raw_record_read(u32 *version);
 u64 linux_test_interrupts_off(void);
 void linux_test_interrupts_on(u64 state);
 
-/* One lock for all, of the kind that spins. Not in interrupts. */
+/* One spinlock for all threads. Not in interrupts. */
 void linux_test_lock(void);
 void linux_test_unlock(void);
 
 /*
- * Calls @body once on every online CPU, each time in a thread bound to it, all at the same time.
- * Returns how many there were when all have returned; or a negative errno, and then @body was not
- * called.
+ * Calls @body on every online CPU at the same time, each in a thread that is bound to its CPU. When
+ * all have returned, returns how many there were. On error returns a negative errno and calls @body
+ * nowhere.
  */
 struct linux_test_crew;
 int linux_test_on_each_cpu(void (*body)(struct linux_test_crew *crew, void *context, u32 cpu),
 			   void *context);
 
-/* Called by each of them the same number of times: waits until all are here. */
+/* Waits until every thread of the crew has called it. All call it the same number of times. */
 void linux_test_meet(struct linux_test_crew *crew);
 
 /*
- * Calls @body in a thread that is moved to the next CPU soon after each call of linux_test_move().
- * Returns how often it was moved; or a negative errno, and then @body was not called.
+ * Calls @body in a thread of its own. Soon after each linux_test_move() that thread is moved to the
+ * next CPU. Returns how often it was moved. On error returns a negative errno and does not call
+ * @body.
  */
 struct linux_test_trip;
 int linux_test_while_moving(void (*body)(struct linux_test_trip *trip, void *context),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What KUnit and the live cases need of the kernel: the tables of suites, failures and log, threads
- * on CPUs, and the time as the kernel's own kvmclock code reads it.
+ * What KUnit and the live cases need from the kernel: the tables of suites, failures and log,
+ * threads on CPUs, and the time as the kernel's own kvmclock code reads it.
  */
 #include <kunit/test.h>
 #include <linux/atomic.h>
@@ -98,7 +98,7 @@ void linux_test_interrupts_on(u64 state)
 	local_irq_restore(flags);
 }
 
-/* Below lockdep, which would take most of the time between two readings. */
+/* An arch spinlock, because lockdep would take most of the time between two reads. */
 static arch_spinlock_t lock = __ARCH_SPIN_LOCK_UNLOCKED;
 
 void linux_test_lock(void)
@@ -142,8 +142,8 @@ static int member_main(void *data)
 }
 
 /*
- * Spins for a while, so that all go on in the same moment where they run on CPUs of their own, but
- * not for long: where the host lets one vCPU run at a time, spinning keeps the others away.
+ * Spins for a while, so that the threads continue at the same moment if each vCPU has a host CPU of
+ * its own. But not for long: if the host runs one vCPU at a time, spinning keeps the others away.
  */
 void linux_test_meet(struct linux_test_crew *crew)
 {
@@ -160,7 +160,7 @@ void linux_test_meet(struct linux_test_crew *crew)
 	wait_event(crew->all_here, atomic_read(&crew->arrived) >= all);
 }
 
-/* The thread has not run yet, and never does if kthread_stop() comes before wake_up_process(). */
+/* The thread does not run before wake_up_process(), and never if kthread_stop() comes first. */
 static int hire(struct member *member, struct linux_test_crew *crew, u32 cpu)
 {
 	struct task_struct *task = kthread_create_on_cpu(member_main, member, cpu, "kvmpv_test/%u");
@@ -185,7 +185,7 @@ static void run_together(struct linux_test_crew *crew, struct member *members)
 		wait_for_completion(&members[i].done);
 }
 
-/* When kthread_stop() is through, nothing of the thread runs in this module any more. */
+/* After kthread_stop() the thread runs no code of this module any more. */
 static int hire_and_run(struct linux_test_crew *crew, struct member *members)
 {
 	int error = 0;
@@ -240,7 +240,7 @@ static int trip_main(void *data)
 	return 0;
 }
 
-/* Goes on while it is moved, and waits only if the last wish has not been granted yet. */
+/* The thread continues while it is moved. It waits only if its last wish is not granted yet. */
 void linux_test_move(struct linux_test_trip *trip)
 {
 	wait_for_completion(&trip->granted);
@@ -259,7 +259,7 @@ static int move_until_over(struct linux_test_trip *trip, struct task_struct *tas
 		cpu = cpumask_next(cpu, cpu_online_mask);
 		if (cpu >= nr_cpu_ids)
 			cpu = cpumask_first(cpu_online_mask);
-		/* Refused for a CPU that has gone in between; there are others. */
+		/* Fails if that CPU has gone offline in between; there are others. */
 		if (!set_cpus_allowed_ptr(task, cpumask_of(cpu)))
 			moves++;
 		complete(&trip->granted);
@@ -279,7 +279,7 @@ int linux_test_while_moving(void (*body)(struct linux_test_trip *trip, void *con
 	init_completion(&trip.granted);
 	complete(&trip.granted);
 	get_task_struct(task);
-	/* This thread is the case's own. It has to get at the other one while that one reads. */
+	/* This thread has to preempt the other one while that one reads the clock. */
 	sched_set_fifo_low(current);
 	wake_up_process(task);
 	moves = move_until_over(&trip, task);

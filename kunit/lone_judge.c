@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * While this is loaded, every clocksource but kvmpv's is one that the kernel has to verify, so that
- * none of them can be the one by which it does: what a kernel finds that accepts continuous clocks
- * only, in a guest without another one.
+ * While this is loaded, every clocksource but "kvmpv" is marked as one that the watchdog has to
+ * verify. So none of them can be the watchdog. A kernel that accepts only continuous clocksources
+ * as watchdog is in the same position in a guest that has no other one.
  */
 #include <linux/clocksource.h>
 #include <linux/module.h>
@@ -52,5 +52,5 @@ static void __exit lone_judge_exit(void)
 module_init(lone_judge_init);
 module_exit(lone_judge_exit);
 
-MODULE_DESCRIPTION("Leaves the kernel no clocksource to judge others by but kvmpv's");
+MODULE_DESCRIPTION("Leaves the kernel no clocksource but kvmpv's as its watchdog");
 MODULE_LICENSE("GPL");

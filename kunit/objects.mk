@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The test module's own objects; it also links everything of the module but its entry.
+# The test module's own objects. It also links all objects of kvmpv.ko except its entry.
 
 kvmpv-kunit-objects := kunit/kunit_glue.o \
 	kunit/pvclock_test.o kunit/version_read_test.o kunit/guard_test.o kunit/guard_anywhere_test.o kunit/cpuid_test.o \

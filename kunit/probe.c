@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An instrument that shares no code with kvmpv: it prints what the kernel's hooks point at, by
- * symbol. Tests load it before, during and after kvmpv, and compare.
+ * An instrument that shares no code with kvmpv. It prints what the kernel's hooks point at, by
+ * symbol. Tests load it before, while and after kvmpv is loaded, and compare.
  *
  *	/proc/kvmpv_probe
  *
- * Not in debugfs, which a kernel may have switched off or locked down.
+ * It is not in debugfs, because that may be switched off or locked down.
  */
 #include <linux/clocksource.h>
 #include <linux/cpu.h>
@@ -43,7 +43,7 @@ static void print_static_key(struct seq_file *seq, const char *name)
 		seq_printf(seq, "static_key %s %d\n", name, static_key_count(key));
 }
 
-/* Where the kernel looks for each CPU's clock record; none without kvmclock. */
+/* Where the kernel looks for each CPU's clock record; 0 without kvmclock. */
 static void print_clock_records(struct seq_file *seq)
 {
 	int cpu;
@@ -60,7 +60,9 @@ static void read_here(void *word)
 	*value = *(unsigned long *)*value;
 }
 
-/* On the CPU itself, where no interrupt but the ended one of this call is in service. */
+/*
+ * Read on the CPU itself. There only this call's own interrupt is in service, and has been ended.
+ */
 static void print_eoi_words(struct seq_file *seq)
 {
 	void __percpu *words = (void __percpu *)find_symbol("kvm_apic_eoi");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// promise.hh: which looks at several CPUs' clocks show that the host does not keep its promise, and
-// which only that it has set the clock.
+// promise.hh: which looks at the clocks of several CPUs show that the host breaks its promise, and
+// which show only that it has set the clock.
 
 #include "kvmpv/promise.hh"
 #include "scripted_host.hh"
@@ -15,15 +15,15 @@ namespace {
 constexpr u64 kMost = kStableDisagreementNs;
 constexpr u64 kSecond = 1'000'000'000;
 
-// Two CPUs that are looked at in turn, one a microsecond after the other, once a second. A tick of
-// the TSC is a nanosecond.
+// Two CPUs that are looked at once a second, the second one a microsecond after the first. A tick
+// of the TSC is a nanosecond.
 class Looks {
 public:
     static constexpr u32 kNumCpus = 2;
 
     Looks() { set_all(7 * kSecond); }
 
-    // From now on the CPU's record says so at this moment.
+    // Writes the CPU's record: its clock shows `now_ns` at this moment.
     void set(u32 cpu, u64 now_ns) {
         record_[cpu] = {0, tsc_, now_ns, 0x8000'0000, 1, kPvclockTscStable, true, false};
     }
@@ -32,20 +32,19 @@ public:
     }
     u64 now_ns(u32 cpu) const { return record_[cpu].ns_at(tsc_); }
 
-    // The host sets the clock of all by so much, in one update.
+    // The host steps the clock of all CPUs by `by_ns`, in one update.
     void step_all(s64 by_ns) { set_all(now_ns(0) + static_cast<u64>(by_ns)); }
-    // A CPU whose TSC is behind those of the others, with the same record.
+    // This CPU's TSC is behind the others', but its record is the same.
     void set_tsc_behind(u32 cpu, u64 ticks) { tsc_behind_[cpu] = ticks; }
 
     void wait_a_second() { tsc_ += kSecond; }
 
-    // What is found broken, in ns.
+    // Returns by how many ns the promise is found broken.
     u64 look(u32 cpu) {
         tsc_ += 1'000;
         ClockSample now = record_[cpu];
         now.tsc = tsc_ - tsc_behind_[cpu];
-        const u64 broken =
-            promise_.judge(cpu, found_[cpu], before_[cpu], now, now.ns_at(now.tsc));
+        const u64 broken = promise_.judge(cpu, found_[cpu], before_[cpu], now, now.ns_at(now.tsc));
         before_[cpu] = now;
         return broken;
     }
@@ -83,8 +82,8 @@ KVMPV_TEST(promise, as_far_apart_as_may_be) {
     for (u32 second = 0; second < 20; ++second) test.equal("broken by", looks.round(), 0);
 }
 
-// By what both records say of one moment. CPU 1 has a new record at its first look; from then on
-// both CPUs find it, and the second find in a row says it.
+// The two records differ about the same moment. At its first look CPU 1 has a new record. From then
+// on the looks at both CPUs find the difference, and the second finding in a row reports it.
 KVMPV_TEST(promise, records_disagree) {
     Test test(handle);
     Looks looks;
@@ -96,7 +95,7 @@ KVMPV_TEST(promise, records_disagree) {
     test.between("found again, by CPU 0", looks.look(0), 99'999, 100'001);
 }
 
-// The same record, and TSCs that differ.
+// The records are the same, but the TSCs differ.
 KVMPV_TEST(promise, tscs_disagree) {
     Test test(handle);
     Looks looks;
@@ -109,7 +108,7 @@ KVMPV_TEST(promise, tscs_disagree) {
     for (u32 second = 0; second < 20; ++second) test.equal("broken by", closer.round(), 0);
 }
 
-// The host sets the clock back for all CPUs at once: they agree as before.
+// The host sets the clock back for all CPUs at once. They still agree.
 KVMPV_TEST(promise, set_back_for_all) {
     Test test(handle);
     for (const s64 by_ns : {s64{-1'500}, s64{-1'000'000}, s64{-5'000'000'000}}) {
@@ -135,7 +134,7 @@ KVMPV_TEST(promise, set_forward_for_all) {
     }
 }
 
-// Found once and over: nothing is lost by it, and the next one counts from the beginning.
+// A difference that is found once and then gone has no effect, and the next one counts anew.
 KVMPV_TEST(promise, wrong_for_a_moment) {
     Test test(handle);
     Looks looks;
@@ -154,8 +153,8 @@ KVMPV_TEST(promise, wrong_for_a_moment) {
     }
 }
 
-// Each look finds another update, so that no two can be compared: a host that sets a CPU's clock
-// back again and again keeps no promise either.
+// Every look finds a new update, so that no two looks can be compared. But a host that sets a CPU's
+// clock back again and again breaks its promise, too.
 KVMPV_TEST(promise, set_back_again_and_again) {
     Test test(handle);
     Looks looks;

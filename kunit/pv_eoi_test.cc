@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// pv_eoi.hh: every interrupt is ended once, whenever the host withdraws its offer and whenever the
-// word is taken away from it, on a scripted local APIC that does as KVM does.
+// pv_eoi.hh: every interrupt is ended exactly once, whenever the host withdraws the bit and
+// whenever the guest takes the word away. Runs on a scripted local APIC that behaves as KVM's does.
 
 #include "kvmpv/pv_eoi.hh"
 #include "scripted_host.hh"
@@ -18,8 +18,8 @@ constexpr u32 highest(u32 bits) {
     return bits ? 31 - static_cast<u32>(__builtin_clz(bits)) : kNone;
 }
 
-// One vCPU's local APIC as arch/x86/kvm/lapic.c keeps it, 32 vectors, and the guest's handlers on
-// top. The bit in the word is offered at an entry and taken back at the next exit.
+// The local APIC of one vCPU, as arch/x86/kvm/lapic.c emulates it, with 32 vectors; and the stack
+// of the guest's handlers. The host sets the bit at an entry and withdraws it at the next exit.
 class ScriptedApic {
 public:
     // ---- The host -------------------------------------------------------------------------------
@@ -78,7 +78,7 @@ public:
         enter();
     }
 
-    // A host that does not keep to the document.
+    // From now on the host does not follow the document: it leaves the bit set.
     void leave_word_set() { leaves_word_set_ = true; }
 
     // ---- The guest ------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ public:
         word_ &= ~kPvEoiPending;
         return was_set;
     }
-    // The handler on top has ended its interrupt, by whichever means.
+    // The topmost handler has ended its interrupt, in either way.
     void handler_done() {
         if (depth_)
             --depth_;
@@ -106,7 +106,7 @@ public:
     u64 ended_by_word() const { return ended_by_word_; }
     u64 ended_by_write() const { return ended_by_write_; }
 
-    // In service is what a handler has yet to end, and nothing else. Asks as an exit would.
+    // Exactly the interrupts that a handler has yet to end are in service. Asking is an exit.
     bool consistent() {
         visit();
         u32 expected = 0;
@@ -138,7 +138,7 @@ private:
     u64 ended_by_write_ = 0;
 };
 
-// `script(n)` runs before the n-th thing that the code under test does.
+// script(n) runs before step n of the code under test.
 template <class Script>
 struct ScriptedGuest {
     ScriptedApic& apic;
@@ -162,7 +162,7 @@ struct ScriptedGuest {
         script(steps++);
         ++counts[static_cast<unsigned>(counter)];
     }
-    // The write is an exit: the handler is done when it comes back, before anything else comes in.
+    // The write is an exit. The handler is done when it returns, before another interrupt comes.
     void write_eoi() {
         script(steps++);
         apic.handler_done();
@@ -182,7 +182,7 @@ struct ScriptedGuest {
 };
 
 constexpr auto kNothing = [](u32) {};
-constexpr u32 kSteps = 4;  // of an end that is written: test, idle?, count, write
+constexpr u32 kSteps = 4;  // if the register is written: test, in idle?, count, write
 
 template <class Guest>
 void expect_ends(Test& test, const Guest& guest, u64 elided, u64 busy, u64 idle) {
@@ -252,7 +252,8 @@ KVMPV_TEST(pv_eoi, written_while_another_is_pending) {
     test.is_true("consistent", apic.consistent());
 }
 
-// The inner one is not offered; ending it is an exit, after which the outer one is.
+// The host sets no bit for the inner interrupt. Ending that one is an exit, after which the host
+// sets the bit for the outer one.
 KVMPV_TEST(pv_eoi, nested) {
     Test test(handle);
     ScriptedApic apic;
@@ -269,8 +270,8 @@ KVMPV_TEST(pv_eoi, nested) {
     test.equal("handlers left", apic.depth(), 0);
 }
 
-// An exit at any point, alone or with another interrupt: what was found set stays ended, what was
-// withdrawn is written.
+// An exit at any point, alone or with another interrupt. If the bit was found set, the interrupt
+// stays ended; if it was withdrawn, the register is written.
 KVMPV_TEST(pv_eoi, exit_between_any_steps) {
     Test test(handle);
     for (u32 at = 0; at < kSteps; ++at) {
@@ -325,7 +326,7 @@ KVMPV_TEST(pv_eoi, given_up_behind_an_elided_end) {
     test.equal("register written", apic.ended_by_write(), 0);
 }
 
-// Its interrupt is ended by the handler that the bit was meant for, and by nobody else.
+// The handler that the bit was meant for ends its interrupt, and nobody else does.
 KVMPV_TEST(pv_eoi, given_up_by_a_host_that_leaves_it_set) {
     Test test(handle);
     ScriptedApic apic;
@@ -357,7 +358,7 @@ KVMPV_TEST(pv_eoi, slot_that_cannot_be_given_up) {
     test.is_true("consistent", apic.consistent());
 }
 
-// Why give_up_word() writes no EOI: one from there ends the interrupt that comes next.
+// Why give_up_word() writes no EOI: that EOI would end another interrupt.
 KVMPV_TEST(pv_eoi, an_eoi_there_would_end_another) {
     Test test(handle);
     ScriptedApic apic;
@@ -368,8 +369,8 @@ KVMPV_TEST(pv_eoi, an_eoi_there_would_end_another) {
     test.is_false("in service as the handlers say", apic.consistent());
 }
 
-// Interrupts, exits, nesting, slots taken and given up in any order: as many ends as interrupts,
-// each by the means that was counted.
+// Interrupts, exits, nesting, and slots taken and given up, in any order. Every interrupt is ended
+// once, in the way that was counted.
 KVMPV_TEST(pv_eoi, at_random) {
     Test test(handle);
     ScriptedApic apic;
@@ -401,7 +402,7 @@ KVMPV_TEST(pv_eoi, at_random) {
                 if (apic.depth()) end_of_interrupt(guest);
                 apic.interrupts(true);
         }
-        // An exit as well, so not after every round.
+        // consistent() is an exit, so it does not follow every round.
         if (round % 16 == 0 && !test.is_true("consistent", apic.consistent())) return;
     }
     for (u32 left = 100; apic.depth() && left; --left) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// pvclock.hh: the document's formula, and the fast path against everything a host can do between
-// two of its steps. The guarded path is in guard_test.cc.
+// pvclock.hh: the document's formula, and the fast path against anything that a host can do between
+// two of its steps. The guarded path is tested in guard_test.cc.
 
 #include "clock_vectors.hh"
 #include "half_written.hh"
@@ -23,8 +23,8 @@ struct Scaling {
     u64 expected;
 };
 
-// expected = ((delta << shift) * mul) >> 32, in arbitrary-precision integers; a negative shift goes
-// right and drops what falls out.
+// expected = ((delta << shift) * mul) >> 32, in arbitrary-precision integers. A negative shift
+// shifts right and drops the bits that fall out.
 constexpr Scaling kScalings[] = {
     {"0", 0, 0xffff'ffff, 0, 0},
     {"1 * (1 - 2^-32)", 1, 0xffff'ffff, 0, 0},
@@ -54,8 +54,8 @@ constexpr Scaling kScalings[] = {
     {"odd numbers, 13 left", 0x1'2345'6789, 0x89ab'cdef, 13, 21'528'318'205'798},
 };
 
-// The same by long multiplication, a bit of the multiplier at a time, on a number of 96 bits kept
-// in three words. Shares no operation with the formula under test.
+// Computes the same by long multiplication, one bit of the multiplier at a time, on a 96-bit number
+// in three words. It shares no operation with the formula under test.
 u64 scale_bit_by_bit(u64 delta, u32 multiplier, int shift) {
     for (; shift < 0; ++shift) delta /= 2;
     for (; shift > 0; --shift) delta += delta;
@@ -106,7 +106,7 @@ constexpr bool left_shift_loses(u64 delta, int shift) {
     return false;
 }
 
-// check(delta, multiplier, shift) for every combination, until it returns false.
+// Calls check(delta, multiplier, shift) for every combination, until it returns false.
 template <class Check>
 void for_every_combination(Check&& check) {
     for (const u64 delta : kDeltas)
@@ -167,7 +167,7 @@ KVMPV_TEST(pvclock, shift_limits) {
     test.is_false("32", tsc_shift_is_sane(32));
 }
 
-// ---- One record, nobody disturbs --------------------------------------------------------------
+// ---- One record that nobody writes ------------------------------------------------------------
 
 namespace {
 
@@ -178,7 +178,7 @@ struct FastRead {
     u32 accesses;
 };
 
-// The fast path on one record with the TSC standing at `tsc`.
+// Reads one record by the fast path while the TSC stands still at `tsc`.
 FastRead read_record(const PvclockVcpuTimeInfo& record, u64 tsc) {
     ScriptedHost host;
     host.record(0) = record;
@@ -198,7 +198,7 @@ void expect_exact(Test& test, std::span<const ClockVector> vectors) {
     }
 }
 
-// The guarded path has to answer, after one look or after the bound.
+// The fast path has to refuse, after one look or after the bound, so that the guarded path answers.
 void expect_refused(Test& test, const char* what, const FastRead& read) {
     test.is_false(what, read.ok);
     test.is_true(what, read.ended_by_itself);
@@ -209,7 +209,7 @@ constexpr PvclockVcpuTimeInfo kGoodRecord = {2, 0, 1000, 5000, 0x8000'0000, 1, k
 
 }  // namespace
 
-// The scripts below count on these accesses; see Gap.
+// The scripts below rely on this order of accesses; see kGap.
 KVMPV_TEST(pvclock, five_steps_in_order) {
     Test test(handle);
     ScriptedHost host;
@@ -234,7 +234,7 @@ KVMPV_TEST(pvclock, selftest_offsets) {
 KVMPV_TEST(pvclock, exact_time_for_every_shift) {
     Test test(handle);
     for_every_combination([&](u64 delta, u32 multiplier, s8 shift) {
-        // From 2^63 on a delta is a timestamp ahead of the TSC.
+        // A delta of 2^63 or more is taken for a timestamp ahead of the TSC.
         if (delta >> 63 || left_shift_loses(delta, shift)) return true;
         const FastRead read =
             read_record({2, 0, 77, 0, multiplier, shift, kPvclockTscStable, {}}, 77 + delta);
@@ -253,7 +253,8 @@ KVMPV_TEST(pvclock, impossible_shift) {
         record.tsc_shift = static_cast<s8>(shift);
         const FastRead read = read_record(record, 2000);
         expect_refused(test, "|shift| > 31", read);
-        // An attempt that ends at the shift, its fifth access, and a whole one that judges it.
+        // The first attempt ends at its fifth access, the shift. A second, whole one judges the
+        // record.
         test.equal("accesses", read.accesses, 5 + 10);
         if (read.ok) test.note([&](LineWriter& out) { out << "shift " << Signed{shift}; });
     }
@@ -266,7 +267,7 @@ KVMPV_TEST(pvclock, timestamp_ahead_of_tsc) {
     PvclockVcpuTimeInfo record = kGoodRecord;
     record.tsc_timestamp = 0x8000'0000'0000'0000;
     expect_refused(test, "2^63 ahead", read_record(record, 0));
-    // Taken for a delta of nearly 2^64 these would be plausible times, 4.3 s late.
+    // As a delta of nearly 2^64 these would give plausible times, 4.3 s late.
     record = kGoodRecord;
     record.tsc_to_system_mul = 1;
     record.tsc_shift = 0;
@@ -275,7 +276,7 @@ KVMPV_TEST(pvclock, timestamp_ahead_of_tsc) {
     expect_refused(test, "a tick ahead, shifted away", read_record(record, 999));
 }
 
-// Refused, not wrapped: the guarded path answers with the largest time there is.
+// The fast path refuses and does not wrap. The guarded path answers with the largest u64.
 KVMPV_TEST(pvclock, sum_beyond_64_bits) {
     Test test(handle);
     PvclockVcpuTimeInfo record = kGoodRecord;
@@ -292,7 +293,7 @@ KVMPV_TEST(pvclock, sum_beyond_64_bits) {
 
 KVMPV_TEST(pvclock, promise_missing) {
     Test test(handle);
-    // Bit 0 is the promise; bit 1 says that the guest was stopped and does not matter here.
+    // Bit 0 is the promise. Bit 1 says that the host has stopped the guest, and is ignored here.
     for (u32 flags = 0; flags < 256; ++flags) {
         PvclockVcpuTimeInfo record = kGoodRecord;
         record.flags = static_cast<u8>(flags);
@@ -316,8 +317,8 @@ KVMPV_TEST(pvclock, page_of_zeros) {
 
 namespace {
 
-// A read with `script` playing the host has to end, within the bound, with the time that was true
-// when it read the TSC: every record that a script writes is exact to the nanosecond.
+// While `script` plays the host, a read has to end within the bound, with the time that was true
+// when it read the TSC. Every record that a script writes is exact to the nanosecond.
 template <class Script>
 bool expect_true_time(Test& test, ScriptedHost& host, Script script) {
     ScriptedMachine machine(host, script);
@@ -333,7 +334,7 @@ bool expect_true_time(Test& test, ScriptedHost& host, Script script) {
     return right;
 }
 
-// A read that has to give up after kVersionReadAttempts looks of at most ten accesses.
+// A read has to give up after kVersionReadAttempts attempts of at most ten accesses each.
 template <class Script>
 void expect_bounded(Test& test, ScriptedHost& host, Script script) {
     ScriptedMachine machine(host, script);
@@ -347,7 +348,7 @@ void expect_bounded(Test& test, ScriptedHost& host, Script script) {
 
 KVMPV_TEST(pvclock, odd_version_then_even) {
     Test test(handle);
-    // Even only from the last attempt on, and every number before that one.
+    // The version becomes even before each attempt in turn, up to the last one.
     for (u32 attempts = 0; attempts < kVersionReadAttempts; ++attempts) {
         ScriptedHost host;
         host.begin_rewrite(0);
@@ -374,8 +375,8 @@ KVMPV_TEST(pvclock, new_version_at_every_look) {
 KVMPV_TEST(pvclock, another_cpu_at_every_look) {
     Test test(handle);
     ScriptedHost host;
-    // An attempt ends with its ninth access, the second look at the pointer, which finds another
-    // CPU.
+    // An attempt ends with its ninth access, the second load of the pointer, which finds another
+    // CPU's record.
     expect_bounded(test, host, [&](u32 access) {
         if (access % 9 == 8) host.run_on(1 - host.cpu());
     });
@@ -426,7 +427,8 @@ KVMPV_TEST(pvclock, version_wraps) {
                 return test.note([&](LineWriter& out) { out << "version " << Hex{version}; });
         }
     }
-    // The largest odd version: rounded down it must not meet the even one that follows, which is 0.
+    // The largest odd version. Rounded down, it must not equal the even one that follows, which is
+    // 0.
     ScriptedHost host;
     host.set_versions(0xffff'fffe);
     host.begin_rewrite(0);
@@ -435,26 +437,26 @@ KVMPV_TEST(pvclock, version_wraps) {
     });
 }
 
-// ---- Two CPUs: away, update, back -------------------------------------------------------------
+// ---- Two CPUs: the thread leaves, the host writes, the thread returns -------------------------
 
 namespace {
 
-// The gap after step n of read_stable() is before this access of the first attempt.
+// The gap after step n of read_stable() lies before this access of the first attempt.
 constexpr u32 kGap[] = {0, 1, 2, 8, 9};
 constexpr u32 kStepsOfAnAttempt = 10;
 constexpr u32 kNeverBack = ~u32{0};
 
-// What the host does while the thread is away from the CPU whose record it took.
+// What the host does while the thread is away from the CPU whose record it has loaded.
 enum class Update : u8 {
-    kOther,        // the clock changes; the record of the CPU that was left goes stale
-    kLeft,         // only the record of the CPU that was left is written, from the same clock
-    kBoth,         // the clock changes and both records are written
-    kLeftHalfWay,  // the clock changes; the left record is half written until the thread is back
+    kOther,        // changes the clock; the record of the CPU that the thread left becomes stale
+    kLeft,         // writes only the record of the CPU that the thread left, from the same clock
+    kBoth,         // changes the clock and writes both records
+    kLeftHalfWay,  // changes the clock; that record is half written until the thread returns
 };
 constexpr Update kUpdates[] = {Update::kOther, Update::kLeft, Update::kBoth, Update::kLeftHalfWay};
 
-// How the clock changes. With a slow one a stale record's time lies in the future, with the others
-// in the past.
+// How the clock changes. With a slower clock the time of a stale record lies in the future, with
+// the others in the past.
 struct Change {
     const char* name;
     const Rate* rate;
@@ -508,7 +510,7 @@ bool travel(Test& test, const Journey& journey) {
     return right;
 }
 
-// Every update and every change, at these times.
+// Tries every update with every change, at these accesses.
 bool travel_at(Test& test, u32 away, u32 update, u32 back) {
     for (const Update what : kUpdates)
         for (const Change& change : kChanges)
@@ -516,7 +518,8 @@ bool travel_at(Test& test, u32 away, u32 update, u32 back) {
     return true;
 }
 
-// Away in this gap; update and return in the same or a later one, or no return within the read.
+// The thread leaves in this gap. The update and the return come in the same gap or a later one, or
+// the thread does not return within the read.
 void migrate_in_gap(Test& test, u32 gap) {
     for (u32 update = gap; update <= 4; ++update) {
         for (u32 back = update; back <= 4; ++back)
@@ -547,7 +550,7 @@ KVMPV_TEST(pvclock, migrate_in_gap_4) {
     migrate_in_gap(test, 4);
 }
 
-// Between any two accesses, and on into the second attempt.
+// All three come between any two accesses, and on into the second attempt.
 KVMPV_TEST(pvclock, migrate_between_any_accesses) {
     Test test(handle);
     for (u32 away = 0; away <= kStepsOfAnAttempt; ++away)
@@ -559,7 +562,8 @@ KVMPV_TEST(pvclock, migrate_between_any_accesses) {
 KVMPV_TEST(pvclock, migrate_at_random) {
     Test test(handle);
     constexpr u32 kReads = 5000;
-    constexpr u32 kEventful = 60;  // accesses; then the host is quiet and the read must succeed
+    constexpr u32 kEventful =
+        60;  // accesses; after them the host is quiet and the read must succeed
     Xorshift random(0x9e37'79b9'7f4a'7c15);
     for (u32 read = 0; read < kReads; ++read) {
         ScriptedHost host;
@@ -573,7 +577,7 @@ KVMPV_TEST(pvclock, migrate_at_random) {
                 case 5: host.run_on(1 - host.cpu()); break;
                 default: break;
             }
-            // Only with time can a stale record be told from a current one.
+            // A stale record differs from a current one only if time passes.
             host.pass(dice % 64 * kTickUnit);
         });
         if (!right) return test.note([&](LineWriter& out) { out << "read " << read; });

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A host and a guest machine in plain memory: the Machine of pvclock.hh for tests. Before every
-// access of the code under test a script may play the host: rewrite records, half or whole, move
-// the thread to another CPU, let time pass. The host knows the true time at every moment.
+// A host and a guest in plain memory: a GuardedMachine (pvclock.hh) for tests. Before every access
+// of the code under test, a script may play the host: rewrite a record, in full or in half, move
+// the thread to another CPU, or let time pass. The host knows the true time at every moment.
 
 #pragma once
 
@@ -11,8 +11,9 @@
 namespace kvmpv::testing {
 namespace {
 
-// How fast the host's clock runs: `ns` nanoseconds every `ticks` ticks of the TSC, and how a record
-// spells that. The spelling is written down, not computed: 0x80000000 is one half of 2^32.
+// How fast the host's clock runs: `ns` nanoseconds per `ticks` ticks of the TSC, and the multiplier
+// and shift that say so in a record. They are literals and not computed: 0x80000000 is half of
+// 2^32.
 struct Rate {
     u64 ns;
     u64 ticks;
@@ -24,8 +25,8 @@ constexpr Rate kEven{1, 1, 0x8000'0000, 1};   // 1/2 * 2
 constexpr Rate kSlow{1, 4, 0x8000'0000, -1};  // 1/2 / 2
 constexpr Rate kFast{3, 1, 0xc000'0000, 2};   // 3/4 * 4
 
-// Every span of ticks is a multiple of this, so that no rate above loses a fraction and the
-// expected nanoseconds are exact.
+// Every span of ticks is a multiple of this, so that no rate above loses a fraction of a nanosecond
+// and the expected times are exact.
 constexpr u64 kTickUnit = 16;
 
 class ScriptedHost {
@@ -57,14 +58,14 @@ public:
     void pass(u64 ticks) { tsc_ += ticks; }
     void set_tsc(u64 tsc) { tsc_ = tsc; }
 
-    // A CPU whose TSC shows so much more than the others', which its record takes into account.
+    // This CPU's TSC is ahead of the others' by `ticks`, and its record takes that into account.
     void set_tsc_ahead(u32 cpu, u64 ticks) {
         tsc_ahead_[cpu] = ticks;
         rewrite(cpu);
     }
 
-    // The thread goes on there; the kernel counts that it was switched away from. A vCPU's record
-    // is brought up to date before the vCPU runs.
+    // The thread goes on on `cpu`, and the kernel counts that it was switched away from. The host
+    // brings a vCPU's record up to date before the vCPU runs.
     void run_on(u32 cpu) {
         if (interrupts_off_) {
             ++moves_refused_;
@@ -76,21 +77,22 @@ public:
         cpu_ = cpu;
     }
 
-    // From now on time runs at `rate`, from `forward_ns` later than now. The CPU that runs has been
-    // stopped for it and sees it at once; the others' records stay as they are: they are halted.
+    // Steps the clock forward by `forward_ns`; from then on it runs at `rate`. The host stops the
+    // running CPU for that and updates its record. The other CPUs are halted, and their records
+    // stay as they are.
     void change_clock(const Rate& rate, u64 forward_ns = 0) {
         line_ = {rate, tsc_, true_ns() + forward_ns};
         ++changes_;
         rewrite(cpu_);
     }
 
-    // One record, written anew from the same clock.
+    // Writes one record again, from the same clock.
     void rewrite(u32 cpu) {
         begin_rewrite(cpu);
         end_rewrite();
     }
 
-    // Up to the middle of a rewrite: the version is odd and of 64-bit numbers the lower half is
+    // Does the first half of a rewrite: the version is odd, and of 64-bit numbers the lower half is
     // new.
     void begin_rewrite(u32 cpu) {
         end_rewrite();
@@ -121,14 +123,14 @@ public:
         record.version = version;
     }
 
-    // What records written from now on have in their flags.
+    // The flags of all records that are written from now on.
     void set_flags(u8 flags) { flags_ = flags; }
 
     void set_versions(u32 version) {
         for (PvclockVcpuTimeInfo& record : records_) record.version = version;
     }
 
-    // Whatever the script was at: every record is whole and its version even from now on.
+    // Ends what the script has begun: every record is whole and its version is even.
     void settle() {
         end_rewrite();
         for (PvclockVcpuTimeInfo& record : records_) record.version &= ~u32{1};
@@ -152,7 +154,7 @@ private:
 
     ClockLine line_;
     PvclockVcpuTimeInfo records_[kNumCpus]{};
-    u32 known_[kNumCpus]{};  // the last change of the clock that a record took part in
+    u32 known_[kNumCpus]{};  // the last change of the clock that this CPU's record knows of
     u32 changes_ = 0;
     u64 tsc_ = kStartTsc;
     u64 tsc_ahead_[kNumCpus]{};
@@ -166,7 +168,7 @@ private:
     u64 switches_ = 0;
 };
 
-// What kind of access the code under test made; one letter each, for expect("PVTFFFFFPV").
+// The kinds of access that the code under test makes. trace() shows each as a letter: "PVTFFFFFPV".
 enum class Access : char {
     kThread = 'S',
     kPointer = 'P',
@@ -181,14 +183,14 @@ constexpr auto kUndisturbed = [](u32) {};
 template <class Script>
 class ScriptedMachine {
 public:
-    // More accesses than any bounded read makes. A reader that gets here would go on for ever: the
-    // script stops and the host settles, so that it comes to an end and the case can say so.
+    // More accesses than any bounded read makes. A reader that gets here would go on for ever. So
+    // the script stops and the host settles. The reader then ends, and the case can report it.
     static constexpr u32 kAccessLimit = 20'000;
     static constexpr u32 kTraceLength = 64;
 
     ScriptedMachine(ScriptedHost& host, Script script) : host_(host), script_(script) {}
 
-    // ---- Machine (pvclock.hh) -------------------------------------------------------------------
+    // ---- GuardedMachine (pvclock.hh) ------------------------------------------------------------
 
     template <class T>
     T load(const T& shared) {
@@ -201,7 +203,9 @@ public:
         before(Access::kPointer);
         return record_of_[host_.cpu()] ? record_of_[host_.cpu()] : &host_.record(host_.cpu());
     }
-    bool is_this_cpu_record(const PvclockVcpuTimeInfo* page) { return this_cpu_record() == page; }
+    bool is_this_cpu_record(const PvclockVcpuTimeInfo* record) {
+        return this_cpu_record() == record;
+    }
     const PvclockVcpuTimeInfo* fallback_record() { return &host_.record(fallback_cpu_); }
 
     ThreadHere thread_here() {
@@ -233,21 +237,19 @@ public:
     bool stable_offered() const { return stable_offered_; }
     u64 latest_ns() { return true_pace_ ? host_.true_ns() : ~u64{0}; }
 
-    // ---- Settings
-    // ---------------------------------------------------------------------------------
+    // ---- Settings -------------------------------------------------------------------------------
 
     void set_ticks_per_access(u64 ticks) { ticks_per_access_ = ticks; }
-    void set_record(u32 cpu, const PvclockVcpuTimeInfo* page) { record_of_[cpu] = page; }
+    void set_record(u32 cpu, const PvclockVcpuTimeInfo* record) { record_of_[cpu] = record; }
     void set_fallback_cpu(u32 cpu) { fallback_cpu_ = cpu; }
     void set_stable_offered(bool offered) { stable_offered_ = offered; }
-    // The guest can tell how much time has passed; else everything can be.
+    // The guest can tell how much time has passed. Otherwise latest_ns() allows any time.
     void set_true_pace(bool pace) { true_pace_ = pace; }
 
     // The next read starts from access 0 again; counters stay.
     void rewind() { accesses_ = 0; }
 
-    // ---- Findings
-    // ---------------------------------------------------------------------------------
+    // ---- Findings -------------------------------------------------------------------------------
 
     u32 accesses() const { return accesses_; }
     bool ended_by_itself() const { return ended_by_itself_; }
@@ -262,7 +264,7 @@ public:
         return sum;
     }
 
-    // The first accesses in order, a letter each.
+    // The first kTraceLength accesses in order, one letter each.
     const char* trace() const { return trace_; }
 
 private:
@@ -302,6 +304,8 @@ private:
     u64 largest_held_back_ns_ = 0;
     char trace_[kTraceLength + 1]{};
 };
+
+static_assert(GuardedMachine<ScriptedMachine<decltype(kUndisturbed)>>);
 
 // Numbers that look random and are the same in every run.
 class Xorshift {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// slot.hh and registration.hh: whose is a slot, and what taking it and giving it back write, on a
-// scripted kernel with up to four CPUs.
+// slot.hh and registration.hh: whose is a slot, and which MSRs are written when it is taken and put
+// back, on a scripted kernel with up to four CPUs.
 
 #include "../src/registration.hh"
 #include "test.hh"
@@ -22,7 +22,7 @@ struct Row {
     Reason reason;
 };
 
-// In the order of precedence: each row also has what the rows below decide by.
+// In order of precedence: each row also contains what decides the rows below it.
 constexpr Row kRows[] = {
     // offered wanted cpus kernel free foreign unknown unreadable
     {"not offered, kernel's", false, true, 2, 2, 0, 0, 0, 0, Mode::kOff, Reason::kNotOffered},
@@ -81,7 +81,7 @@ KVMPV_TEST(slot, every_decision) {
 KVMPV_TEST(slot, survey_counts) {
     Test test(handle);
     SlotSurvey survey;
-    // Without bit 0 a slot is free, whatever its address and whoever claims it.
+    // Without bit 0 a slot is free, whatever its address is and whoever claims to use it.
     survey.add(0, 0, Use::kNobody);
     survey.add(1, 0x1000, Use::kKernel);
     survey.add(2, 0xffff'ffff'ffff'fffe, Use::kUnknown);
@@ -125,7 +125,7 @@ KVMPV_TEST(slot, mode_names) {
     test.equal("no mode", mode_name(static_cast<Mode>(99)), "?");
 }
 
-// ---- Finding out ------------------------------------------------------------------------------
+// ---- find() ------------------------------------------------------------------------------------
 
 namespace {
 
@@ -134,7 +134,7 @@ constexpr u64 kKernelsArea = 0x1f23'4080;
 constexpr u64 kFirmwaresArea = 0xe'8c20;
 constexpr u32 kMaxCpus = 4;
 
-// A CPU that is online, what its slot holds, and whether a read of it faults.
+// A CPU: whether it is online, what its slot holds, and the error of a read (0: none).
 struct ScriptedCpu {
     bool online;
     u64 slot;
@@ -145,7 +145,7 @@ struct Script {
     ScriptedCpu cpus[kMaxCpus];
     bool kernel_can_be_asked = true;
 
-    // What happens to accesses by the CPU itself.
+    // The CPU that runs, and what happens to its accesses.
     u32 here = 0;
     int write_error = 0;
     bool ignores_writes = false;
@@ -194,7 +194,8 @@ struct ScriptedKernel {
     }
 };
 
-// Bit 5 offers the slot; the kernel uses it where it holds the kernel's area for that CPU.
+// CPUID bit 5 offers the slot. The kernel uses a CPU's slot if that holds the kernel's area for the
+// CPU.
 struct ScriptedLayout {
     static constexpr u32 kIndex = 1;
     static constexpr u64 kAddressMask = kStealTimeAddressMask;
@@ -254,7 +255,7 @@ KVMPV_TEST(slot, find_kernel_on_some_cpus) {
     Test test(handle);
     expect_found(test, find({{kernels(0), kFree}}), Mode::kOff, Reason::kKernelSomeCpus, 2);
     expect_found(test, find({{kFree, kernels(1)}}), Mode::kOff, Reason::kKernelSomeCpus, 2);
-    // Another CPU's area is not this CPU's.
+    // The area of another CPU does not count for this one.
     expect_found(test, find({{kernels(0), kernels(0)}}), Mode::kOff, Reason::kKernelSomeCpus, 2);
 }
 
@@ -277,7 +278,8 @@ void expect_firmwares_slot(Test& test, const ScriptedRegistration& found, u32 cp
 
 }  // namespace
 
-// Firmware registers on CPU 0 only: with one CPU that is every CPU, and still not the kernel's.
+// Firmware registers on CPU 0 only. With one CPU that is every CPU, but still not the kernel's
+// slot.
 KVMPV_TEST(slot, find_foreign_with_one_cpu) {
     Test test(handle);
     const ScriptedRegistration found = find({{kForeign}});
@@ -311,13 +313,13 @@ KVMPV_TEST(slot, find_unknown) {
     const ScriptedRegistration found = find({{kernels(0), kernels(1)}, false});
     expect_found(test, found, Mode::kOff, Reason::kUseUnknown, 2);
     test.equal("unknown", found.survey().unknown, 2);
-    // Where no slot is enabled the kernel need not be asked.
+    // If no slot is enabled there is no need to ask the kernel.
     expect_found(test, find({{kFree, kFree}, false}), Mode::kOwned, Reason::kFree, 2);
 }
 
 KVMPV_TEST(slot, find_not_offered) {
     Test test(handle);
-    // Not a single read: the MSR would fault.
+    // Nothing is read, because the MSR would fault.
     expect_found(test, find({{kFaults, kFaults}}, kOffersNot), Mode::kOff, Reason::kNotOffered, 0);
 }
 
@@ -339,7 +341,7 @@ KVMPV_TEST(slot, find_again) {
     script = {{kForeign, kFree}};
     ScriptedRegistration registration;
     registration.find(kOffers, true);
-    // Nothing of the first survey is left in the second.
+    // The second find() keeps nothing of the first.
     script = {{kernels(0), kernels(1)}};
     registration.find(kOffers, true);
     expect_found(test, registration, Mode::kShared, Reason::kKernelAllCpus, 2);
@@ -355,13 +357,13 @@ KVMPV_TEST(slot, failed_step) {
     test.equal("survey is kept", registration.survey().kernel, 1);
 }
 
-// ---- Taking and giving back -------------------------------------------------------------------
+// ---- take() and put_back() ---------------------------------------------------------------------
 
 namespace {
 
 constexpr u64 kOurArea = 0x765'4040;
 
-// A registration that has found `cpus` and runs on CPU 1 from now on.
+// A registration after find(), which runs on CPU 1 from now on.
 ScriptedRegistration found_on_cpu_1(const Script& played) {
     const ScriptedRegistration registration = find(played);
     script.here = 1;
@@ -374,7 +376,7 @@ void expect_written(Test& test, u32 writes, u64 slot, u64 kept) {
     test.equal("slot", script.cpus[1].slot, slot);
     test.equal("kept", script.foreign[1][1], kept);
     test.equal("other MSRs", script.wrong_msrs, 0);
-    // Nothing of another CPU or another registration.
+    // Nothing of another CPU or another registration has changed.
     test.equal("slot of CPU 0", script.cpus[0].slot, 0);
     for (u32 cpu = 0; cpu < kMaxCpus; ++cpu)
         for (u32 index = 0; index < KVMPV_NUM_REGISTRATIONS; ++index)
@@ -401,11 +403,11 @@ KVMPV_TEST(slot, take_and_put_back_foreign) {
     expect_written(test, 1, kOurArea + 1, kFirmwaresArea + 1);
     test.equal("put back", error_of(slot.put_back(1)), 0);
     expect_written(test, 2, kFirmwaresArea + 1, kFirmwaresArea + 1);
-    // Without the bits that are no address: the mask of steal time clears the lower six.
+    // The mask of steal time clears the lower six bits, which are no address.
     test.equal("asked about", script.asked_whether_ram, 0xe'8c00);
 }
 
-// Where the kernel hands that memory out to others the host must not write it any more.
+// The foreign area lies in RAM that the kernel manages, so the host must not write there any more.
 KVMPV_TEST(slot, put_back_foreign_in_kernel_ram) {
     Test test(handle);
     ScriptedRegistration slot = found_on_cpu_1({{kFree, kForeign}});
@@ -415,7 +417,7 @@ KVMPV_TEST(slot, put_back_foreign_in_kernel_ram) {
     expect_written(test, 2, 0, kFirmwaresArea + 1);
 }
 
-// An address without the enable bit is not somebody's registration.
+// An address without the enable bit is nobody's registration.
 KVMPV_TEST(slot, take_disabled_address) {
     Test test(handle);
     ScriptedRegistration slot = found_on_cpu_1({{kFree, {true, kFirmwaresArea, 0}}});
@@ -442,7 +444,7 @@ KVMPV_TEST(slot, take_write_faults) {
     test.equal("put back", error_of(slot.put_back(1)), -5);
 }
 
-// The write did not fault, but the slot does not hold it: the host would write nowhere.
+// The write does not fault, but the slot does not change: the host would never write the area.
 KVMPV_TEST(slot, take_write_ignored) {
     Test test(handle);
     ScriptedRegistration slot = found_on_cpu_1({{kFree, kFree}});
@@ -455,7 +457,7 @@ KVMPV_TEST(slot, take_write_ignored) {
     test.equal("take", error_of(read_faults.take(1, kOurArea)), -6);
 }
 
-// Around suspend: what was kept at first is not overwritten by our own address.
+// As around suspend. The value that take() has kept is not overwritten by our own address.
 KVMPV_TEST(slot, disarm_and_arm_again) {
     Test test(handle);
     ScriptedRegistration slot = found_on_cpu_1({{kFree, kForeign}});

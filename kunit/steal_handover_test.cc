@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// steal_handover.hh: a kernel that asks now its own steal clock, now ours, some of its callers
-// earlier than others, while a CPU comes and goes between any two steps, never finds less than it
+// steal_handover.hh: the kernel asks its own steal clock and ours in turns. It changes its callers
+// one by one, and a CPU may come or go between any two steps. Never does it find less steal than it
 // has accounted.
 
 #include "kvmpv/steal_handover.hh"
@@ -18,18 +18,17 @@ constexpr u64 kTickNs = 4 * kMs;
 constexpr u32 kCallers = 3;
 constexpr u32 kRunQueue = 2;  // of the callers
 
-// A CPU of a guest in shared mode, with what the host, the kernel and src/steal.cc do with it. The
-// TSC ticks once per nanosecond.
+// A CPU of a guest in shared mode, and what the host, the kernel and the module's steal controller
+// do with it. The TSC ticks once per nanosecond.
 class Guest {
 public:
-    // `tsc_late_shift`: the guest takes the TSC for slower than it is, by one part in so many
-    // powers of two.
+    // `tsc_late_shift`: the guest underestimates elapsed time by 1 part in 2^tsc_late_shift.
     explicit Guest(u64 seed, u32 tsc_late_shift = 63)
         : random_(seed), tsc_late_shift_(tsc_late_shift) {}
 
     // ---- The kernel -----------------------------------------------------------------------------
 
-    // Anything that happens while nobody comes, goes, hooks or unhooks.
+    // What may happen while no CPU comes or goes and nobody hooks or unhooks.
     void live() {
         for (u64 n = random_.next() % 4; n; --n) {
             if (random_.next() % 2) pass(random_.next() % kTickNs);
@@ -45,7 +44,7 @@ public:
         }
     }
 
-    // Between two locks that keep CPUs from coming and going.
+    // The hotplug lock is free, so CPUs may come and go.
     void come_and_go() {
         for (u64 n = random_.next() % 4; n; --n) here_ ? go() : come();
     }
@@ -65,12 +64,12 @@ public:
         slot_ = true;
         steal(random_.next() % (3 * kTickNs));
         live();
-        // Now and then its slot is not what it should be.
+        // One time in eight the slot is not what it should be, and the clock gets no record.
         if (random_.next() % 8) begin_steal(*this, own_, &record_, !hooked_);
         live();
     }
 
-    // ---- What src/steal.cc does -----------------------------------------------------------------
+    // ---- What the steal controller does ---------------------------------------------------------
 
     void hook() {
         handover_in_progress_ = true;
@@ -105,7 +104,7 @@ public:
 
     void pass(u64 ns) { now_ns_ += ns; }
 
-    // True or not.
+    // Makes the record say anything, true or not.
     void set_record(u64 steal_ns) {
         record_.steal = steal_ns;
         record_.version += 2;
@@ -124,7 +123,7 @@ public:
     u64 asked(bool ours) const { return asked_[ours]; }
     const StealClock& own() const { return own_; }
 
-    // The kernel's own clock and the accounting are one again, as if nobody had ever been there.
+    // Brings accounting and run queue up to date with the clock that each of them asks.
     void settle() {
         if (!here_) come();
         account(0);
@@ -132,7 +131,7 @@ public:
         update_run_queue(false);
     }
 
-    // ---- The Machine of steal.hh ------------------------------------------------------------
+    // ---- StealMachine (steal.hh) ----------------------------------------------------------------
 
     template <class T>
     T load(const T& shared) {
@@ -160,7 +159,7 @@ public:
     void stolen(StealClock&, u64 ns) { bursts_ns_ += ns; }
     void rebased(StealClock&, u64 ns) { reset_total_ns_ += ns; }
 
-    // The parts since the beginning make the whole.
+    // All bursts since the start add up to the total, less what it was rebased by.
     bool parts_make_the_whole() const { return own_.total_ns - reset_total_ns_ == bursts_ns_; }
 
 private:
@@ -172,7 +171,7 @@ private:
         set_record(record_.steal + ns);
     }
 
-    // steal_account_process_time() of kernel/sched/cputime.c, at one of the places that have it.
+    // steal_account_process_time() of kernel/sched/cputime.c, at one of its call sites.
     void account(u32 caller) {
         if (!here_) return;
         const bool ours = callers_[caller];
@@ -182,9 +181,9 @@ private:
         accounted_ns_ = shown_ns;
     }
 
-    // update_rq_clock_task() of kernel/sched/core.c, with the run queue locked: one after another,
-    // but from any CPU. While both are asked, or ours has no record where the other has, less than
-    // before is no news.
+    // update_rq_clock_task() of kernel/sched/core.c. It runs with the run queue locked, so one at a
+    // time, but on any CPU. It may be told less than before while both clocks are asked, or while
+    // ours has no record but the kernel's own has.
     void update_run_queue(bool from_afar) {
         if (!here_) return;
         u64 shown_ns = record_.steal;
@@ -229,7 +228,7 @@ constexpr u32 kRounds = 20'000;
 
 }  // namespace
 
-// Nothing is lost either, but what the host stole while our clock had no record, at most.
+// Nothing is lost either, except at most what the host stole while our clock had no record.
 KVMPV_TEST(steal_handover, back_and_forth) {
     Test test(handle);
     Guest guest(20261121);
@@ -260,8 +259,8 @@ KVMPV_TEST(steal_handover, back_and_forth) {
     test.at_least("ours asked from afar", guest.asked_from_afar(), 10'000);
 }
 
-// The TSC's rate is known to some 500 ppm: of a long burst a little is not believed, and nothing
-// said of it. The kernel's own clock believes it all.
+// The TSC's rate is known to some 500 ppm. So a little of a long burst is not believed, which
+// counts as no step. The kernel's own clock believes all of it.
 KVMPV_TEST(steal_handover, with_a_rate_that_is_not_exact) {
     Test test(handle);
     Guest guest(815, 11);
@@ -278,7 +277,7 @@ KVMPV_TEST(steal_handover, with_a_rate_that_is_not_exact) {
     test.at_least("not believed", guest.stolen_in_truth() - guest.accounted(), 1);
 }
 
-// A host that lies before the kernel has asked ours, and asks its own again.
+// The host lies before the kernel has asked ours, and then the kernel asks its own clock again.
 KVMPV_TEST(steal_handover, back_before_the_first_question) {
     Test test(handle);
     Guest guest(99);
@@ -296,7 +295,7 @@ KVMPV_TEST(steal_handover, back_before_the_first_question) {
     test.at_least("not asked before", behind, kRounds / 100);
 }
 
-// A host that lies as long as ours alone is asked. The kernel never learns of it.
+// The host lies while only our clock is asked. The kernel never notices.
 KVMPV_TEST(steal_handover, with_a_host_that_lies) {
     Test test(handle);
     Guest guest(4711);
@@ -306,7 +305,7 @@ KVMPV_TEST(steal_handover, with_a_host_that_lies) {
         guest.come_and_go();
         if (!guest.here()) guest.come();
         for (u64 lie : {random.next() % guest.record_ns(), random.next(), u64{0}}) {
-            // Looked at before and after, or it would be told to somebody else.
+            // Settled before and after, or the lie would reach whoever asks next.
             guest.settle();
             guest.set_record(lie);
             guest.settle();
@@ -323,7 +322,7 @@ KVMPV_TEST(steal_handover, with_a_host_that_lies) {
     test.at_least("steps ahead", guest.own().forward.count, kRounds / 2);
 }
 
-// Records of ours, which nobody has shown: what they say before the hook does not count.
+// Owned records, which no other clock has shown. What they say before the hook does not count.
 KVMPV_TEST(steal_handover, nobody_was_asked) {
     Test test(handle);
     Guest guest(2);
@@ -338,7 +337,8 @@ KVMPV_TEST(steal_handover, nobody_was_asked) {
     test.equal("what is accounted", own.total_ns, 0);
     record = {.steal = 13 * kMs, .version = 8};
     test.equal("since the hook", ask_steal(guest, own), kMs);
-    // Unhooked, observed, and hooked again: nothing of that counts, but a run queue has been told.
+    // Unhooked, observed and hooked again: nothing of that counts, except what a run queue was
+    // told.
     leave_steal_hook(own);
     record = {.steal = 14 * kMs, .version = 10};
     test.equal("observed again", ask_steal(guest, own), 2 * kMs);
@@ -348,7 +348,7 @@ KVMPV_TEST(steal_handover, nobody_was_asked) {
     test.equal("since the second hook", ask_steal(guest, own), 4 * kMs);
 }
 
-// Another CPU's scheduler asks as well, and keeps in mind what it was told.
+// The scheduler on another CPU asks as well, and remembers what it was told.
 KVMPV_TEST(steal_handover, asked_from_afar) {
     Test test(handle);
     Guest guest(1);

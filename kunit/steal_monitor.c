@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Watches the steal time that the kernel has accounted, on every CPU, at each tick and after idle,
- * where the kernel is about to add to it, to the nanosecond. Shares no code with kvmpv.
+ * An instrument that shares no code with kvmpv. On every CPU it looks at the steal time that the
+ * kernel has accounted, at each tick and after idle, right before the kernel adds to it.
  *
- *	/sys/kernel/debug/kvmpv_steal_monitor	per CPU: looks, how often less was found than
- *						before, and the most that was missing
+ *	/sys/kernel/debug/kvmpv_steal_monitor	per CPU: how many looks, how many of them
+ *						found less than before, and the largest step
+ *						back in ns
  */
 #include <linux/debugfs.h>
 #include <linux/kernel_stat.h>
@@ -23,7 +24,7 @@ struct seen {
 static DEFINE_PER_CPU(struct seen, seen_here);
 static struct dentry *file;
 
-/* Interrupts are off: both are called by the tick, or on the way out of idle. */
+/* Interrupts are off: both functions are called by the tick, or on the way out of idle. */
 static int look(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct seen *seen = this_cpu_ptr(&seen_here);
@@ -38,7 +39,7 @@ static int look(struct kprobe *probe, struct pt_regs *regs)
 	return 0;
 }
 
-/* Those two, in kernel/sched/cputime.c, ask the steal clock. */
+/* These two functions of kernel/sched/cputime.c ask the steal clock. */
 static struct kprobe at_tick = { .symbol_name = "account_process_tick", .pre_handler = look };
 static struct kprobe after_idle = { .symbol_name = "account_idle_ticks", .pre_handler = look };
 static struct kprobe *probes[] = { &at_tick, &after_idle };

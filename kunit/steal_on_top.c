@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Another module that takes the place of the kernel's steal clock, as kvmpv does: it asks whom it
- * found there, and goes when nobody sits on top of it. Shares no code with kvmpv.
+ * Another module that replaces the kernel's steal clock, as kvmpv does. It calls the function that
+ * it found in that place, and its exit waits until nobody sits on top of it. Shares no code with
+ * kvmpv.
  *
- *	/sys/kernel/debug/kvmpv_steal_on_top	how often it was asked
+ *	/sys/kernel/debug/kvmpv_steal_on_top	how often it was called, and whom it calls
  */
 #include <linux/debugfs.h>
 #include <linux/delay.h>

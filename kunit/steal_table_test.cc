@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// steal_table.hh: the parts make the whole, however many there are, and the largest come first.
+// steal_table.hh: the parts add up to the whole, however many there are, and the largest come
+// first.
 
 #include "kvmpv/steal_table.hh"
 #include "scripted_host.hh"
@@ -17,7 +18,7 @@ struct Somebody {
 
     bool same(const Somebody& other) const { return id == other.id; }
     bool before(const Somebody& other) const { return id < other.id; }
-    // As bad as can be: all of the same remainder get in each other's way.
+    // A bad hash on purpose: everybody with the same remainder collides.
     u64 hash() const { return id % 10; }
 };
 
@@ -51,7 +52,7 @@ KVMPV_TEST(steal_table, charges) {
 KVMPV_TEST(steal_table, overflows_into_others) {
     Test test(handle);
     Charges table{};
-    // All of one hash: as many as are looked for.
+    // All have the same hash: kProbes of them find a place.
     for (u64 i = 0; i < 40; ++i) table.charge({10 * i, 0}, 100);
     Charge charges[32];
     test.equal("places", table.copy_to(charges), Charges::kProbes);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// steal.hh: a clock that never goes back and never runs faster than time, on a host that writes
-// whatever it likes, at any moment.
+// steal.hh: a clock that never goes back and never runs faster than real time, on a host that
+// writes anything at any moment.
 
 #include "kvmpv/steal_handover.hh"
 #include "scripted_host.hh"
@@ -26,7 +26,7 @@ struct Host {
     u64 tsc = 1'000 * kSecond;
 
     void pass(u64 ns) { tsc += ns * kTicksPerNs; }
-    // The vCPU could have run for so long and did not.
+    // For `ns` the vCPU could have run and did not.
     void steal(u64 ns) {
         pass(ns);
         write(record.steal + ns);
@@ -37,7 +37,7 @@ struct Host {
     }
 };
 
-// `script(n)` runs before the n-th access to memory or TSC, from 0.
+// A StealMachine. script(n) runs before access n to memory or TSC, counted from 0.
 template <class Script>
 struct Machine {
     Host& host;
@@ -105,7 +105,7 @@ Machine(Host&, Script) -> Machine<Script>;
 
 constexpr auto kNothing = [](u32) {};
 
-// A clock that has just begun at 0 on a record that says `raw_ns`.
+// A clock that has just begun, at `accounted_ns`, on a record that says `raw_ns`.
 struct Begun {
     Host host;
     Machine<decltype(kNothing)> machine{host, kNothing};
@@ -136,7 +136,7 @@ KVMPV_TEST(steal, ticks_to_ns) {
     test.equal("before it is known", TicksToNs()(~u64{0}), 0);
 }
 
-// ---- A host that plays by the rules -----------------------------------------------------------
+// ---- A host that follows the protocol ---------------------------------------------------------
 
 KVMPV_TEST(steal, goes_on) {
     Test test(handle);
@@ -160,8 +160,8 @@ KVMPV_TEST(steal, goes_on) {
     test.equal("torn", it.own.torn_looks, 0);
 }
 
-// The host has stopped the vCPU between a look at the record and a look at the TSC: wherever that
-// is, all of it is shown, and nothing is taken for a step.
+// The host stops the vCPU between any two accesses. Wherever that is, all of the steal is shown,
+// and nothing is taken for a step.
 KVMPV_TEST(steal, stolen_between_any_two_accesses) {
     Test test(handle);
     for (u32 at = 0; at < 12; ++at) {
@@ -181,8 +181,8 @@ KVMPV_TEST(steal, stolen_between_any_two_accesses) {
     }
 }
 
-// Page, TSC, version, steal, what is shown: no more unless the host has written, and that is taken
-// in once.
+// A look that finds nothing new makes five accesses: pointer, TSC, version, steal, what is shown.
+// It makes more only if the host has written, and takes that in once.
 KVMPV_TEST(steal, asks_little) {
     Test test(handle);
     Begun it;
@@ -204,7 +204,7 @@ KVMPV_TEST(steal, asks_little) {
     test.equal("written by who leaves the version alone", it.ask(), 2 * kMs);
 }
 
-// Looks of who does not want to know: nothing is missed, and the TSC only read for what is new.
+// Glances miss nothing, and read the TSC only if the record has changed.
 KVMPV_TEST(steal, glances) {
     Test test(handle);
     Begun it;
@@ -212,7 +212,7 @@ KVMPV_TEST(steal, glances) {
     it.host.pass(kMs);
     it.machine.accesses = 0;
     glance_at_steal(it.machine, it.own);
-    test.equal("page, version, steal", it.machine.accesses, 3);
+    test.equal("pointer, version, steal", it.machine.accesses, 3);
     test.equal("time of the last look", it.own.tsc, begun_tsc);
     it.host.steal(3 * kMs);
     glance_at_steal(it.machine, it.own);
@@ -229,7 +229,7 @@ KVMPV_TEST(steal, glances) {
     test.equal("no record", it.own.total_ns, 3 * kMs);
 }
 
-// What comes after glances is held against the time since the last look that read it.
+// What comes after glances is held against the time since the last look that read the TSC.
 KVMPV_TEST(steal, glances_and_time) {
     Test test(handle);
     for (bool asked : {false, true}) {
@@ -254,8 +254,7 @@ KVMPV_TEST(steal, no_record) {
     test.equal("bursts", it.machine.bursts, 0);
 }
 
-// ---- A host that does not
-// -------------------------------------------------------------------------
+// ---- A host that does not -----------------------------------------------------------------------
 
 KVMPV_TEST(steal, steps_back) {
     Test test(handle);
@@ -300,7 +299,7 @@ KVMPV_TEST(steal, jumps_ahead) {
     test.equal("goes on again", it.ask(), 13 * kMs);
 }
 
-// A trace event may wake somebody up, and the run queue's time is then brought up to date.
+// A trace event may wake a task, and the kernel then updates the run queue's clock: it asks again.
 KVMPV_TEST(steal, who_is_told_asks) {
     Test test(handle);
     Begun it;
@@ -318,8 +317,8 @@ KVMPV_TEST(steal, who_is_told_asks) {
     test.equal("once", it.machine.bursts, 1);
 }
 
-// Up to a tick nobody looks at the time; above, what is within the TSC's error is no step, but is
-// not shown either.
+// Up to one tick of steal is accepted without checking elapsed time. Above that, an excess within
+// the TSC's error is no step, but it is not shown either.
 KVMPV_TEST(steal, held_against_time) {
     Test test(handle);
     struct Row {
@@ -343,7 +342,7 @@ KVMPV_TEST(steal, held_against_time) {
     }
 }
 
-// Several looks may come in a tick: what they believe without time is one tick in all.
+// Several looks may come within a tick. Without elapsed time they accept one tick in all.
 KVMPV_TEST(steal, many_looks_in_no_time) {
     Test test(handle);
     Begun it;
@@ -367,8 +366,8 @@ KVMPV_TEST(steal, many_looks_in_no_time) {
     test.equal("no step", it.own.forward.count, 9);
 }
 
-// A host that keeps to time loses nothing, however its bursts lie to the looks, nor does one whose
-// nanosecond is shorter by 500 ppm make a step.
+// With a host that steals no more than real time nothing is lost, whenever the looks come. A host
+// whose nanosecond is 500 ppm shorter makes no step.
 KVMPV_TEST(steal, many_bursts_in_time) {
     Test test(handle);
     for (u64 faster : {0ull, 2000ull}) {
@@ -402,7 +401,7 @@ KVMPV_TEST(steal, tsc_goes_back) {
         it.host.steal(kTickNs / 2);
         it.ask();
     }
-    // At the back step nothing is above a tick yet; the third burst finds it out.
+    // Right after the TSC's step nothing exceeds a tick yet. The third burst does.
     test.equal("by small bursts", it.own.total_ns, 20 * kMs + 9 * kTickNs / 2);
     test.equal("one is dropped", it.own.forward.count, 2);
 }
@@ -426,7 +425,7 @@ KVMPV_TEST(steal, torn_for_ever) {
     test.equal("steps", it.own.forward.count, 0);
 }
 
-// The upper half is still that of before: years back, or ahead.
+// The upper half is still the old one: the value is seconds off.
 KVMPV_TEST(steal, half_written) {
     Test test(handle);
     for (u32 at = 0; at < 8; ++at) {
@@ -445,7 +444,7 @@ KVMPV_TEST(steal, half_written) {
         Machine machine{it.host, script};
         const u64 shown_ns = ask_steal(machine, it.own);
         test.is_true("old or new", shown_ns == 0 || shown_ns == 0x200);
-        // Whatever is left of the script.
+        // Whatever the script has not done yet.
         it.host.record.steal = 0x1'0000'0100;
         it.host.record.version = (it.host.record.version + 1) & ~u32{1};
         test.equal("in the end", it.ask(), 0x200);
@@ -466,10 +465,10 @@ KVMPV_TEST(steal, version_wraps) {
     test.equal("updates", it.own.host_updates - updates, 1);
 }
 
-// ---- Several who ask
-// ------------------------------------------------------------------------------
+// ---- Several who ask ----------------------------------------------------------------------------
 
-// What the record has grown by since the CPU looked is shown, and nothing of the CPU's own moves.
+// Another CPU is shown what the record has grown by since its own CPU looked. Nothing that the own
+// CPU's looks continue from changes.
 KVMPV_TEST(steal, from_afar) {
     Test test(handle);
     Begun it(5 * kSecond, 7 * kSecond);
@@ -500,7 +499,8 @@ KVMPV_TEST(steal, from_afar) {
     test.equal("sum", it.own.total_ns, 7 * kSecond + 20 * kMs + 3);
 }
 
-// Not even a tick is believed without a look at the time; the CPU itself may believe more later.
+// Not even one tick is accepted without checking elapsed time. The CPU itself may accept more
+// later.
 KVMPV_TEST(steal, from_afar_held_against_time) {
     Test test(handle);
     struct Row {
@@ -527,7 +527,7 @@ KVMPV_TEST(steal, from_afar_held_against_time) {
     }
 }
 
-// What has been shown stays; what comes then makes up for it first.
+// What has been shown stays shown. The clock stands still until new steal has made up for it.
 KVMPV_TEST(steal, from_afar_and_taken_back) {
     Test test(handle);
     for (u64 back_ns : {u64{0}, kMs, 5 * kMs}) {
@@ -535,7 +535,7 @@ KVMPV_TEST(steal, from_afar_and_taken_back) {
         it.host.pass(30 * kMs);
         it.host.write(15 * kMs);
         test.equal("from afar", it.from_afar(), 5 * kMs);
-        // Version and all: as if it had never been otherwise.
+        // Takes the version back, too, as if the record had never said more.
         it.host.record.version -= back_ns == 0 ? 2 : 0;
         it.host.record.steal = 10 * kMs + (back_ns == 0 ? 0 : back_ns - kMs);
         test.equal("the CPU itself", it.ask(), 5 * kMs);
@@ -566,7 +566,7 @@ KVMPV_TEST(steal, from_afar_torn) {
     test.equal("nothing is lost", it.from_afar(), 31 * kMs);
 }
 
-// Nothing that the record says counts before the CPU's first look at it.
+// What the record says does not count before the CPU's first look at it.
 KVMPV_TEST(steal, from_afar_without_record) {
     Test test(handle);
     Begun it;
@@ -588,7 +588,7 @@ KVMPV_TEST(steal, from_afar_without_record) {
     test.equal("goes on", it.from_afar(), 4 * kMs);
 }
 
-// Nor while the CPU makes that look.
+// Nor while the CPU makes its first look.
 KVMPV_TEST(steal, from_afar_while_it_begins) {
     Test test(handle);
     for (u32 at = 0; at < 16; ++at) {
@@ -610,8 +610,9 @@ KVMPV_TEST(steal, from_afar_while_it_begins) {
     }
 }
 
-// A TSC that is behind the other CPU's shows what was known. One that is ahead lets a host that
-// lies come that much ahead of time, and however long that lasts no further.
+// With a TSC that is behind the other CPU's, the clock shows what is known already. With one that
+// is ahead, a host that lies gets ahead of real time by that much, but no further however long it
+// lies.
 KVMPV_TEST(steal, from_afar_by_another_tsc) {
     Test test(handle);
     Begun behind;
@@ -637,9 +638,9 @@ KVMPV_TEST(steal, from_afar_by_another_tsc) {
     test.at_least("it was", it.ask(), kAheadNs);
 }
 
-// The CPU looks, all of it, between any two accesses of one who asks from afar, and one who asks
-// looks between any two of the CPU's: what is shown is never below what was shown before, nor above
-// what the record has said and time allows.
+// The CPU makes a whole look between any two accesses of another CPU that asks, and the other way
+// round. What is shown is never less than before, nor more than the record has said and the elapsed
+// time allows.
 KVMPV_TEST(steal, from_afar_while_it_looks) {
     Test test(handle);
     for (u64 grown_ns : {u64{1}, 3 * kMs, 25 * kMs, kYears}) {
@@ -668,8 +669,8 @@ KVMPV_TEST(steal, from_afar_while_it_looks) {
     }
 }
 
-// The CPU looks, and its host lies at once, between any two accesses of one who asks from afar: a
-// sum is never held against the time since an earlier look than its own.
+// Between any two accesses of another CPU that asks, the CPU looks and the host lies right after. A
+// sum is never held against the time since a look that is earlier than its own.
 KVMPV_TEST(steal, from_afar_and_a_lie_behind_a_look) {
     Test test(handle);
     for (u32 at = 0; at < 14; ++at) {
@@ -688,7 +689,7 @@ KVMPV_TEST(steal, from_afar_and_a_lie_behind_a_look) {
     }
 }
 
-// The host stops the CPU in the middle of a look, for long, and writes what it likes; others ask.
+// The host stops the CPU in the middle of a look for a long time, and writes anything. Others ask.
 KVMPV_TEST(steal, from_afar_while_it_is_stopped) {
     Test test(handle);
     for (u64 written_ns : {u64{0}, 15 * kMs, kYears}) {
@@ -717,8 +718,8 @@ KVMPV_TEST(steal, from_afar_while_it_is_stopped) {
     }
 }
 
-// Several at once, each interrupted by another between any two accesses, also of the one that
-// raises what is shown, while the record grows or shrinks: who asks later is never shown less.
+// Several CPUs ask at once, each interrupted by another one between any two accesses, the exchange
+// included, while the record grows or shrinks. Whoever asks later is never shown less.
 KVMPV_TEST(steal, from_afar_by_several) {
     Test test(handle);
     struct Row {
@@ -758,8 +759,8 @@ KVMPV_TEST(steal, from_afar_by_several) {
     }
 }
 
-// While the kernel's own clock is put back into its place, nothing more is shown from afar than
-// what the record is healed to.
+// While the kernel's own clock is put back, other CPUs are shown no more than what the record is
+// healed to.
 KVMPV_TEST(steal, from_afar_while_it_is_healed) {
     Test test(handle);
     for (u64 healed_from_ns : {u64{0}, 10 * kMs}) {
@@ -779,9 +780,9 @@ KVMPV_TEST(steal, from_afar_while_it_is_healed) {
     }
 }
 
-// Several ask for this CPU's clock between any two accesses of its own looks, whatever the host
-// does meanwhile: nobody sees it go back, nor outrun time, and what the CPU's looks find is what
-// they find without anybody.
+// Other CPUs ask for this CPU's clock between any two accesses of its own looks, whatever the host
+// does meanwhile. Nobody sees the clock go back or outrun real time, and the CPU's own looks find
+// what they find if nobody else asks.
 KVMPV_TEST(steal, asked_from_afar) {
     Test test(handle);
     Xorshift random(2026);
@@ -824,8 +825,7 @@ KVMPV_TEST(steal, asked_from_afar) {
     test.at_least("steps", it.own.backward.count, 50);
 }
 
-// ---- Beginnings
-// -------------------------------------------------------------------------------------
+// ---- Beginnings ---------------------------------------------------------------------------------
 
 KVMPV_TEST(steal, begins_where_the_kernel_is) {
     Test test(handle);
@@ -892,7 +892,8 @@ KVMPV_TEST(steal, takes_over_a_torn_record) {
     test.equal("steps", own.forward.count + own.backward.count, 1);
 }
 
-// A registration anew brings all that the host has counted meanwhile, sleep a TSC that begins anew.
+// A new registration brings what the host has counted meanwhile, and sleep brings a TSC that starts
+// anew.
 KVMPV_TEST(steal, begins_again) {
     Test test(handle);
     Begun it;
@@ -911,10 +912,9 @@ KVMPV_TEST(steal, begins_again) {
     test.equal("steps", it.own.forward.count + it.own.backward.count, 0);
 }
 
-// ---- The end
-// ----------------------------------------------------------------------------------------
+// ---- The end ------------------------------------------------------------------------------------
 
-// What native would show, which believes the record.
+// After healing, native, which shows the record as it is, shows the same as ours.
 KVMPV_TEST(steal, heals) {
     Test test(handle);
     for (u64 raw_ns : {u64{0}, u64{1}, 2 * kMs, 3 * kMs, 5 * kMs, kYears, ~u64{0}}) {
@@ -944,7 +944,7 @@ KVMPV_TEST(steal, heals_nothing) {
     test.equal("version", it.host.record.version, version);
 }
 
-// The host adds to the record between any two accesses; its addition is in there afterwards.
+// The host adds to the record between any two accesses. Nothing that it adds is lost.
 KVMPV_TEST(steal, heals_while_the_host_adds) {
     Test test(handle);
     for (u32 at = 0; at < 8; ++at) {
@@ -959,7 +959,7 @@ KVMPV_TEST(steal, heals_while_the_host_adds) {
         test.is_true("healed", heal_steal(machine, it.own, it.host.record));
         const u64 native_ns = it.host.record.steal;
         it.host.pass(kMs);
-        // Before the record is read for the first time, the step and what is added are one: 21 ms.
+        // Added before the record is first read, it cannot be told from the step: 21 ms are left.
         const u64 added_ns = at < 3 ? 21 * kMs : at < machine.accesses ? 30 * kMs : 0;
         test.equal("nothing lost", native_ns, 9 * kMs + added_ns);
         test.equal("ours and native's", it.ask(), native_ns);
@@ -993,7 +993,7 @@ KVMPV_TEST(steal, heals_an_offline_cpu) {
     test.equal("no step", it.own.backward.count, 0);
 }
 
-// The kernel's own clock would show less than it has shown before.
+// The kernel never asked ours. Without healing its own clock would show less than before.
 KVMPV_TEST(steal, heals_what_was_never_asked) {
     Test test(handle);
     for (u64 raw_ns : {u64{0}, 5 * kMs}) {
@@ -1024,16 +1024,15 @@ KVMPV_TEST(steal, healing_is_verified) {
     }
 }
 
-// ---- All together
-// -----------------------------------------------------------------------------------
+// ---- All together -------------------------------------------------------------------------------
 
-// A host that writes anything, at any moment: what is shown never goes back, and grows by no more
-// than time, or a tick.
+// A host that writes anything at any moment. The clock never goes back, and never grows by more
+// than the elapsed time, or one tick if that is more.
 KVMPV_TEST(steal, random_host) {
     Test test(handle);
     Xorshift random(4711);
     Begun it;
-    it.machine.uptime_ns_now = 0;  // or a clock that takes over would show at once what is written
+    it.machine.uptime_ns_now = 0;  // or a clock that takes over would show any record at once
     u64 shown_ns = 0;
     u64 more = 0;
     u64 tsc = it.host.tsc;
@@ -1068,8 +1067,7 @@ KVMPV_TEST(steal, random_host) {
     test.at_least("shown to others first", more, 1'000);
 }
 
-// ---- Shape
-// --------------------------------------------------------------------------------------------
+// ---- Shape --------------------------------------------------------------------------------------
 
 KVMPV_TEST(steal, buckets) {
     Test test(handle);

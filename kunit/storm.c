@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupts at a known number, and what the local APICs say afterwards. Shares no code with kvmpv.
+ * An instrument that shares no code with kvmpv. It raises a known number of interrupts, and shows
+ * what the local APICs have in service afterwards.
  *
  * Below /sys/kernel/debug/kvmpv_storm:
- *	self		write N: each CPU interrupts itself N times, each time after the last one
- *			has been handled; returns when done
- *	remote		write N: each CPU interrupts the next one, likewise
- *	timer		write N: each CPU sets its timer N times, likewise
- *	busy		write 1: each CPU goes on interrupting itself, with rests; 0: no more
- *	result		sent, handled and lost since loading
+ *	self		write N: each CPU interrupts itself N times, each time after the previous
+ *			interrupt was handled; returns when all are done
+ *	remote		write N: the same, but each CPU interrupts the next one
+ *	timer		write N: the same, but each CPU sets its timer
+ *	busy		write 1: each CPU keeps interrupting itself, with pauses; 0: stops that
+ *	result		how many were sent, handled and lost since loading
  *	in_service	the vectors that each CPU's local APIC has in service
  */
 #include <linux/completion.h>
@@ -27,13 +28,13 @@
 #include <linux/version.h>
 #include <asm/apic.h>
 
-/* A vCPU may have to wait for its host CPU, but not for as long as this. */
+/* A vCPU may have to wait for a host CPU, but not as long as this. */
 #define PATIENCE (30 * HZ)
 
-/* Far enough ahead that setting it is done by then. */
+/* Far enough ahead that the timer is set before it expires. */
 #define TIMER_DELAY_NS 100000
 
-/* So many between two rests of a tick, in a storm without end. */
+/* In an endless storm, how many interrupts come between two pauses of a tick. */
 #define BURST 5
 
 struct sender {
@@ -106,7 +107,7 @@ static bool send_by_timer(struct sender *it)
 	return wait_until_handled(it, expected);
 }
 
-/* Sleeps meanwhile, so that CPUs that share one of the host's do not wait for each other. */
+/* Sleeps until it is handled, so that vCPUs that share a host CPU do not spin for each other. */
 static bool send_to_other(struct sender *it)
 {
 	return !smp_call_function_single_async(it->remote_cpu, &it->remote) &&
@@ -124,11 +125,11 @@ static int run(void *sender)
 			it->lost++;
 			break;
 		}
-		/* Whoever looks on has to get something done, too. */
+		/* Lets the test scripts run as well. */
 		if (it->wanted == U64_MAX && it->sent % BURST == 0)
 			schedule_timeout_uninterruptible(1);
 		else
-			cond_resched_tasks_rcu_qs(); /* rmmod of others waits for that */
+			cond_resched_tasks_rcu_qs(); /* rmmod of kvmpv waits for that */
 	}
 	complete(&it->finished);
 	for (;;) {
@@ -181,13 +182,13 @@ static int start_all(bool (*send)(struct sender *it), u64 wanted)
 	return 0;
 }
 
-/* Interruptibly: a million takes longer than the kernel lets a task hang without a word. */
+/* Interruptible: a million interrupts take longer than the hung-task timeout. */
 static int wait_for(struct sender *it)
 {
 	return wait_for_completion_interruptible(&it->finished);
 }
 
-/* A counted run; CPUs stay as they are until it is done. */
+/* Runs a counted storm. No CPU goes online or offline until it is done. */
 static ssize_t run_all(const char __user *text, size_t length, bool (*send)(struct sender *it))
 {
 	unsigned int cpu;
@@ -277,7 +278,7 @@ static void read_in_service(void *words)
 		word[i] = apic->read(APIC_ISR + i * 0x10);
 }
 
-/* The call's own vector has been ended by the time that the function runs. */
+/* The call's own interrupt has been ended before the function runs. */
 static int in_service_show(struct seq_file *seq, void *unused)
 {
 	unsigned int cpu;
@@ -349,5 +350,5 @@ static void __exit storm_exit(void)
 module_init(storm_init);
 module_exit(storm_exit);
 
-MODULE_DESCRIPTION("Sends interrupts at a known number and reads what the local APICs have in service");
+MODULE_DESCRIPTION("Raises a known number of interrupts and reads what local APICs have in service");
 MODULE_LICENSE("GPL");

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// How a case is written and how it says what went wrong: where, what, expected, actual.
+// How a test case is written, and how it reports a failure: where, what, expected, actual.
 //
-// The headers of the tests keep everything in a namespace without a name, so that each file has its
-// own copy. Of a function that two objects share the linker drops one, and then refuses to link,
-// because ftrace's list of the dropped object still names it.
+// The headers of the tests keep everything in an unnamed namespace, so that each object file has
+// its own copy. If two objects shared a function, the linker would drop one copy and then fail,
+// because ftrace's list in the dropped object still refers to it.
 
 #pragma once
 
 #include "kunit_boundary.h"
 #include "kvmpv/text.hh"
 
-// A case of kunit_boundary.h's list. The first line fails to compile for one that is not on it.
+// Defines a case that kunit_boundary.h lists. The static_assert does not compile if it lists none.
 #define KVMPV_TEST(suite, name)                                                               \
     static_assert(std::is_same_v<decltype(kvmpv_test_##suite##_##name), void(struct kunit*)>, \
                   "kunit_boundary.h lists the cases");                                        \
@@ -29,7 +29,7 @@ struct LineEnd {
 
 using LineWriter = Writer<LineEnd>;
 
-// Where an assertion stands; as a default argument it is the caller's place.
+// A place in the source. As a default argument here() is the place of the caller.
 struct Place {
     const char* file;
     u32 line;
@@ -38,7 +38,7 @@ struct Place {
         return {file, line};
     }
 
-    // Without the folders, which are those of the machine that compiled it.
+    // Without the folders, which differ from machine to machine.
     constexpr const char* file_name() const {
         const char* name = file;
         for (const char* at = file; *at; ++at)
@@ -52,7 +52,7 @@ constexpr bool same_text(const char* a, const char* b) {
     return *a == *b;
 }
 
-// Puts a value of any type that is compared into words.
+// Writes a value of any type that the cases compare.
 template <class Value>
 void write_value(LineWriter& out, const Value& value) {
     if constexpr (std::is_same_v<Value, bool>)
@@ -71,7 +71,8 @@ class Test {
 public:
     explicit Test(kunit* handle) : handle_(handle) {}
 
-    // False, after having said so, if they differ. `what` names the value, in a table also the row.
+    // Returns whether they are equal, and reports a failure if not. `what` names the value, or the
+    // row of a table.
     template <class Value>
     bool equal(const char* what, const Value& actual, const std::type_identity_t<Value>& expected,
                Place place = Place::here()) {
@@ -105,7 +106,7 @@ public:
         return between(what, actual, low, std::numeric_limits<u64>::max(), place);
     }
 
-    // What was being tried when an assertion failed: note([&](LineWriter& out) { out << … }).
+    // Logs what was being tried when an assertion failed: note([&](LineWriter& out) { out << … }).
     template <class Say>
     void note(Say&& say) {
         Line line;
@@ -125,7 +126,7 @@ private:
             return a == b;
     }
 
-    // Cold and out of line: a case with a hundred assertions has this code once.
+    // Cold and not inlined, so that a case with a hundred assertions has this code once.
     template <class Say>
     [[gnu::noinline, gnu::cold]] void fail(Place place, const char* what, Say&& say) {
         Line line;

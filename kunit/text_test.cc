@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// text.hh: what is written, to the character.
+// text.hh: what is written, character by character.
 
 #include "kvmpv/text.hh"
 #include "test.hh"
@@ -86,7 +86,7 @@ KVMPV_TEST(text, pad_past_the_column) {
     out << "abcdef";
     out.pad_to(3) << "g";
     out.pad_to(8) << "h";
-    // One blank where the column has been passed, and where it has just been reached.
+    // One blank if the line is past the column or exactly at it.
     test.equal("text", text.text(), "abcdef g h");
 }
 
@@ -114,8 +114,8 @@ KVMPV_TEST(text, table_with_wide_values) {
     Text text;
     TextWriter out(TextSink{&text});
     Table table(out, kColumns);
-    // A wide value pushes its row aside; a later column that has room is in its place again, and
-    // the next row starts afresh.
+    // A wide value pushes the rest of its row to the right. A later column that has room is in its
+    // place again, and so is the next row.
     table.cell(u64{12345}).cell(u64{1}).cell("yes");
     table.cell(u32{1}).cell("a_very_wide_value").cell("no");
     table.cell(u32{2}).cell("b").cell("no");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * For a test that has to fail: loading it takes away the clock records that the kernel's own
- * paused-guest check looks at. Only for a guest whose kernel has no kvmclock of its own.
+ * For a test that must be able to fail: loading it hides the clock records from the kernel's
+ * paused-guest check. Only for a guest whose kernel has no kvmclock records of its own.
  */
 #include <linux/clocksource.h>
 #include <linux/module.h>

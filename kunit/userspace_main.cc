@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Runs the scripted suites outside the kernel, from the very same files: for sanitizers, and for
-// seconds instead of a guest. Prints KTAP; exit status 1 if a case failed.
+// Runs the scripted suites in user space, from the same files as in the kernel: under sanitizers,
+// and in seconds without a guest. Prints KTAP. Exits with 1 if a case failed.
 
 #include "kunit_boundary.h"
 
-// What a case calls its handle.
+// The handle of a case.
 struct kunit {
     const char* name;
     bool failed;
@@ -20,7 +20,7 @@ void linux_test_fail(kunit* test, const char* text) {
     linux_test_log(test, text);
 }
 
-// A scripted case needs nothing that could be missing.
+// A scripted case needs nothing that could be missing, so it has no reason to skip.
 void linux_test_skip(kunit* test, const char* reason) { linux_test_fail(test, reason); }
 
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // version_read.hh: what a reader takes between two looks at the version counts only if both are
-// equal and even, and it does not look for ever.
+// equal and even, and the reader does not try for ever.
 
 #include "scripted_host.hh"
 #include "test.hh"
@@ -18,8 +18,8 @@ struct Outcome {
     bool ended_by_itself;
 };
 
-// Takes CPU 0's system_time under the protocol. An attempt has three accesses: the version, the
-// field, the version again; so the n-th attempt begins with access 3 * n.
+// Reads CPU 0's system_time under the protocol. An attempt makes three accesses: the version, the
+// field, the version again. So attempt n (from 0) begins with access 3 * n.
 constexpr u32 kAccessesOfAnAttempt = 3;
 
 template <class Script>
@@ -48,7 +48,7 @@ void expect_given_up(Test& test, const Outcome& outcome) {
     test.is_true("ended by itself", outcome.ended_by_itself);
 }
 
-// A value that a test puts into the record, in place of what the scripted host's clock says.
+// Puts a value into the record, in place of what the scripted host's clock says.
 void publish(ScriptedHost& host, u64 value) {
     host.record(0).version += 2;
     host.record(0).system_time = value;
@@ -99,7 +99,8 @@ KVMPV_TEST(version_read, odd_then_even) {
 
 KVMPV_TEST(version_read, update_in_between) {
     Test test(handle);
-    // Before the first look: one attempt. Between the looks: another one. After: the old value.
+    // Before the first look one attempt is enough. Between the two looks a second one is needed.
+    // After them the old value counts.
     constexpr u32 kAttempts[] = {1, 2, 2, 1};
     constexpr u64 kTaken[] = {2, 2, 2, 1};
     for (u32 at = 0; at < 4; ++at) {
@@ -140,7 +141,7 @@ KVMPV_TEST(version_read, last_attempt_counts) {
 KVMPV_TEST(version_read, wraps) {
     Test test(handle);
     {
-        // From 2^32 - 2 to 0 between the looks, and the second attempt is at 0.
+        // From 2^32 - 2 to 0 between the two looks. The second attempt finds 0.
         ScriptedHost host;
         host.set_versions(0xffff'fffe);
         const Outcome outcome = take_system_time(host, [&](u32 access) {
@@ -162,7 +163,7 @@ KVMPV_TEST(version_read, wraps) {
     }
 }
 
-// The lower half is new and the upper half old, 2^32 ns off, from any access to any other.
+// Between any two accesses the lower half is new and the upper half old, which is 2^32 ns off.
 KVMPV_TEST(version_read, half_written) {
     Test test(handle);
     constexpr u64 kOld = 0x1'ffff'ffff, kNew = 0x2'0000'0000, kTorn = 0x1'0000'0000;
@@ -180,7 +181,7 @@ KVMPV_TEST(version_read, half_written) {
                     ++host.record(0).version;
                 }
             });
-            // Begun after the last access of the first attempt, it comes too late to be seen.
+            // A write that begins after the first attempt comes too late to be seen.
             if (!test.is_true("read", outcome.ok) ||
                 !test.equal("taken", outcome.taken, begin < kAccessesOfAnAttempt ? kNew : kOld))
                 return test.note([&](LineWriter& out) {

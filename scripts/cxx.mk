@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# How Kbuild compiles C++: the kernel's own code-generation flags, objtool and the object check.
-# Included by Kbuild; relies on these names of scripts/Makefile.lib and Makefile.build:
+# How Kbuild compiles C++: with the kernel's own code-generation flags, objtool and the object check.
+# Included by Kbuild. Relies on these names of scripts/Makefile.lib and Makefile.build:
 #   _c_flags modkern_cflags basename_flags modname_flags cmd_and_fixdep cmd_objtool gen_objtooldep
 
-# g++ of the gcc that built the kernel: gcc-12 -> g++-12, also behind a target prefix, in a folder or
-# after ccache. Only the program's name is changed, not that of a folder.
+# The g++ that belongs to the gcc that built the kernel: gcc-12 -> g++-12, also after a target prefix,
+# in a folder or after ccache. Only the name of the program is changed, not that of a folder.
 CXX_KERNEL := $(shell printf '%s' '$(strip $(CC))' | sed -E 's,(^|[ /-])gcc(-[^ /]+)?( |$$),\1g++\2\3,')
 cxx-program := $(filter-out $(CC),$(CXX_KERNEL))
 ifeq ($(cxx-program),)
@@ -15,30 +15,30 @@ ifeq ($(shell command -v $(cxx-program) 2>/dev/null),)
 $(error no C++ compiler "$(cxx-program)": install the package $(lastword $(subst -g++, g++,$(notdir $(cxx-program)))))
 endif
 
-# Options that g++ does not know or that mean something else there; every code-generation flag
-# stays: retpolines, return thunks, IBT, padding, mcount and the stack protector come from here.
+# Options that g++ does not know, or that mean something else to it. Every code-generation flag stays:
+# retpolines, return thunks, IBT, padding, mcount and the stack protector.
 cxx-drop := -std=% -Wstrict-prototypes -Wmissing-prototypes -Wold-style-% -Wdeclaration-after-statement \
 	-Wno-pointer-sign -Wno-override-init -Wno-override-init-% -Werror=strict-prototypes \
 	-Werror=implicit-% -Werror=incompatible-pointer-types -Werror=designated-init -g -gdwarf-% -I%
 
 # No exceptions, no RTTI, no unwinding by .eh_frame (the kernel unwinds by ORC). Thread-safe statics
-# stay on: a function-local static with a constructor then needs __cxa_guard_acquire, and the object
-# check refuses it. -g0: pahole fails on C++ DWARF when it makes BTF (README, "How it is built").
+# stay on: a function-local static with a constructor then needs __cxa_guard_acquire, which the object
+# check rejects. -g0: pahole fails on C++ DWARF when it makes BTF.
 cxxflags-kvmpv := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-unwind-tables -fno-gnu-unique \
 	-fno-asynchronous-unwind-tables -Wall -Wextra -Wundef -Wshadow -Wnon-virtual-dtor \
 	-Wno-unused-parameter -g0 -I$(src)/include $(if $(KVMPV_WERROR),-Werror)
 
-# Set by scripts/Makefile.lib after this file is read, hence looked at when a rule runs.
+# scripts/Makefile.lib sets these after this file is read, so they are expanded when a rule runs.
 kernel-cflags = $(or $(modkern_cflags),$(error kbuild of this kernel does not set modkern_cflags: \
 	scripts/cxx.mk has to learn its new name))
 
 cxx_flags = -Wp,-MMD,$(depfile) $(filter-out $(cxx-drop),$(_c_flags) $(kernel-cflags)) \
 	$(cxxflags-kvmpv) $(basename_flags) $(modname_flags)
 
-# Without .group, two objects may each have their copy of an inline function or template. With it, the
-# linker drops one copy, and on kernels with -fpatchable-function-entry fails over the table that
-# still names it.
-# Semicolons: kbuild runs this under `set -e`, which a failure on the left of `&&` does not end.
+# Without .group, each object keeps its own copy of an inline function or template. With it, the linker
+# drops one copy. On kernels with -fpatchable-function-entry it then fails, because a table still
+# refers to that copy.
+# Semicolons: kbuild runs this under `set -e`, which ignores a failure on the left of `&&`.
 quiet_cmd_cxx_o_cc = CXX $(quiet_modtag)  $@
       cmd_cxx_o_cc = $(CXX_KERNEL) $(cxx_flags) -c -o $@ $<; \
 	$(OBJCOPY) --remove-section=.group $@ $(cmd_objtool); \

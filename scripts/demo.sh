@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# `make try`: what a user would do with kvmpv, by hand. Runs in the guest.
+# `make try`: the steps that a user would do by hand. Runs in the guest.
 set -u
 
 KVMPV=/sys/kernel/debug/kvmpv
@@ -11,7 +11,7 @@ step() {
 	printf '\n\033[1m=== %s\033[0m\n' "$1"
 }
 
-# What kvmpv must leave as it found it, read by instruments that share no code with it.
+# Prints what kvmpv must restore, read by instruments that share no code with it.
 state_of_the_kernel() {
 	cat $PROBE
 	cpu=0
@@ -31,7 +31,7 @@ clocksources() {
 	echo "current:   $(cat $CLOCKSOURCE/current_clocksource)"
 }
 
-# A table is easier on the eyes on its side: one line a field, one column a CPU.
+# Turns a table on its side: one line per field, one column per CPU.
 on_its_side() {
 	awk 'NR > 1 { for (i = 1; i <= NF; i++) cell[NR, i] = $i; rows = NR; if (NF > fields) fields = NF }
 	END { for (i = 1; i <= fields; i++) {
@@ -44,7 +44,7 @@ now_ns() {
 	awk '$1 == "now_ns" { print $2 }' $KVMPV/clock/state
 }
 
-# The kernel's own time (whatever its clocksource is) beside what kvmpv's clock returns.
+# Shows the kernel's time, by whatever clocksource it uses, beside the time of kvmpv's clock.
 side_by_side() {
 	echo "kernel uptime (on $(cat $CLOCKSOURCE/current_clocksource))   kvmpv clock      since the line before"
 	before=

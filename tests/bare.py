@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""The bare machine: what README tells a new user, on a Debian 12 with git, make and python3 alone.
+"""The bare machine: follows README on a Debian 12 that has only git, make and python3.
 
-Its root comes from debootstrap and is kept as an archive. Each use unpacks it into memory, in a
-mount and a process namespace of its own: with the last process all is gone, however it ended.
+debootstrap makes its root, which is kept as an archive. Each use unpacks it into memory, in a mount and
+process namespace of its own. All of it is gone with the last process, however that ends.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from lab.kernels import kernel
 from lab.packages import NEEDED, tool
 from lab.progress import Progress
 
-RECIPE = "1"  # change it whenever tests/bare_root.sh would make another root
+RECIPE = "1"  # change it whenever tests/bare_root.sh makes a different root
 SUITE = "bookworm"
-SECURITY = f"{SUITE}-security"  # 6.12 is nowhere else
+SECURITY = f"{SUITE}-security"  # the only place that has 6.12
 FIRST = ("git", "make", "python3")  # README: what a fresh machine needs first
-FOLDER = ROOT / "build/bare"  # the root's place in the namespace; outside it stays empty
+FOLDER = ROOT / "build/bare"  # where the root is mounted in the namespace; outside it stays empty
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
-SHOWN = 40  # lines of what has failed
+SHOWN = 40  # lines shown of a failure
 
 
 @dataclass(frozen=True)
 class Mirror:
     uri: str
-    suite: str  # as the archive is asked for it: bookworm, or a name like stable
+    suite: str  # its name in the archive: bookworm, or a name like stable
     codename: str
 
     def line(self) -> str:
@@ -49,7 +49,7 @@ class Mirror:
 
 
 def mirrors() -> list[Mirror]:
-    """Where this machine's apt gets Debian 12 from."""
+    """The mirrors from which apt gets Debian 12 on this machine."""
     fields = "$(ORIGIN)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)|$(RELEASE)"
     asked = ["apt-get", "indextargets", "--format", fields, "Created-By: Packages"]
     found: dict[str, Mirror] = {}
@@ -65,14 +65,14 @@ def mirrors() -> list[Mirror]:
 
 
 def settings() -> str:
-    """How this machine's apt gets through to the network."""
+    """The settings by which apt reaches the network on this machine."""
     dump = process.output(["apt-config", "dump"]) or ""
     found = re.findall(r"^Acquire::\w+::proxy(?:::\S+)? .*$", dump, re.MULTILINE | re.IGNORECASE)
     return "\n".join(found)
 
 
 def as_root() -> list[str]:
-    """What a command that only root may run begins with."""
+    """The words in front of a command that needs root."""
     if os.geteuid() == 0:
         return []
     sudo = shutil.which("sudo")
@@ -84,7 +84,7 @@ def as_root() -> list[str]:
 def in_namespaces(
     action: str, variables: Mapping[str, str], output: IO[bytes] | int, errors: IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    """tests/bare_root.sh, as root. It ends when its standard input is closed, if not before."""
+    """Runs tests/bare_root.sh as root. It ends when its standard input is closed, or before."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     proxies = [f"{name}={os.environ[name]}" for name in PROXIES if name in os.environ]
     settled = {"PATH": PATH, "FOLDER": str(FOLDER), "PROXIES": " ".join(proxies)}
@@ -101,14 +101,14 @@ def in_namespaces(
 
 
 def root_archive() -> Path:
-    """The root before `make deps`, made first if the cache does not have it."""
+    """The root before `make deps`. Makes it if the cache does not have it."""
     sources = mirrors()
     packages = sorted(package.name for package in NEEDED)
     parts = (RECIPE, *(mirror.line() for mirror in sources), *FIRST, *packages)
     name = f"bare-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:12]}"
 
     def make(into: Path) -> None:
-        # To fetch by https takes more than a minimal Debian has.
+        # A minimal Debian cannot fetch by https.
         https = any(mirror.uri.startswith("https:") for mirror in sources)
         variables = {
             "SUITE": SUITE,

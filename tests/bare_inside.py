@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is tried on the bare machine. Runs in it as root; prints a line of JSON for each result."""
+"""The tests that run on the bare machine, as root. Prints one line of JSON for each result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = Path("/usr/bin/python3")
 
-# What init, cron, D-Bus and a desktop start by themselves.
+# Folders of what init, cron, D-Bus and a desktop start automatically.
 STARTED = (
     "/etc/systemd/system",
     "/usr/lib/systemd/system",
@@ -28,12 +28,12 @@ STARTED = (
     "/usr/share/dbus-1/system-services",
     "/etc/xdg/autostart",
 )
-# Kmod's loads the modules of /etc/modules at boot and ends.
+# kmod's script loads the modules of /etc/modules at boot and ends.
 NO_SERVICES = {"/etc/init.d/kmod", "/etc/rcS.d/S01kmod"}
 
-# Takes minutes of compiling, or the debug kernel, and says nothing of the machine.
+# These compile for minutes or need the debug kernel, and do not test the machine.
 LEFT_OUT = ("debug_kernel", "test_sanitizers", "test_build.Parts")
-SHOWN = 60  # lines of a failure
+SHOWN = 60  # lines shown of a failure
 
 Result = tuple[bool, str]
 
@@ -60,7 +60,7 @@ def machine_is_bare() -> Result:
 
 
 def without_python() -> Result:
-    """Without any, and with as much of it as the package python3-minimal has."""
+    """Without python3, and with only what the package python3-minimal contains."""
     outputs = []
     for part in (PYTHON, Path(dataclasses.__file__)):
         hidden = part.with_suffix(".hidden")
@@ -115,7 +115,7 @@ def installed() -> set[str]:
 
 
 def processes() -> list[str]:
-    """What runs in here, but for ourselves and those who wait for us outside of the root."""
+    """The processes in the root, except this one."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -129,7 +129,7 @@ def processes() -> list[str]:
 
 
 def dkms_without_openssl() -> Result:
-    """For one kernel. With openssl, and for both, it is among the checks of sources and objects."""
+    """For one kernel. The checks of sources and objects do it for both, with openssl."""
     release, folder = (
         subprocess.check_output(["scripts/kernels", "show", "6.1", field], cwd=ROOT, text=True)
         for field in ("release", "build")
@@ -163,7 +163,7 @@ STEPS: tuple[tuple[tuple[str, Callable[[], Result]], ...], ...] = (
 
 
 def main() -> None:
-    """Each row at once, the next one only after it has passed."""
+    """Runs the steps of a row at the same time, and the next row only if they have passed."""
     for row in STEPS:
         with ThreadPoolExecutor(len(row)) as pool:
             results = list(pool.map(lambda step: step[1](), row))

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Does kvmpv count the ends of interrupts as the host does, and do their exits go away? bench/eoi.py has the guests."""
+"""Does kvmpv count ends of interrupts as the host does, and does it save their exits? bench/eoi.py has the guests."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def within_percent(what: str, found: int, expected: int, percent: int) -> Case:
 
 
 def bracketed(what: str, host: int, least: int, most: int, cpus: int) -> Case:
-    """The guest has looked right before and right after each mark, so the host's count is known but for this: at either
-    mark each other CPU may be between the end of an interrupt and the exit by which the host learns of it, or between
-    the instruction that clears the bit and the one that counts.
+    """The guest counts right before and right after each mark, and the host's count has to lie between. But at either
+    mark each other CPU may be between the end of an interrupt and the exit that tells the host, or between the
+    instruction that clears the bit and the one that counts. So one is allowed per mark and other CPU.
     """
     slack = 2 * (cpus - 1)
     passed = least - slack <= host <= most + slack and least > 0
@@ -65,7 +65,7 @@ def driven(name: str, run: Counted) -> Case:
 def nine_in_ten_are_gone(runs: dict[str, Counted], without: str, with_it: str) -> Case:
     before, exits_before = runs[without].local()
     after, exits_after = runs[with_it].local()
-    # Per interrupt: the slower guest has more timer interrupts for the same work.
+    # Compared per interrupt, because a slower guest has more timer interrupts for the same work.
     text = f"{exits_before} exits of {before} interrupts without kvmpv, {exits_after} of {after} with it"
     fell = exits_after * before * 10 <= exits_before * after
     return Case(f"{with_it}: nine in ten EOI exits are gone", fell and exits_before > 5000, text)
@@ -82,8 +82,8 @@ def cases(runs: dict[str, Counted]) -> list[Case]:
         results += agreement(name, runs[name])
     results.append(nine_in_ten_are_gone(runs, "nopv", "owned"))
     results.append(nine_in_ten_are_gone(runs, "nopv x2apic", "owned x2apic"))
-    # The same word, cleared by the same instruction. IPIs to the sender itself, for their number does not
-    # depend on how long the host takes; a twentieth is for its mood.
+    # Native and kvmpv clear the same word by the same instruction. The IPIs go to the sender itself, because
+    # their number does not depend on the host's speed. One in twenty is allowed for noise.
     native, ours = (runs[name].exits("self_ipi") for name in ("native", "shared"))
     sent = runs["shared"].guest["self_ipi"]
     text = f"exits of {sent} IPIs: {native} by native, {ours} by kvmpv"
@@ -92,7 +92,7 @@ def cases(runs: dict[str, Counted]) -> list[Case]:
 
 
 def judge(kernel: str) -> tuple[list[Case], str]:
-    """For tests/check."""
+    """The cases for tests/check, and a table of the counts."""
     try:
         guests = Guests(1)
         runs = {variant.name: count(variant, kernel, guests, Sizes()) for variant in VARIANTS}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Test results in KTAP, read by the parser of the kernel's own kunit.py.
+"""Reads test results in KTAP with the parser of the kernel's kunit.py.
 
 That parser accepts a list of results without a plan, and then cannot tell that the last ones are missing. Here every
-list must have announced its length.
+list must have a plan.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def _parser() -> Any:
     if path not in sys.path:
         sys.path.insert(0, path)
     parser: Any = importlib.import_module("kunit_parser")
-    # It shows each result as it reads it, by a printer made when it was imported.
+    # The parser prints each result as it reads it, by a printer that was made at its import.
     parser.stdout = importlib.import_module("kunit_printer").Printer(io.StringIO())
     return parser
 
 
 def cases(text: str) -> list[Case]:
-    """Every test case in the text; a parse error is a failed case of its own."""
+    """Every test case in the text. Parse errors are a failed case of their own."""
     parser = _parser()
     result = parser.parse_run_tests(text.splitlines())
     found = _walk(parser, result, "")

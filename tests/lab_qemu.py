@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the lab makes of a QEMU that it has unpacked, and of one that ends by itself. The host is emulated in any case.
+"""Tests of the lab with a QEMU that it has unpacked, and with one that ends unexpectedly. Both emulate the host.
 
-usage: lab_qemu.py - runs both tests and prints what came of them
+usage: lab_qemu.py - runs both tests and prints the results
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lab.host import PARAMETERS
 from lab.qemu import NEWER, qemu
 
 GUEST = ["scripts/guest", "-q", "--host", "nested", "--no-load"]
-# It starts only with a boot ROM.
+# It starts only if it finds a boot ROM.
 CARD = [
     "--qemu=-netdev",
     "--qemu=user,id=net",
@@ -34,7 +34,7 @@ DMI = "/sys/class/dmi/id"
 
 
 def unpacked() -> tuple[list[Case], str]:
-    """A guest on the QEMU that is not installed, on a machine without any QEMU's firmware: all of it is its own."""
+    """A guest on the unpacked QEMU, on a machine without the firmware of any QEMU, so that it can use only its own."""
     mine = qemu(NEWER)
     assert mine.root is not None
     hidden = ("/usr/share/qemu", "/usr/share/seabios", "/usr/lib/ipxe")
@@ -62,12 +62,12 @@ def _firmware(root: Path) -> bytes:
     return (root / "usr/share/seabios/bios-256k.bin").read_bytes()
 
 
-# A kernel without a first process panics, and is told to restart the machine by a triple fault.
+# A kernel without a first process panics. These options make it restart the machine by a triple fault.
 RESTARTS = f"{PARAMETERS} reboot=t,force rdinit=/none"
 
 
 def ends_by_itself() -> tuple[list[Case], str]:
-    """How the QEMU that emulates the host has ended is what the lab says, and what it had printed."""
+    """The lab says how the QEMU that emulates the host has ended, and shows what it had printed."""
     runs = {
         "SIGSEGV": _killed(signal.SIGSEGV),
         "exit status 1": _run([*GUEST, "--host-qemu=-no-such-option", "--", "true"]),
@@ -98,7 +98,7 @@ def _killed(number: int) -> tuple[int, str]:
             [*GUEST, "--", "true"], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=said, stderr=said
         )
         while (emulator := _emulator(guest.pid)) is None and guest.poll() is None:
-            time.sleep(0.05)  # another program's child is no event to wait for
+            time.sleep(0.05)  # nothing signals a child of another program
         if emulator is not None:
             os.kill(emulator, number)
         status = guest.wait()
@@ -107,12 +107,12 @@ def _killed(number: int) -> tuple[int, str]:
 
 
 def _emulator(parent: int) -> int | None:
-    """The child of scripts/guest that has become the emulated host."""
+    """The process ID of the QEMU that emulates the host, a child of scripts/guest."""
     try:
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii")
         for child in children.split():
             words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-            # Not the one that only says its version.
+            # Not the one that only prints its version.
             if Path(os.fsdecode(words[0])).name.startswith("qemu-system") and b"kvm-host" in words:
                 return int(child)
     except FileNotFoundError:

@@ -10,20 +10,20 @@ from lab import qemu
 ALL_KERNELS = ("6.1", "6.12", "kunit")
 STOCK_KERNELS = ("6.1", "6.12")
 OTHER_QEMU = next(name for name in qemu.NAMES if name != qemu.DEFAULT)
-# Five scripts in one guest take longer than the usual limit on a busy machine.
+# Five scripts in one guest exceed the usual limit on a busy machine.
 WAKE = ("--timeout", "1800", "--host-script", "tests/host/wake.py")
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One guest. The module is not loaded by scripts/guest: the scripts do that, most of them several times."""
+    """One guest. scripts/guest does not load the module: the scripts do, most of them several times."""
 
     name: str
     command: str
     options: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ALL_KERNELS
-    # Those of `make check`; `make check-all` takes all of the above. What is long is on one kernel there, its
-    # counterpart in the other mode on the other.
+    # The kernels of `make check`; `make check-all` uses all of `kernels`. In `make check` a long scenario runs on
+    # one kernel, and its counterpart in the other mode on the other kernel.
     check: tuple[str, ...] = STOCK_KERNELS
 
     def kernels_of(self, everything: bool) -> tuple[str, ...]:
@@ -36,46 +36,46 @@ def scripts(*names: str, **environment: str) -> str:
 
 
 def contending(*names: str, **environment: str) -> str:
-    """The same on vCPUs that share one CPU of their host: not before the host script says that they do."""
+    """Like scripts(), on vCPUs that share one host CPU. Waits until the host script says that they do."""
     return f"read -r shared <&9 && {scripts(*names, **environment)}"
 
 
-# Steal has to be made: on a host with as many CPUs as the guest nobody waits.
+# Steal has to be made: if the host has as many CPUs as the guest, no vCPU waits.
 ONE_CPU = ("--host-script", "tests/host/one_cpu.py")
 
 STEAL_HOST = ("--timeout", "900", "--host-script", "tests/host/steal_host.py")
-# Ten million reads and more; the debug kernel boots for a minute without paravirtual clocks.
+# More than ten million reads. Without paravirtual clocks the debug kernel takes a minute to boot.
 WARP = ("--smp", "4", "--timeout", "900")
 
-# Several boots, or moves, in one guest take longer than the usual limit on a busy machine.
+# Several boots or moves of one guest exceed the usual limit on a busy machine.
 LIFE = ("--timeout", "900", "--host-script", "tests/host/life.py")
-# Stays what the guest has made of it over a restart, not over its QEMU.
+# What the guest writes to it survives a restart of the guest, but not the end of QEMU.
 DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,file.locking=off")
-# A few minutes are not enough on a busy machine.
+# For what takes more than a few minutes on a busy machine.
 PATIENT = ("--timeout", "900")
 PTP = ("--add", "{modules}/kernel/drivers/ptp/ptp_kvm.ko:/tests/ptp_kvm.ko")
 CHAOS = ("--host-script", "tests/host/clock_chaos.py")
 
-# The kernel's own KUnit has printed a plan at boot, for no tests; the results are what follows the mark.
+# At boot the kernel's KUnit prints a plan for no tests. The results follow the mark.
 KUNIT = (
     "echo kvmpv_kunit begins > /dev/kmsg; insmod /kvmpv/kvmpv_kunit.ko;"
     " dmesg | sed '1,/kvmpv_kunit begins/d'"
 )
 
 SCENARIOS = (
-    # The longest first, so that no core waits for it at the end.
+    # The longest ones come first, so that no core is idle while it waits for one at the end.
     Scenario(
         "rounds-shared", contending("rounds"), (*ONE_CPU, "--timeout", "1800"), check=("6.12",)
     ),
-    # On hpet, where an emulated guest leaves for each look at the time, 200 rounds under a storm take more
-    # than half an hour.
+    # With hpet every clock read is an exit. Then 200 rounds under a storm take more than half an hour in an
+    # emulated host, so this guest keeps time by its TSC.
     Scenario(
         "rounds-owned",
         contending("rounds", MODE="owned"),
         (*ONE_CPU, "--timeout", "1800", "--cmdline", "nopv tsc=reliable tsc_early_khz=2500000"),
         check=(),
     ),
-    # `shared` before all others: it needs a guest in which nobody has named a clocksource yet.
+    # `shared` comes first: it needs a guest in which nobody has written current_clocksource yet.
     Scenario(
         "shared",
         scripts("shared", "hotplug", "vdso", "wall_clock", "drift", "watchdog", "suspend"),
@@ -114,7 +114,7 @@ SCENARIOS = (
         (*WARP, "--clock", "unstable"),
         check=(),
     ),
-    # The emulated host's CPU does not say that its TSC is invariant, and QEMU would drop the flag.
+    # The emulated host's CPU does not claim an invariant TSC, so QEMU would drop the flag if it were not forced.
     Scenario(
         "good-tsc-shared",
         scripts("good_tsc"),
@@ -137,7 +137,8 @@ SCENARIOS = (
         ("--cpu=-kvmclock-stable-bit",),
         check=("6.12",),
     ),
-    # On the other QEMU the emulated host has another number of CPUs: vCPUs that take turns, or run at once.
+    # With the other QEMU the emulated host has another number of CPUs, so that vCPUs take turns in one of these
+    # two scenarios and run at once in the other.
     Scenario(
         "no-stable-bit-other-qemu",
         scripts("no_stable_bit"),
@@ -169,7 +170,7 @@ SCENARIOS = (
         ("--host-script", "tests/host/life.py"),
         check=("6.12",),
     ),
-    # legacy after the others: it takes the host's promise of a stable clock away.
+    # legacy comes last: it makes the host withdraw its promise of a stable clock.
     Scenario(
         "no-kvmclock-word",
         scripts("no_kvmclock_word", "hotplug", "legacy", MODE="owned"),
@@ -177,7 +178,7 @@ SCENARIOS = (
         check=("6.12",),
     ),
     Scenario("cleared-slots", scripts("cleared_slots"), check=("6.12",)),
-    # These are not started by run.sh: their requests to the host go out on stdout.
+    # These do not use run.sh, because their requests to the host go to stdout.
     Scenario("moves-shared", "sh /tests/moves.sh", (*LIFE, "--mem", "256"), check=("6.1",)),
     Scenario(
         "moves-owned",
@@ -203,7 +204,7 @@ SCENARIOS = (
         (*LIFE, "--smp", "4", "--mem", "256", "--clock", "unstable"),
         check=(),
     ),
-    # A stop of a minute, and one that the kernel has to complain of.
+    # The host stops the guest twice: for a minute, and so that the kernel has to complain.
     Scenario(
         "pause",
         "sh /tests/pause.sh",
@@ -220,8 +221,8 @@ SCENARIOS = (
     Scenario(
         "restarts",
         "sh /tests/restarts.sh",
-        # no_timer_check: on a slow host one kernel in some finds too few interrupts in its first 40 ms, and panics.
-        # movablecore: the module gets no memory at the top, where kexec puts the second kernel.
+        # no_timer_check: on a slow host some boots find too few timer interrupts in the first 40 ms, and panic.
+        # movablecore: keeps the module's memory away from the top, where kexec puts the second kernel.
         (
             *LIFE,
             "--cmdline",
@@ -262,7 +263,7 @@ SCENARIOS = (
         (*ONE_CPU, "--timeout", "1800", "--cmdline", "nopv"),
         check=(),
     ),
-    # Not by run.sh either.
+    # These do not use run.sh either.
     Scenario("steal-truth-shared", "sh /tests/steal_truth.sh", STEAL_HOST, check=("6.1",)),
     Scenario(
         "steal-truth-owned",
@@ -277,7 +278,7 @@ SCENARIOS = (
         (*STEAL_HOST, "--cmdline", "nopv"),
         check=(),
     ),
-    # Only the debug kernel's run queues ask for steal time.
+    # Only in the debug kernel do run queues ask for steal time.
     Scenario(
         "steal-rq-shared",
         "sh /tests/steal_rq.sh",
@@ -299,7 +300,7 @@ SCENARIOS = (
         ("--timeout", "900", "--cmdline", "nopv"),
         check=("6.1",),
     ),
-    # Without paravirtual features there is x2APIC only where interrupts are remapped.
+    # Without paravirtual features the kernel uses x2APIC only with interrupt remapping.
     Scenario(
         "eoi-owned-x2apic",
         scripts("eoi", MODE="owned", APIC="x2apic"),
@@ -322,7 +323,7 @@ SCENARIOS = (
         (*WAKE, "--cmdline", "nopv"),
         check=(),
     ),
-    # Not by run.sh, which keeps the output until the end: it is the virtio traffic.
+    # Not by run.sh, which keeps the output until the end: the output is the virtio traffic.
     Scenario("eoi-million", "sh /tests/eoi_million.sh", ("--timeout", "1800"), check=()),
     Scenario(
         "eoi-million-owned",

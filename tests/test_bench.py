@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`make bench` fails where a figure is missing, and where one of its programs passes a number as a bool.
+"""`make bench` fails if a figure is missing, and if one of its programs passes a number as a bool.
 
-The guests are not booted: what one would print is printed by a script in the place of scripts/guest.
+No guest is booted. A script in place of scripts/guest prints what a guest would print.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ GUEST = '#!/bin/sh\ncat "$SAID"\n'
 
 CLOCKS = ("kvmpv", "kvm-clock", "hpet")
 LOOPS = ("nothing", "irq-off", "preempt-off")
-# What guest.sh prints for the group `kernel`, two rounds.
+# Two rounds of what guest.sh prints for the group `kernel`.
 SAID = (
     *(f"offered {clock}" for clock in CLOCKS),
     *(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The border between C++ and the kernel, as the sources keep it."""
+"""The sources keep the border between C++ and the kernel."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `make` builds, from what, and what it refuses to build.
+"""What `make` builds, what from, and what it refuses to build.
 
-kbuild's rules make it easy to lose a compiler's exit status, and easy to have another folder's
-objects, another user's variables or another kernel's options in a build.
+With kbuild it is easy to lose a compiler's exit status. It is also easy to build with the objects of
+another folder, the variables of another project or the options of another kernel.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Folder(unittest.TestCase):
 class Errors(Folder):
     def break_with(self, text: str) -> subprocess.CompletedProcess[str]:
         copy_of_project(self.tree)
-        # The first object of all, so that nothing else is compiled in vain.
+        # The very first object, so that nothing else is compiled in vain.
         with (self.tree / "src/clock.cc").open("a") as file:
             file.write(text)
         return make(self.tree, "modules", f"KDIR={kernel('6.12').build}")
@@ -77,11 +77,11 @@ class Sources(Folder):
         products += ("src/.clock.o.cmd", "src/.clock.o.d", "src/linux/log.o", "kunit/probe.o")
         for name in products:
             (self.tree / name).touch()
-        # What an earlier version of this project linked, and a source that is no more.
+        # An object that an earlier version linked, and a source that is gone.
         (build / "src").mkdir(parents=True)
         for name in ("src/clock.o", "src/.clock.o.cmd", "src/gone.cc"):
             (build / name).symlink_to(self.tree / name)
-        # Of this build itself.
+        # Files of this build itself.
         (build / "src/steal.o").write_text("built here")
 
         done = make(self.tree, "modules", f"KDIR={fake_kernel(self.folder / 'kernel')}")
@@ -100,7 +100,7 @@ class Sources(Folder):
         self.assertEqual((build / "src/steal.o").read_text(), "built here")
 
     def test_a_build_by_hand_stays_out_of_that_for_another_kernel(self) -> None:
-        # The name has all that kbuild bears, the environment what was set for another project.
+        # The folder's name has every character that kbuild can bear. The environment is set for another project.
         self.tree = self.folder / "tree+@~^!-é"
         copy_with_a_small_module(self.tree)
         old, new = kernel("6.1"), kernel("6.12")
@@ -126,7 +126,7 @@ class Sources(Folder):
 
 
 class Refusals(Folder):
-    """What stands between a user and a build, by a kernel that compiles nothing."""
+    """What stops a build, with a kernel that compiles nothing."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -192,14 +192,15 @@ class Refusals(Folder):
         reasons = {"ln": "cannot hold symbolic links", "flock": "cannot be locked"}
         for name, reason in reasons.items():
             with self.subTest(name):
-                # As ln fails on vfat and flock on NFS.
+                # ln fails like this on vfat, and flock on NFS.
                 program(programs, name, f"echo '{name}: it failed' >&2; exit 71")
                 done = self.make(before=programs)
                 (programs / name).unlink()
                 sentence = f"build/{FAKE_RELEASE} {reason}: build in a copy of the tree"
                 self.assertNotEqual(done.returncode, 0)
                 self.assertEqual(done.stderr.splitlines()[0][: len(sentence)], sentence)
-                self.assertEqual(len(done.stderr.splitlines()), 2, done.stderr)  # and make's own
+                # The second line is make's own.
+                self.assertEqual(len(done.stderr.splitlines()), 2, done.stderr)
                 self.assertFalse((self.tree / "build").exists(), "something was written")
 
     def test_a_folder_of_anothers_is_refused(self) -> None:
@@ -221,7 +222,7 @@ class Refusals(Folder):
     def test_a_second_build_waits_for_the_first(self) -> None:
         self.assertEqual(self.make().returncode, 0)
         lock = self.tree / "build" / FAKE_RELEASE / ".lock"
-        # The one that holds it lets it go when the second one is about to wait for it.
+        # The first build holds the lock and releases it when the second one is about to wait for it.
         programs = self.folder / "programs"
         flock = shutil.which("flock")
         program(programs, "flock", f'[ "$1" = -n ] || echo "$@" >&3; exec {flock} "$@"')
@@ -249,7 +250,7 @@ class Refusals(Folder):
         self.assertEqual(second.communicate()[0], f"built build/{FAKE_RELEASE}/kvmpv.ko\n")
 
     def test_many_builds_at_once(self) -> None:
-        """As the guests of a test run have them: each looks whether its module is up to date."""
+        """Guests of a test run start builds like this: each checks that its module is up to date."""
         command = ["make", "modules", f"KDIR={self.kernel}"]
         for _ in range(5):
             builds = [
@@ -262,7 +263,7 @@ class Refusals(Folder):
 
 class Compiler(Folder):
     def ask(self, compiler: str, before: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """What scripts/cxx.mk takes for the C++ compiler that belongs to this gcc."""
+        """The C++ compiler that scripts/cxx.mk chooses for this gcc."""
         (self.folder / "Makefile").write_text(
             f"CC := {compiler}\nsrc := {ROOT}\nobj := .\ninclude {ROOT}/scripts/cxx.mk\n"
             ".DEFAULT_GOAL := ask\nask: ; @echo '$(CXX_KERNEL)'\n"
@@ -302,7 +303,7 @@ class Compiler(Folder):
         self.assertIn('this kernel\'s compiler is "clang"', self.ask("clang").stderr)
 
     def test_make_asks_for_no_other_than_the_kernels(self) -> None:
-        """On a machine that has the kernel's g++ and no other."""
+        """On a machine that has only the kernel's g++."""
         copy_of_project(self.tree)
         programs = self.folder / "programs"
         programs.mkdir()
@@ -332,7 +333,7 @@ class Parts(Folder):
         headers = headers_without(found, self.folder / "headers", options, symbols)
         copy_of_project(self.tree)
         arguments = (f"KDIR={headers}", "KVMPV_TESTS=0", "KVMPV_WERROR=1")
-        # modpost, too, is content: what is called is there.
+        # modpost is content, too, because the called function exists.
         done = make(self.tree, "modules", *arguments)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(done.stdout, f"built build/{found.release}/kvmpv.ko\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""DKMS builds, installs and removes the module for the stock kernels, and passes others over."""
+"""DKMS builds, installs and removes the module for the stock kernels, and skips others."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Dkms(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout)
 
     def test_it_is_for_kernels_from_6_1_to_the_newest_that_was_tried(self) -> None:
-        """dkms.conf says so; the table in README and the kernels of the lab have to agree."""
+        """dkms.conf, the table in README and the kernels of the lab have to agree."""
         oldest, newest = (tuple(map(int, STOCK_KERNELS[i].split("."))) for i in (0, -1))
         table = (ROOT / "README.md").read_text().split("## Kernels tried")[1].split("\n## ")[0]
         releases = re.findall(r"\b(\d+)\.(\d+)\.\d+", table)
@@ -51,9 +51,9 @@ class Dkms(unittest.TestCase):
 
         def meant(major: int, minor: int) -> set[bool]:
             releases = [f"{major}.{minor}{ending}" for ending in endings]
-            # Asked as dkms asks, of bash.
+            # dkms has bash evaluate it, and so does this test.
             answers = subprocess.run(
-                ["bash", "-c", 'for r; do [[ $r =~ $0 ]] && echo yes || echo no; done', pattern]
+                ["bash", "-c", "for r; do [[ $r =~ $0 ]] && echo yes || echo no; done", pattern]
                 + releases,
                 capture_output=True,
                 text=True,

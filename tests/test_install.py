@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`make install` and `make uninstall` below another root, and what DKMS gets below DESTDIR."""
+"""`make install` and `make uninstall` below another root, and what `make dkms-install` puts below DESTDIR."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Install(unittest.TestCase):
         self.kernel = kernel("6.12")
 
     def make(self, goal: str) -> None:
-        # root's umask may be this one.
+        # root may have this umask.
         arguments = (goal, f"KDIR={self.kernel.build}", f"INSTALL_MOD_PATH={self.root}")
         done = make(ROOT, *arguments, umask=0o077)
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def modprobe(self) -> subprocess.CompletedProcess[str]:
-        """Where modprobe would find the module."""
+        """The file that modprobe would load."""
         return subprocess.run(
             [tool("modprobe"), "-d", str(self.root), "-S", self.kernel.release]
             + ["--show-depends", "kvmpv"],
@@ -55,7 +55,7 @@ class Install(unittest.TestCase):
 
 
 class Places(unittest.TestCase):
-    """Where it goes, and what is in its way, by a kernel that compiles nothing."""
+    """Where the module is installed, and what prevents that, with a kernel that compiles nothing."""
 
     def setUp(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kvmpv-install-"))
@@ -82,7 +82,7 @@ class Places(unittest.TestCase):
                 where = (f"DESTDIR={destdir}", f"INSTALL_MOD_PATH={prefix}", f"KDIR={self.kernel}")
                 done = self.make("install", *where)
                 self.assertEqual(done.returncode, 0, done.stderr)
-                # No index: in a package it would replace that of all the modules.
+                # No index: a package with one would replace the index of all modules.
                 module = f"{prefix}/lib/modules/{FAKE_RELEASE}/updates/kvmpv.ko"[1:]
                 self.assertEqual(self.files_below(self.tree / destdir), [module])
                 done = self.make("uninstall", *where)
@@ -92,7 +92,7 @@ class Places(unittest.TestCase):
     def test_destdir_is_where_the_sources_for_dkms_go(self) -> None:
         (self.tree / "src/clock.o").touch()
         stage = self.folder / "it's a stage"
-        # As they are where only their owner may read them.
+        # As if only their owner may read them.
         subprocess.run(["chmod", "-R", "go=", self.tree], check=True)
         done = self.make("dkms-install", f"DESTDIR={stage}", umask=0o077)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -104,7 +104,7 @@ class Places(unittest.TestCase):
             with self.subTest(file.name):
                 runs = file.is_dir() or file.read_bytes().startswith(b"#!")
                 self.assertEqual(mode(file), "755" if runs else "644")
-        # They are all that a build needs.
+        # They contain all that a build needs.
         done = make(sources, "modules", f"KDIR={self.kernel}")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(done.stdout, f"built build/{FAKE_RELEASE}/kvmpv.ko\n")
@@ -144,11 +144,13 @@ class Places(unittest.TestCase):
             for file in [self.tree, *self.tree.rglob("*")]:
                 os.chown(file, owner, owner)
         else:
-            # Only root can become another; who that would be is what counts here.
+            # Only root can become another user. This tests which user that would be.
             program(programs, "id", "echo 0")
             asked = f"--reuid {owner} --regid {os.getgid()} --clear-groups"
             become = f"PATH={os.environ['PATH']}\nshift 5\nexec \"$@\""
-            program(programs, "setpriv", f'case "$*" in "{asked} "*) ;; *) exit 1 ;; esac\n{become}')
+            program(
+                programs, "setpriv", f'case "$*" in "{asked} "*) ;; *) exit 1 ;; esac\n{become}'
+            )
         options = "a 'b'  $$(c)"
         done = self.make(
             "-j2",

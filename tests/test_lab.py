@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The parts of scripts/guest that need no guest: what it recognises, builds, parses and refuses."""
+"""The parts of scripts/guest that need no guest: what it recognises, builds, parses and rejects."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WARNING = """\
 [    5.000007] usb: quiet after
 """
 
-# What the debug kernel printed for faults that were put into C++; cut, without the pauses of a slow console.
+# What the debug kernel printed for faults in C++ that were made on purpose; shortened.
 SANITIZERS = """\
 <3>[  180.723795] ==================================================================
 <3>[  180.929344] BUG: KASAN: slab-out-of-bounds in cc_heap+0x44/0x60 [bug]
@@ -63,7 +63,7 @@ SANITIZERS = """\
 <4>[  211.821663] ---[ end trace 0000000000000000 ]---
 """
 
-# One line each that makes a report, as 6.1 or 6.12 print it.
+# Lines that each make a report, as 6.1 or 6.12 print them.
 REPORTS = (
     "BUG: kernel NULL pointer dereference, address: 0000000000000000",
     "BUG: unable to handle page fault for address: ffffffffc0001000",
@@ -165,7 +165,7 @@ class Splats(unittest.TestCase):
 
 class Cpio(unittest.TestCase):
     def listing(self, archive: Archive) -> dict[str, str]:
-        """What cpio itself says is in there: the mode of each name."""
+        """The mode of each file by name, as cpio lists the archive."""
 
         def run(options: str) -> list[str]:
             done = subprocess.run(
@@ -292,7 +292,7 @@ class Exits(unittest.TestCase):
 
 class CommandLine(unittest.TestCase):
     def refused(self, *words: str) -> str:
-        """The one line that a wrong command line is answered with."""
+        """The one line of error that a wrong command line gets."""
         said = io.StringIO()
         with self.assertRaises(SystemExit) as stop, contextlib.redirect_stderr(said):
             arguments.parse(words)
@@ -376,7 +376,7 @@ class WhichQemu(unittest.TestCase):
 
 
 class OtherSuite(unittest.TestCase):
-    """Apt reads another suite of the machine's mirror; what the machine has is not looked at, and stays as it is."""
+    """Apt reads another suite of the machine's mirror. It ignores the machine's own suite and leaves it unchanged."""
 
     def test_is_all_that_there_is(self) -> None:
         before = self.lists()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the built module is made of: objtool saw all of its C++, and nothing waits for a C++ runtime."""
+"""The built module: objtool has processed all of its C++, and nothing needs a C++ runtime."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def section_names(file: Path) -> dict[int, str]:
 
 
 def cxx_functions(module: Path, build: Path) -> list[Function]:
-    """Functions of the module that some C++ object defines, weak and local ones included."""
+    """Functions of the module that a C++ object defines, weak and local ones included."""
     from_cxx = set[str]()
     for source in (ROOT / "src").glob("*.cc"):
         from_cxx |= {name for name, _, _, _ in symbols(build / f"src/{source.stem}.o")}
@@ -47,7 +47,7 @@ def cxx_functions(module: Path, build: Path) -> list[Function]:
 
 
 def symbols(file: Path) -> list[tuple[str, int, int, int]]:
-    """name, section index, start and size of each function."""
+    """Name, section index, start and size of each function."""
     found = []
     for line in readelf("-s", file).splitlines():
         field = line.split()
@@ -57,7 +57,7 @@ def symbols(file: Path) -> list[tuple[str, int, int, int]]:
 
 
 def relocations(module: Path, table: str) -> list[tuple[str, int, int]]:
-    """Of each entry of a table such as .orc_unwind_ip: the section and offset it points at, and where it stands."""
+    """For each entry of a table such as .orc_unwind_ip: the section and offset it points at, and its own offset."""
     found = []
     inside = False
     for line in readelf("-r", module).splitlines():
@@ -73,7 +73,7 @@ def relocations(module: Path, table: str) -> list[tuple[str, int, int]]:
 
 @dataclass(frozen=True, order=True)
 class Unwind:
-    """An ORC entry (arch/x86/include/asm/orc_types.h): in force from its place to the next entry's."""
+    """An ORC entry (arch/x86/include/asm/orc_types.h). It is in force from its place to that of the next entry."""
 
     place: int
     sp_offset: int
@@ -86,7 +86,7 @@ AT_FUNCTION_ENTRY = (ORC_REG_SP, 8)  # the caller's stack pointer is 8 above our
 
 
 def unwind_entries(module: Path) -> dict[str, list[Unwind]]:
-    """Section -> its ORC entries in order. Entry N of .orc_unwind belongs to relocation N of .orc_unwind_ip."""
+    """The ORC entries of each section in order. Entry N of .orc_unwind belongs to relocation N of .orc_unwind_ip."""
     with tempfile.NamedTemporaryFile() as raw:
         subprocess.run(
             ["objcopy", "-O", "binary", "--set-section-flags", ".orc_unwind=alloc"]
@@ -102,20 +102,20 @@ def unwind_entries(module: Path) -> dict[str, list[Unwind]]:
 
 
 def unwind_at(entries: dict[str, list[Unwind]], function: Function) -> tuple[int, int] | None:
-    """What the unwinder goes by at the function's first instruction; nothing if no entry reaches that far."""
+    """The register and offset that the unwinder uses at the function's first instruction; None without an entry."""
     before = [e for e in entries.get(function.section, []) if e.place <= function.start]
     return (before[-1].sp_reg, before[-1].sp_offset) if before else None
 
 
 def unwinds(name: str, at_start: tuple[int, int] | None) -> bool:
-    # GCC's .cold parts are jumped to from the middle of their function, with its frame set up.
+    # GCC jumps to a .cold part from the middle of its function, when the frame is set up.
     if name.endswith(".cold"):
         return at_start is not None and at_start[0] != ORC_REG_UNDEFINED
     return at_start == AT_FUNCTION_ENTRY
 
 
 def return_jumps(module: Path) -> dict[str, list[int]]:
-    """Section -> offsets of the jumps to the return thunk: where a function returns."""
+    """For each section the offsets of its jumps to the return thunk, by which functions return."""
     places: dict[str, list[int]] = {}
     section = ""
     for line in readelf("-r", module).splitlines():
@@ -125,13 +125,13 @@ def return_jumps(module: Path) -> dict[str, list[int]]:
             r"([0-9a-f]+)\s+\S+\s+R_X86_64_(?:PLT32|PC32)\s+\S+\s+__x86_return_thunk\b", line
         )
         if match and section.startswith((".text", ".init.text", ".exit.text")):
-            # The relocation is the operand, one byte behind the jump's opcode.
+            # The relocation is that of the operand, one byte after the jump's opcode.
             places.setdefault(section, []).append(int(match[1], 16) - 1)
     return places
 
 
 def instructions(file: Path, function: str) -> list[str]:
-    """Without operands, but with prefixes: "btrl", "lock btrl"."""
+    """The instructions of a function without operands, but with prefixes: "btrl", "lock btrl"."""
     text = subprocess.run(
         ["objdump", "-d", "--no-show-raw-insn", f"--disassemble={function}", file],
         check=True,
@@ -142,7 +142,7 @@ def instructions(file: Path, function: str) -> list[str]:
     return [name for name in found if not name.startswith("nop")]
 
 
-# What native executes for an EOI that it elides, kvm_guest_apic_eoi_write() of the stock kernels:
+# How many instructions native executes for an elided EOI, in kvm_guest_apic_eoi_write() of the stock kernels.
 # 6.1: mov, add, btrq, jb, jmp; 6.12: endbr64, mov, btrq, jae, jmp. The jump goes to the return thunk.
 NATIVE_ELIDED = 5
 
@@ -152,7 +152,7 @@ class ModuleObject(unittest.TestCase):
         for module in modules_of_stock_kernels():
             with self.subTest(kernel=module.release):
                 code = instructions(module.build / "src/eoi_callback.o", "kvmpv_eoi")
-                # Up to the first return: the jump that is not taken is the way to the register.
+                # Up to the first return. The jump that is not taken leads to the register write.
                 elided = code[: code.index("jmp") + 1]
                 self.assertEqual(
                     [i for i in elided if i != "endbr64"], ["mov", "btrl", "jae", "incq", "jmp"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A kernel with a sanitizer can have the module: it adds constructors to each object, and sees the C++ objects, too."""
+"""The module builds for a kernel with a sanitizer, which adds constructors to each object and instruments the C++."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ KASAN = (
 KCSAN = ("CONFIG_KCSAN=y",)
 CALLS = {KASAN: r"__asan_(report_)?(load|store)", KCSAN: r"__tsan_(read|write|volatile|atomic)"}
 
-# Kbuild: KCSAN does not look at these. What eoi_callback touches it touches by assembly, which no sanitizer sees.
+# Kbuild excludes these from KCSAN. eoi_callback accesses memory by inline assembly only, which no sanitizer sees.
 UNWATCHED = ("clock_read", "eoi_callback", "steal_clock")
 NOTHING_TO_SEE = ("eoi_callback",)
 
 
 class Sanitizers(unittest.TestCase):
-    """C++ objects as a kernel with a sanitizer has them built: all that kbuild goes by is in the headers' auto.conf,
-    so that those of a stock kernel do, with the options added. The debug kernel really has KASAN (test_object.py)."""
+    """C++ objects as built for a kernel with a sanitizer. kbuild reads the options from the headers' auto.conf,
+    so the headers of a stock kernel with the options added do. The debug kernel really has KASAN.
+    """
 
     def setUp(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kvmpv-build-"))
@@ -40,10 +41,10 @@ class Sanitizers(unittest.TestCase):
         copy_of_project(self.tree)
 
     def headers(self, name: str, options: tuple[str, ...]) -> Path:
-        """The build folder of this kernel as if it had been configured with these options."""
+        """A copy of this kernel's build folder, as if the kernel had these options."""
         build = kernel(name).build
         assert build is not None
-        # Debian's consists of several folders, which find each other by relative links.
+        # Debian's headers consist of several folders, which refer to each other by relative links.
         usr = build.parent.parent
         copy = self.folder / f"usr-{name}-{options[0]}"
         if not copy.exists():

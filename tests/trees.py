@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Trees to build in: copies of the project, with less in them than it has, and kernels likewise."""
+"""Trees to build in: reduced copies of the project and of kernels' build folders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.kernels import Kernel
 
 PARTS = "Makefile Kbuild dkms.conf LICENSE include src kunit bench scripts".split()
 
-# A module of two files that builds in seconds, and says which kernel's headers it was built with.
+# A module of two files. It builds in seconds, and says which kernel's headers it was built with.
 SMALL_KBUILD = """\
 obj-m := kvmpv.o
 kvmpv-y := src/entry.o src/number.o
@@ -55,7 +55,7 @@ def copy_with_a_small_module(folder: Path) -> None:
 
 
 FAKE_RELEASE = "6.12.0-kvmpv-fake"
-# What kbuild would go by, and who builds.
+# What kbuild would read, and who builds.
 FAKE_MAKEFILE = """\
 modules:
 	@env > $(M)/environment
@@ -65,7 +65,7 @@ modules:
 
 
 def fake_kernel(folder: Path, without: str = "") -> Path:
-    """As much of a kernel's build folder as the Makefile looks at; it compiles nothing."""
+    """The part of a kernel's build folder that the Makefile reads. It compiles nothing."""
     options = ("CONFIG_X86_64", "CONFIG_SMP", "CONFIG_CC_IS_GCC")
     (folder / "include/generated").mkdir(parents=True)
     (folder / "include/config").mkdir()
@@ -80,9 +80,9 @@ def fake_kernel(folder: Path, without: str = "") -> Path:
 
 
 def headers_without(kernel: Kernel, folder: Path, options: set[str], symbols: list[str]) -> Path:
-    """The headers of a kernel as they were if it had been built without these options.
+    """A kernel's headers, as if it had been built without these options.
 
-    `symbols` are (parts of) names that such a kernel does not export.
+    `symbols` are parts of the names that such a kernel does not export.
     """
     assert kernel.build is not None
     folder.mkdir()
@@ -92,7 +92,7 @@ def headers_without(kernel: Kernel, folder: Path, options: set[str], symbols: li
         (folder / name).symlink_to(kernel.build / name)
     for name in (".config", ".kernelvariables"):
         shutil.copy(kernel.build / name, folder)
-    # Debian's names the common headers beside it.
+    # Debian's Makefile names the common headers beside it.
     beside = (kernel.build / "Makefile").read_text()
     here = "$(dir $(lastword $(MAKEFILE_LIST)))"
     assert here in beside
@@ -114,7 +114,7 @@ def headers_without(kernel: Kernel, folder: Path, options: set[str], symbols: li
 def make(
     folder: Path, *arguments: str, before: Path | None = None, umask: int = -1, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """`make` there. `before` is a folder of programs that are found before the machine's."""
+    """Runs `make` there. The programs in `before` are found before those of the machine."""
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     return subprocess.run(
         ["make", *arguments],
@@ -128,7 +128,7 @@ def make(
 
 
 def program(folder: Path, name: str, script: str) -> None:
-    """A program of that name, for `before`."""
+    """Writes a program of that name, for `before`."""
     folder.mkdir(exist_ok=True)
     (folder / name).write_text(f"#!/bin/sh\n{script}\n")
     (folder / name).chmod(0o755)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The paravirtual interface between KVM and its guest, by the names and numbers of the kernel's
+// The paravirtual interface between KVM and its guest. Names and numbers are those of the kernel's
 // documents "KVM-specific MSRs" (Documentation/virt/kvm/x86/msr.rst) and "KVM CPUID bits"
 // (Documentation/virt/kvm/x86/cpuid.rst). Nothing here is specific to Linux.
 
@@ -26,11 +26,13 @@ enum class Msr : u32 {
     KVM_MIGRATION_CONTROL = 0x4b56'4d08,
 };
 
-// Bit 0 of every registration MSR: the host may write to the address in the bits above.
+// Bit 0 of every registration MSR. While it is set the host may write to the address that the
+// bits above hold.
 inline constexpr u64 kMsrEnabled = 1;
 
-// The address bits of a registration MSR: clock and EOI areas are 4-byte aligned, steal time and
-// async page fault areas 64-byte aligned; the bits below are flags or reserved.
+// The address bits of each registration MSR: a guest-physical address. The document asks for
+// 4-byte alignment of the clock and EOI records, and for 64-byte alignment of the steal time and
+// async page fault records. The bits below the address are flags or reserved.
 inline constexpr u64 kSystemTimeAddressMask = ~u64{1};
 inline constexpr u64 kEoiAddressMask = ~u64{3};
 inline constexpr u64 kStealTimeAddressMask = ~u64{63};
@@ -43,16 +45,17 @@ inline constexpr u32 kCpuidBaseLast = 0x4000'ff00;
 inline constexpr u32 kCpuidBaseStep = 0x100;
 inline constexpr u32 kCpuidFeaturesOffset = 1;
 
-// "KVMKVMKVM\0\0\0" as it stands in EBX, ECX, EDX.
+// "KVMKVMKVM\0\0\0", as EBX, ECX and EDX hold it.
 inline constexpr u32 kKvmSignatureEbx = 0x4b4d'564b;
 inline constexpr u32 kKvmSignatureEcx = 0x564b'4d56;
 inline constexpr u32 kKvmSignatureEdx = 0x0000'004d;
 
-// CPUID.1:ECX bit 31: a hypervisor is present, so the leaves from 0x40000000 mean something.
+// CPUID.1:ECX bit 31: a hypervisor is present. Without it the leaves from 0x40000000 on mean
+// nothing.
 inline constexpr u32 kCpuidHypervisorPresent = u32{1} << 31;
 
-// Bit numbers in EAX of leaf base + 1. The document calls them "flag" and lists the bit's number
-// as "value": kvmclock at the new MSRs is offered when EAX & (1 << 3), not when EAX & 3.
+// Bit numbers in EAX of leaf base + 1. The document calls a bit "flag" and its number "value": the
+// host offers kvmclock at the new MSRs when EAX & (1 << 3), not when EAX & 3.
 enum class Feature : u8 {
     KVM_FEATURE_CLOCKSOURCE = 0,
     KVM_FEATURE_NOP_IO_DELAY = 1,
@@ -79,13 +82,15 @@ enum class Hint : u8 {
     KVM_HINTS_REALTIME = 0,
 };
 
-// ---- Areas in guest memory that the host writes (msr.rst) -------------------------------------
+// ---- Records: what the host writes to guest memory, one per vCPU (msr.rst) -------------------
 
+// The clock record: the guest's time was `system_time` when its TSC was `tsc_timestamp`, and one
+// TSC tick lasts tsc_to_system_mul * 2^(tsc_shift - 32) ns.
 struct PvclockVcpuTimeInfo {
-    u32 version;
+    u32 version;  // odd while the host writes the record
     u32 pad0;
-    u64 tsc_timestamp;
-    u64 system_time;  // nanoseconds
+    u64 tsc_timestamp;  // TSC ticks
+    u64 system_time;    // ns
     u32 tsc_to_system_mul;
     s8 tsc_shift;
     u8 flags;
@@ -99,23 +104,26 @@ static_assert(offsetof(PvclockVcpuTimeInfo, tsc_to_system_mul) == 24);
 static_assert(offsetof(PvclockVcpuTimeInfo, tsc_shift) == 28);
 static_assert(offsetof(PvclockVcpuTimeInfo, flags) == 29);
 
-// PvclockVcpuTimeInfo::flags. Bit 0 counts only where KVM_FEATURE_CLOCKSOURCE_STABLE_BIT is
-// offered.
+// PvclockVcpuTimeInfo::flags. Bit 0 promises that the records of all vCPUs agree. It means that
+// only where CPUID offers KVM_FEATURE_CLOCKSOURCE_STABLE_BIT. Bit 1 says that the host had stopped
+// the guest.
 inline constexpr u8 kPvclockTscStable = 1 << 0;
 inline constexpr u8 kPvclockGuestStopped = 1 << 1;
 
+// The wall clock when the guest booted, in the host's time. Not per vCPU: the host writes it once,
+// while the guest writes its address to the MSR.
 struct PvclockWallClock {
-    u32 version;
-    u32 sec;
+    u32 version;  // odd while the host writes
+    u32 sec;      // since 1970
     u32 nsec;
 };
 static_assert(sizeof(PvclockWallClock) == 12);
 
 struct KvmStealTime {
-    u64 steal;  // nanoseconds
-    u32 version;
+    u64 steal;    // ns for which this vCPU could have run and did not
+    u32 version;  // odd while the host writes the record
     u32 flags;
-    u8 preempted;  // outside the version protocol
+    u8 preempted;  // the host writes it without changing the version
     u8 u8_pad[3];
     u32 pad[11];
 };
@@ -125,13 +133,15 @@ static_assert(offsetof(KvmStealTime, version) == 8);
 static_assert(offsetof(KvmStealTime, flags) == 12);
 static_assert(offsetof(KvmStealTime, preempted) == 16);
 
-// The 4-byte area of KVM_EOI_EN; bit 0 set means that the EOI write may be skipped.
+// The 4-byte record of KVM_EOI_EN. While bit 0 is set the guest may skip the write to the EOI
+// register.
 struct KvmPvEoi {
     u32 word;
 };
 static_assert(sizeof(KvmPvEoi) == 4);
 inline constexpr u32 kPvEoiPending = 1 << 0;
 
+// The async page fault record.
 struct KvmVcpuPvApfData {
     u32 flags;
     u32 token;

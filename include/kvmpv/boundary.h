@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The border between C++ and the kernel: the only header that both languages read, and the list of
- * every call that crosses.
+ * The border between C++ and the kernel: the only header that both languages read. It lists every
+ * call that crosses.
  *
  *	kvmpv_*	implemented in C++ under src/, called by the kernel side
  *	linux_*	implemented in C under src/linux/, called by C++
  *
- * Fixed-width types, opaque pointers, negative errno. Unless a declaration says otherwise it is
- * called in process context and may sleep.
+ * Types have a fixed width, pointers are opaque, errors are negative errnos. Unless a declaration
+ * says otherwise, it is called in process context and may sleep. "Any context" includes NMI only
+ * where that is said.
  */
 #ifndef KVMPV_BOUNDARY_H
 #define KVMPV_BOUNDARY_H
@@ -30,80 +31,82 @@ enum { KVMPV_NUM_EOI_COUNTERS = 3 };
 enum { KVMPV_NUM_REGISTRATIONS = 3 };
 
 /*
- * One per CPU, defined by C (src/linux/cpus.c) because only C can place per-CPU data. The hot paths
- * reach it through x86.hh; other CPUs' copies come from linux_cpu().
+ * One per CPU. C defines it (src/linux/cpus.c), because only C can place per-CPU data. The hot
+ * paths reach their own CPU's copy through x86.hh; linux_cpu() returns that of any CPU.
  */
 struct kvmpv_cpu {
 	/*
-	 * This CPU's struct pvclock_vcpu_time_info. Set on every possible CPU before the first
-	 * reader can come, to kvmpv_no_clock_record if to nothing better.
+	 * This CPU's clock record, or kvmpv_no_clock_record. Set on every possible CPU before the
+	 * first reader can come, and never null from then on.
 	 */
 	const void *clock_record;
-	/* Where this is. Set on every possible CPU before the first reader can come. */
+	/* The address of this copy. Set on every possible CPU before the first reader can come. */
 	struct kvmpv_cpu *self;
-	/* Indexed by ClockCounter. Written by their own CPU only, lost updates by NMI accepted. */
+	/* Indexed by ClockCounter. Only its own CPU writes it, in any context, NMI included. */
 	u64 clock_count[KVMPV_NUM_CLOCK_COUNTERS];
 	u64 clock_held_back_max_ns;
 	/*
-	 * A moment of this CPU's TSC, or 0 for none, what its clock showed then, and how fast it
-	 * ran (the record's multiplier and shift): what bounds what it can show later. Written by
-	 * its own CPU only, with interrupts off, or while that CPU is not there.
+	 * These four bound what this CPU's clock can show later: its TSC at some moment (0: none),
+	 * what the clock showed then, and the rate at which it ran (the record's multiplier and
+	 * shift). Only its own CPU writes them, with interrupts off, or another one while that CPU
+	 * is offline.
 	 */
 	u64 clock_base_tsc;
 	u64 clock_base_ns;
 	u32 clock_base_mul;
 	s32 clock_base_shift;
-	/* What each slot held when we took it, if that was enabled, else 0. */
+	/* What each slot held when the module took it, or 0 if the slot was disabled. */
 	u64 foreign_msr[KVMPV_NUM_REGISTRATIONS];
-	/* What the sampler saw last; src/sampler.cc alone knows what it means. */
+	/* What the sampler's last look found. Only the sampler knows the layout. */
 	u64 sampler[16];
-	/* This CPU's steal clock, and where that is; src/steal_clock.hh knows what it means. */
+	/* This CPU's steal clock, and its address. steal_clock.hh has the layout. */
 	u64 steal[128];
 	void *steal_here;
-	/* This CPU's struct KvmPvEoi; set on every possible CPU before the callback is hooked. */
+	/* This CPU's struct KvmPvEoi. Set on every possible CPU before the callback is hooked. */
 	void *eoi_word;
-	/* Indexed by EoiCounter. Written by their own CPU only. */
+	/* Indexed by EoiCounter. Only its own CPU writes it, with interrupts off. */
 	u64 eoi_count[KVMPV_NUM_EOI_COUNTERS];
-	/* ioapic_interrupts() of this CPU when it began to count. */
+	/* ioapic_interrupts() of this CPU when eoi_count began to count. */
 	u64 eoi_ioapic_base;
 };
 
 #ifdef __cplusplus
-/* The symbol whose %gs: offset x86.hh uses. Its plain address is nobody's copy. */
+/* x86.hh uses the symbol as an offset to %gs. Its plain address is not that of any CPU's copy. */
 extern struct kvmpv_cpu kvmpv_cpu;
 
 /*
- * The kernel's own per-CPU pointer to the thread that runs there, a struct task_struct. Kbuild says
- * what it is called: current_task, or pcpu_hot, of which it is the first member.
+ * The kernel's per-CPU pointer to the running thread, a struct task_struct. Kbuild says what the
+ * symbol is called: current_task, or pcpu_hot, whose first member the pointer is.
  */
 extern const void *KVMPV_CURRENT_TASK;
 
 /*
- * Its address is the distance of nivcsw from the start of that struct, an unsigned long: how often
- * the kernel has switched away from the thread while that was running (src/linux/tasks.c).
+ * The address of this symbol is the offset of nivcsw in that struct (src/linux/tasks.c). nivcsw, an
+ * unsigned long, counts how often the kernel has switched away from the thread while it was
+ * running.
  */
 extern const u8 kvmpv_task_nivcsw[];
 #endif
 
-/* A clock record of zeros: what a CPU without a record points at. */
+/* A clock record of zeros, for a CPU that has no record. */
 extern const u8 kvmpv_no_clock_record[32];
 
 /* ---- CPUs (src/linux/cpus.c, hotplug.c) ---- */
 
-/* Between these two no CPU comes or goes. */
+/* Take and release the hotplug lock: between these two no CPU goes online or offline. */
 void linux_cpus_lock(void);
 void linux_cpus_unlock(void);
 
-/* The first online CPU above @cpu (start with -1), or -1. Under linux_cpus_lock(). */
+/* The next online CPU after @cpu (start with -1), or -1 at the end. Under linux_cpus_lock(). */
 int linux_next_online_cpu(int cpu);
 
-/* The first possible CPU above @cpu (start with -1), or -1. */
+/* The next possible CPU after @cpu (start with -1), or -1 at the end. Any context. */
 int linux_next_possible_cpu(int cpu);
 
-/* @cpu's copy; @cpu must be possible. Any context. */
+/* The copy of @cpu, which must be a possible CPU. Any context, NMI included. */
 struct kvmpv_cpu *linux_cpu(u32 cpu);
 
-/* Who follows CPUs that come and go. */
+/* Who is told of CPUs that go online and offline. */
 enum kvmpv_follower {
 	KVMPV_CLOCK,
 	KVMPV_STEAL,
@@ -113,15 +116,16 @@ enum kvmpv_follower {
 };
 
 /*
- * linux_hotplug_enable() calls, for every online CPU now and for every other when it comes,
- *	kvmpv_cpu_prepare()	before the CPU starts, on another one
+ * From linux_hotplug_enable() on, these are called for every CPU that is online already, and for
+ * every other one when it goes online:
+ *	kvmpv_cpu_prepare()	on another CPU, before this one starts
  *	kvmpv_cpu_online()	on the CPU itself, preemptible but bound to it
- * and when a CPU goes, or for all online ones on linux_hotplug_disable(), the reverse:
- *	kvmpv_cpu_down()	on the CPU itself
- *	kvmpv_cpu_dead()	after it has stopped, on another one
- * @follower: an enum kvmpv_follower. A CPU comes to the followers in the order in which they were
- * enabled, and goes in the reverse one. Returns 0 or a negative errno; on error every CPU that came
- * has gone again.
+ * These are called when a CPU goes offline, and for every online one by linux_hotplug_disable():
+ *	kvmpv_cpu_down()	on the CPU itself, preemptible but bound to it
+ *	kvmpv_cpu_dead()	on another CPU, after this one has stopped
+ * @follower: an enum kvmpv_follower. For a CPU that goes online the followers are called in the
+ * order in which they were enabled, for one that goes offline in the reverse order. Returns 0 or a
+ * negative errno. On error the follower has seen every CPU go that it saw come.
  */
 int linux_hotplug_enable(u32 follower);
 void linux_hotplug_disable(u32 follower);
@@ -130,33 +134,40 @@ int kvmpv_cpu_online(u32 follower, u32 cpu);
 void kvmpv_cpu_down(u32 follower, u32 cpu);
 void kvmpv_cpu_dead(u32 follower, u32 cpu);
 
-/* Interrupts off on this CPU, and as they were before. */
+/* Disables interrupts on this CPU; and restores what the first one returned. Any context. */
 u64 linux_irqs_off(void);
 void linux_irqs_on(u64 state);
 
-/* Calls @function on every online CPU, in interrupt context, and waits for all. */
+/*
+ * Calls @function on every online CPU, with interrupts off, and returns when all have returned.
+ * Interrupts on.
+ */
 void linux_on_each_cpu(void (*function)(u32 cpu, void *context), void *context);
 
 /*
- * Calls @function on every online CPU at the same time, with interrupts off; none of them goes on
- * before all have returned from it.
+ * Calls @function on every online CPU at the same time, with interrupts off. No CPU does anything
+ * else before all of them have returned from it.
  */
 void linux_stop_cpus(void (*function)(u32 cpu, void *context), void *context);
 
-/* Calls @function on @cpu, which must be online, with interrupts off, and waits for that. */
+/*
+ * Calls @function on @cpu, which must be online, with interrupts off, and returns when it has
+ * returned. Interrupts on.
+ */
 void linux_call_on_cpu(u32 cpu, void (*function)(u32 cpu, void *context), void *context);
 
-/* Makes @cpu, if it is online, leave its idle state once; waits for that. Interrupts on. */
+/* If @cpu is online, makes it leave its idle state once, and waits for that. Interrupts on. */
 void linux_wake_cpu(u32 cpu);
 
-/* Calls kvmpv_restart() before the machine restarts, kexec included. */
+/* From enable on, kvmpv_restart() is called before the machine restarts, kexec included. */
 int linux_restart_notify_enable(void);
 void linux_restart_notify_disable(void);
 void kvmpv_restart(void);
 
 /*
- * Around suspend and hibernation, on the only CPU that is up, with interrupts off. Timekeeping has
- * been suspended later and resumed earlier than these; the clock has callbacks of its own.
+ * From enable on, the other two are called around suspend and hibernation, on the only CPU that is
+ * online, with interrupts off. Timekeeping is suspended after kvmpv_suspend() and resumed before
+ * kvmpv_resume(); the clock has callbacks of its own.
  */
 void linux_suspend_notify_enable(void);
 void linux_suspend_notify_disable(void);
@@ -165,143 +176,160 @@ void kvmpv_resume(u32 cpu);
 
 /* ---- MSRs (src/linux/msr.c) ---- */
 
-/* Reads @msr on @cpu, which must be online. -EIO if the read faults there. */
+/* Reads @msr on @cpu, which must be online. 0, or -EIO if the read faults there. Interrupts on. */
 int linux_rdmsr_on_cpu(u32 cpu, u32 msr, u64 *value);
 
-/* On the CPU that runs this; any context. -EIO if the access faults. */
+/* Access @msr on this CPU. 0, or -EIO if the access faults. Any context. */
 int linux_rdmsr_here(u32 msr, u64 *value);
 int linux_wrmsr_here(u32 msr, u64 value);
 
 /* ---- What the running kernel has registered (src/linux/native_*.c) ---- */
 
 /*
- * The record behind @cpu's exported hv_clock_per_cpu pointer, and its guest-physical address; null
- * and 0 where the kernel has none (nopv, no-kvmclock). Any context.
+ * The record behind @cpu's exported hv_clock_per_cpu pointer, and its guest-physical address. Null
+ * and 0 if the kernel has none (nopv, no-kvmclock). Any context.
  */
 const void *linux_native_clock_record(u32 cpu, u64 *physical);
 
 /*
- * Makes @cpu's hv_clock_per_cpu pointer name @page, or nothing, so that the kernel's own
- * paused-guest check looks there. Never in the place of a record of the kernel's own.
+ * Points @cpu's hv_clock_per_cpu at @page, or at nothing if that is null, so that the kernel's
+ * paused-guest check looks there. Never replaces a record of the kernel's own.
  */
 void linux_native_clock_publish(u32 cpu, const void *page);
 
-/* native kvm-clock's rating, or -ENOENT if its struct clocksource cannot be found. */
+/* The rating of native kvm-clock, or -ENOENT if its struct clocksource cannot be found. */
 int linux_native_clock_rating(void);
 
-/* X86_FEATURE_CONSTANT_TSC and X86_FEATURE_NONSTOP_TSC: where native chooses the lower rating. */
+/*
+ * The CPU has X86_FEATURE_CONSTANT_TSC and X86_FEATURE_NONSTOP_TSC. Native kvm-clock then takes its
+ * lower rating.
+ */
 bool linux_tsc_is_invariant(void);
 
-/* The kernel has given up on the TSC as a clock, for good. */
+/* The kernel has marked the TSC unstable, which lasts until the next boot. */
 bool linux_tsc_is_unstable(void);
 
 /*
- * 1 if the steal clock in force is the kernel's own for KVM, 0 if it is the one that knows of no
- * steal, -ENOENT if it is somebody else's or cannot be found.
+ * 1 if pv_steal_clock calls the kernel's own steal clock for KVM, 0 if it calls the one that always
+ * returns 0, -ENOENT if it calls anything else or cannot be found.
  */
 int linux_native_steal_in_force(void);
 
 /*
- * The kernel's own struct kvm_steal_time of @cpu, whether or not it is registered, and its
- * guest-physical address; null and 0 if it cannot be found. Any context.
+ * The kernel's own struct kvm_steal_time of @cpu, registered or not, and its guest-physical
+ * address. Null and 0 if it cannot be found. Any context.
  */
 void *linux_native_steal_record(u32 cpu, u64 *physical);
 
-/* The steal time that the kernel has accounted on @cpu, as in /proc/stat, in ns. Any context. */
+/* The steal time that the kernel has accounted on @cpu, in ns; /proc/stat shows it. Any context. */
 u64 linux_accounted_steal_ns(u32 cpu);
 
-/* The scheduler's tick, in ns. */
+/* The length of the scheduler's tick in ns. Any context. */
 u64 linux_tick_ns(void);
 
 /*
- * 1 if the EOI callback in force is the kernel's own for KVM, 0 if it is the one that only writes
- * the register, -ENOENT if it is somebody else's or cannot be found.
+ * 1 if the kernel ends interrupts by its own callback for KVM, 0 if by the one that only writes the
+ * EOI register, -ENOENT if by anything else or if the callback cannot be found.
  */
 int linux_native_eoi_in_force(void);
 
-/* Finds the kernel symbols that are not exported; what is missing is said by the calls above. */
+/* Looks up the kernel symbols that are not exported. The calls above say if one is missing. */
 void linux_symbols_resolve(void);
 
 /* ---- Functions that the kernel chooses at run time (src/linux/static_hook.c) ---- */
 
-/* Static calls that can be read and set. */
+/* The static calls that can be read and set. */
 enum kvmpv_static_call {
 	KVMPV_CALL_PV_STEAL_CLOCK,
 	KVMPV_CALL_APIC_EOI, /* since 6.5 */
 	KVMPV_NUM_STATIC_CALLS
 };
 
-/* What @which calls now, or null if its symbols were not found. Any context. */
+/*
+ * What @which (enum kvmpv_static_call) calls now, or null if its symbols were not found. Any
+ * context.
+ */
 const void *linux_static_call_target(u32 which);
 
-/* From now on @which calls @target, on all CPUs. Only where a target could be read. */
+/* From now on @which calls @target, on all CPUs. Only if linux_static_call_target() is not null. */
 void linux_static_call_set(u32 which, const void *target);
 
 /*
- * Returns when every call that was under way has returned, of functions that are called with
- * interrupts off.
+ * For functions that are called with interrupts off: returns when every call that was under way has
+ * returned.
  */
 void linux_wait_for_callers(void);
 
-/* The name of the function at @address, and of its module; cut off at @size, with the NUL. */
+/* Writes the name of the function at @address, and of its module. @size includes the NUL. */
 void linux_symbol_name(const void *address, char *text, u32 size);
 
 /*
- * paravirt_steal_enabled, counted: while it is above 0 the scheduler's accounting asks
- * pv_steal_clock. And paravirt_steal_rq_enabled, if it can be found: so do its run queues, where
- * the kernel has CONFIG_PARAVIRT_TIME_ACCOUNTING, for the time that tasks have not run. Stop only
- * what was started. 0, or -ENOENT and no change if the first cannot be found.
+ * Increment and decrement two static keys of the kernel. While paravirt_steal_enabled is above 0
+ * the scheduler's accounting asks pv_steal_clock. While paravirt_steal_rq_enabled is, its run
+ * queues do so, too (CONFIG_PARAVIRT_TIME_ACCOUNTING), and subtract steal from the time that tasks
+ * have run. Start returns 0, or -ENOENT and changes nothing if the first key cannot be found; the
+ * second may be missing. Stop undoes one start.
  */
 int linux_steal_accounting_start(void);
 void linux_steal_accounting_stop(void);
 
-/* Whether the first, or the second of these (@run_queues) is above 0; false if it is unknown. */
+/*
+ * The first of these keys, or the second one (@run_queues), is above 0. False if it was not found.
+ */
 bool linux_steal_accounting_is_on(bool run_queues);
 
 /* ---- The end of an interrupt (src/linux/native_apic.c, native_eoi.c, irq_lines.c) ---- */
 
 /*
- * The callback that the kernel ends every interrupt with, called with interrupts off. notrace. Its
- * arguments are those of struct apic's eoi_write before 6.5, and nothing since.
+ * The callback by which the kernel ends every interrupt. notrace; interrupts off. The arguments are
+ * those of struct apic's eoi_write before Linux 6.5. Since then there are none, and both are
+ * garbage.
  */
 void kvmpv_eoi(u32 reg, u32 value);
 
-/* The callback in force, and another in its place. 0, or a negative errno and no change. */
+/*
+ * The callback that the kernel calls now, or null; and its replacement: 0, or an errno and no
+ * change.
+ */
 const void *linux_eoi_callback(void);
 int linux_eoi_callback_set(const void *callback);
 
 /*
- * Finds the callback that writes the EOI register and nothing else, for linux_eoi_write(). Before
- * kvmpv_eoi() is hooked. -ENOENT if it is unknown.
+ * Finds the callback that writes the EOI register and does nothing else, for linux_eoi_write().
+ * Once, before kvmpv_eoi() is hooked. 0, or -ENOENT if there is none.
  */
 int linux_eoi_write_prepare(void);
 
-/* The callback in force is that one. */
+/* The kernel calls that one now. */
 bool linux_eoi_callback_is_plain(void);
 
 /* Writes the EOI register. notrace; interrupts off. */
 void linux_eoi_write(void);
 
-/* This CPU is in its idle task, or in an interrupt of it. notrace; interrupts off. */
+/* This CPU runs its idle task, or an interrupt that came in it. notrace; interrupts off. */
 bool linux_in_idle(void);
 
-/* @cpu's word of the kernel's own PV EOI, or null if it cannot be found. */
+/*
+ * The kernel's own PV EOI word of @cpu, and its guest-physical address; null and 0 if it cannot be
+ * found. Any context.
+ */
 void *linux_native_eoi_word(u32 cpu, u64 *physical);
 
-/* Before the next one, once; without it the counts are 0. */
+/* Once, before the next function; without it that returns 0. */
 void linux_ioapic_lines_prepare(void);
 
 /*
- * What IOAPIC line @line raised on @cpu since boot, 0 if there is no such line or the kernel cannot
- * be asked; and whether it is level-triggered.
+ * How many interrupts IOAPIC line @line has raised on @cpu since boot, and whether the line is
+ * level-triggered. 0 if there is no such line or the kernel cannot be asked.
  */
 u64 linux_ioapic_line_interrupts(u32 line, u32 cpu, bool *is_level);
 
 /* ---- Steal time (src/steal_clock.cc) ---- */
 
 /*
- * The target of the static call pv_steal_clock: nanoseconds that @cpu could have run and did not,
- * never less than before. Interrupts off; of any CPU, from any, from several at once.
+ * The target of the static call pv_steal_clock: for how many ns @cpu could have run and did not.
+ * Never less than before. Interrupts off, possibly with a run queue locked. Any CPU may ask about
+ * any other, and several may ask at once.
  */
 u64 kvmpv_steal_clock(int cpu);
 
@@ -310,52 +338,59 @@ u64 kvmpv_steal_clock(int cpu);
 struct kvmpv_task {
 	u32 pid;
 	u32 tgid;
-	u64 start_ns; /* tells it from another of the same pid */
-	u64 cgroup; /* the number of its cgroup v2 */
+	u64 start_ns; /* when it started: tells it from an earlier task of the same pid */
+	u64 cgroup; /* the number (inode) of its cgroup v2 */
 	char comm[16];
 };
 
-/* The one that this CPU runs; pid 0 is the idle task. Any context. */
+/* The task that this CPU runs; pid 0 is the idle task. Any context. */
 void linux_current_task(struct kvmpv_task *task);
 
 /*
- * From now on kvmpv_task_switch() is called on a CPU when it goes from one task to another, while
- * the first is still the current one, with interrupts off and the run queue locked. When disable
- * returns, no call is under way or to come. 0 or a negative errno.
+ * From enable on, kvmpv_task_switch() is called at every context switch, on the CPU that switches,
+ * while the task that leaves is still the current one. Interrupts are off and the run queue is
+ * locked. Enable returns 0 or a negative errno. When disable returns, no call is under way and none
+ * will come.
  */
 int linux_task_switches_enable(void);
 void linux_task_switches_disable(void);
 void kvmpv_task_switch(void);
 
-/* The path of the cgroup v2 with that number; -ENOENT if it is gone, or another negative errno. */
+/* Writes the path of cgroup v2 number @id. 0, -ENOENT if it is gone, or another negative errno. */
 int linux_cgroup_path(u64 id, char *text, u32 size);
 
-/* ---- Trace events (src/linux/trace.c); nothing happens while nobody listens. Any context. ---- */
+/* ---- Trace events (src/linux/trace.c); no-ops while they are disabled. Any context. ---- */
 
-/* kvmpv:steal: @cpu, the one that this runs on, has lost @delta_ns; @total_ns in all. */
+/* kvmpv:steal: @cpu, which runs this, has lost @delta_ns, and @total_ns in all. */
 void linux_trace_steal(u32 cpu, u64 delta_ns, u64 total_ns);
 
-/* kvmpv:steal_step: its record went back by @step_ns, or grew by so much more than time. */
+/*
+ * kvmpv:steal_step: the record of @cpu went back by @step_ns, or (@forward) grew by @step_ns more
+ * than the time that passed.
+ */
 void linux_trace_steal_step(u32 cpu, bool forward, u64 step_ns, u64 total_ns);
 
 /* ---- Memory of our own (src/linux/memory.c) ---- */
 
-/* Zeroed; null if there is none. */
+/* Zeroed memory of @size bytes, or null. May sleep. */
 void *linux_memory_create(u64 size);
-/* Null is allowed. */
+/* @memory may be null. May sleep. */
 void linux_memory_destroy(void *memory);
 
 /* ---- The clocksource (src/linux/clocksource.c) ---- */
 
 /*
- * The name of the clocksource that the kernel keeps time by, cut off to @size - 1 characters.
- * -ENOENT if the kernel's symbol was not found.
+ * Writes the name of the clocksource that timekeeping uses; @size includes the NUL. 0, or -ENOENT
+ * if the kernel's symbol was not found.
  */
 int linux_clocksource_current_name(char *name, u32 size);
 
 struct clocksource;
 
-/* The callbacks of struct clocksource, called directly by the kernel. notrace, any context. */
+/*
+ * The read callbacks of struct clocksource, which the kernel calls directly: the time in ns.
+ * notrace; any context, NMI included.
+ */
 u64 kvmpv_clock_read_stable_lfence(struct clocksource *cs);
 u64 kvmpv_clock_read_stable_rdtscp(struct clocksource *cs);
 u64 kvmpv_clock_read_guarded_lfence(struct clocksource *cs);
@@ -363,148 +398,167 @@ u64 kvmpv_clock_read_guarded_rdtscp(struct clocksource *cs);
 
 typedef u64 (*kvmpv_clock_read_fn)(struct clocksource *cs);
 
-/* The CPUs have RDTSCP. */
+/* The CPUs have RDTSCP. Any context. */
 bool linux_has_rdtscp(void);
 
-/* How "kvmpv" is read. */
+/* How the clocksource "kvmpv" is read. */
 struct linux_clock_path {
 	kvmpv_clock_read_fn read;
 	/*
-	 * User space may read CPU 0's record by itself; only after linux_vdso_page() names it and
-	 * linux_vdso_allow_mapping() was 0.
+	 * The vDSO may read CPU 0's record. Only after linux_vdso_page() returns that record and
+	 * linux_vdso_allow_mapping() has returned 0.
 	 */
 	bool vdso;
 	/*
-	 * The callback returns what kvm-clock's would. A driver that knows the counter of kvm-clock
-	 * at some moment, as ptp_kvm does, is then believed. Needs linux_clocksource_has_ids().
+	 * The callback returns what kvm-clock's own would. The kernel then accepts timestamps of
+	 * kvm-clock from drivers such as ptp_kvm. Needs linux_clocksource_has_ids().
 	 */
 	bool is_kvm_clock;
 };
 
-/* The kernel tells clocksources by a number that they carry, not by their address. */
+/*
+ * The kernel identifies clocksources by an ID that they carry (since 6.10), not by their address.
+ */
 bool linux_clocksource_has_ids(void);
 
-/* Registers "kvmpv", in nanoseconds. Once until unregistered. */
+/*
+ * Registers the clocksource "kvmpv", whose counter is in ns. Not again before it is unregistered. 0
+ * or a negative errno.
+ */
 int linux_clocksource_register(const struct linux_clock_path *path, int rating);
 
-/* Registered, and not unbound since by a write to unbind_clocksource. Any context. */
+/* It is registered, and nobody has unbound it by writing to unbind_clocksource. Any context. */
 bool linux_clocksource_is_registered(void);
 
 /*
- * Changes the rating and lets the kernel choose again; done when it returns. Only while registered:
- * the kernel would take an unbound clocksource up again.
+ * Changes the rating, and lets the kernel choose a clocksource again before it returns. Only while
+ * "kvmpv" is registered: the kernel would take an unbound clocksource back into its list.
  */
 void linux_clocksource_set_rating(int rating);
 
 /*
- * 1 if "kvmpv" is what was written to current_clocksource last, which overrides ratings; 0 if not;
- * -ENOENT if unknown.
+ * 1 if the last write to current_clocksource named "kvmpv", which overrides ratings; 0 if it did
+ * not; -ENOENT if that is unknown.
  */
 int linux_clocksource_is_named(void);
 
 /*
- * The callback holds from the next read on, in any context, because timekeeping loads it for each;
- * user space follows at the next tick.
+ * Changes how "kvmpv" is read. The callback is in force from the next read on, in any context,
+ * because timekeeping loads it for each read. User space follows at the next tick.
  */
 void linux_clocksource_set_path(const struct linux_clock_path *path);
 
-/* The kernel reads its time from "kvmpv" now. Any context. */
+/* Timekeeping uses "kvmpv" now. Any context. */
 bool linux_clocksource_is_current(void);
 
 /*
- * The kernel checks other clocksources against "kvmpv": 1 if it does or would, 0 if not, -ENOENT if
- * unknown. @judges: there are such others at present.
+ * "kvmpv" is the kernel's watchdog, against which it checks other clocksources: 1, 0, or -ENOENT if
+ * that is unknown. @judges: there are clocksources to check at present.
  */
 int linux_clocksource_is_watchdog(bool *judges);
 
 /*
- * The kernel checks other clocksources against "kvmpv" and has no other that it would accept for
- * that, so that unregistering is refused: 1, 0, or -ENOENT if unknown.
+ * "kvmpv" is the kernel's watchdog, and the kernel accepts no other clocksource for that, so it
+ * would refuse to unregister "kvmpv": 1, 0, or -ENOENT if that is unknown.
  */
 int linux_clocksource_is_indispensable(void);
 
 /*
- * Around suspend and hibernation, whether or not the clocksource is current: on @cpu, with
- * interrupts off; resume before timekeeping reads again. @cpu is the only one up, but for suspend
- * to idle: there the others are idle with interrupts off, and resume may come on another CPU.
+ * Called around suspend and hibernation, on @cpu with interrupts off, even if the clocksource is
+ * not the current one. Resume comes before timekeeping reads again. @cpu is the only CPU online,
+ * except in suspend to idle: there the other CPUs are idle with interrupts off, and resume may come
+ * on another CPU than suspend.
  */
 void kvmpv_clock_suspend(u32 cpu);
 void kvmpv_clock_resume(u32 cpu);
 
-/* 0, or -EBUSY while the kernel cannot do without it. */
+/* Unregisters "kvmpv". 0, or -EBUSY while the kernel cannot do without it. */
 int linux_clocksource_unregister(void);
 
 /*
- * After unregistering: returns when no call of the callback is under way, preempted ones included.
- * Tenths of a second, and longer where a task stays in the kernel without sleeping.
+ * After unregistering: returns when no call of the read callback is under way, not even a preempted
+ * one. That takes tenths of a second, and longer if a task stays in the kernel without sleeping.
  */
 void linux_clocksource_wait_for_readers(void);
 
 /* ---- The sampler and its events (src/linux/sampler.c) ---- */
 
 /*
- * Calls kvmpv_sample() on @cpu, now and then once a second, in a thread bound to it, busy or idle.
- * Both on @cpu; stop waits for a call under way.
+ * From start to stop, kvmpv_sample() is called on @cpu at once and then once a second, in a thread
+ * that is bound to it, whether the CPU is busy or idle. Start and stop run on @cpu. Stop waits for
+ * a call that is under way.
  */
 void linux_sampler_start(u32 cpu);
 void linux_sampler_stop(u32 cpu);
 void kvmpv_sample(u32 cpu);
 
-/* Calls kvmpv_sampler_deferred() soon, where it may wait for CPUs that come and go. */
+/*
+ * Any context but NMI. Has kvmpv_sampler_deferred() called soon, where it may take the hotplug
+ * lock.
+ */
 void linux_sampler_defer(void);
 void kvmpv_sampler_deferred(void);
 
-/* No call is left to come. Only when no sampler is started any more. */
+/* After every sampler has been stopped: returns when no deferred call is left. */
 void linux_sampler_finish(void);
 
-/* One lock for all events, with interrupts off. Any context but NMI. */
+/* The lock of the event ring; disables interrupts. Any context but NMI. */
 u64 linux_events_lock(void);
 void linux_events_unlock(u64 state);
 
-/* CLOCK_MONOTONIC; stands still in suspend. Any context. */
+/* CLOCK_MONOTONIC in ns, which stands still in suspend. Any context. */
 u64 linux_monotonic_ns(void);
 
 /* ---- The vDSO (src/linux/vdso.c) ---- */
 
-/* CPU 0's record as the kernel would map it into processes, or null. */
+/* The page with CPU 0's record that the kernel maps into processes, or null. */
 const void *linux_vdso_page(void);
 
 /*
- * Makes it @page, which must stay for ever: processes that mapped it keep it. -ENOENT if the
- * kernel's pointer cannot be found.
+ * Makes @page that page. It must never be freed, because processes keep it mapped. 0, or -ENOENT if
+ * the kernel's pointer cannot be found.
  */
 int linux_vdso_publish_page(const void *page);
 
-/* From now on the kernel maps that page when a process asks. Cannot be taken back. 0 or -ENOENT. */
+/*
+ * From now on the kernel maps that page for any process that touches it. This cannot be undone. 0,
+ * or -ENOENT if the kernel's variable cannot be found.
+ */
 int linux_vdso_allow_mapping(void);
 
 /* ---- The wall clock (src/linux/wall_clock.c) ---- */
 
-/* Where the kernel has the host answer its own questions, or 0 if that is not known. */
+/* The guest-physical address of the kernel's own wall clock record, or 0 if that is not known. */
 u64 linux_native_wall_clock_physical(void);
 
-/* CLOCK_REALTIME. */
+/* CLOCK_REALTIME in ns. Any context. */
 u64 linux_realtime_ns(void);
 
 /* ---- Other clocks (src/linux/hpet.c, acpi_pm.c, rtc.c, native_clock.c) ---- */
 
-/* Maps the HPET. Its period in femtoseconds; -ENODEV if there is none or it stands still. */
+/*
+ * Maps the HPET, and stores its period in femtoseconds. 0, -ENODEV if there is none or it is
+ * stopped, or -ENOMEM.
+ */
 int linux_hpet_create(u64 *period_fs);
 void linux_hpet_destroy(void);
-/* The lower half of the main counter. After create, any context. */
+/* The lower 32 bits of the main counter. Between create and destroy; any context. */
 u32 linux_hpet_read(void);
 
-/* 0, or -ENODEV. After it the counter may be read in any context; its bits above 24 may be 0. */
+/*
+ * 0, or -ENODEV if there is no ACPI PM timer. Only after 0 the counter may be read, in any context.
+ * Bits 24 to 31 of the counter may always be 0.
+ */
 int linux_acpi_pm_create(void);
 u32 linux_acpi_pm_read(void);
 
-/* Seconds since 1970 by rtc0, or a negative errno. */
+/* Reads the real-time clock rtc0: seconds since 1970. 0 or a negative errno. */
 int linux_rtc_read(u64 *seconds);
 
-/* What the kernel has found to be the TSC's rate, or 0. */
+/* The TSC's frequency in kHz as the kernel has calibrated it, or 0. Any context. */
 u32 linux_tsc_khz(void);
 
-/* CLOCK_MONOTONIC_RAW. Any context. */
+/* CLOCK_MONOTONIC_RAW in ns. Any context. */
 u64 linux_monotonic_raw_ns(void);
 
 /* ---- Shared areas (src/linux/pages.c) ---- */
@@ -516,15 +570,16 @@ struct linux_mapping {
 };
 
 /*
- * Maps @size bytes of guest memory at @physical read-only, decrypted where guest memory is
- * encrypted. 0, -EINVAL for an address the CPU cannot have, -ENOMEM.
+ * Maps @size bytes of guest memory at @physical, read-only, and decrypted in a guest with encrypted
+ * memory. 0, -EINVAL for an address beyond the CPU's address bits, or -ENOMEM.
  */
 int linux_map_shared(u64 physical, u32 size, struct linux_mapping *mapping);
 void linux_unmap_shared(struct linux_mapping *mapping);
 
 /*
- * Zeroed memory that the host can read and write, contiguous and page-aligned; decrypted where
- * guest memory is encrypted. 0, or -ENOMEM or what decryption returned, and then no address.
+ * Memory that the host can read and write: zeroed, physically contiguous and page-aligned, and
+ * decrypted in a guest with encrypted memory. Create returns 0, or -ENOMEM or the error of the
+ * decryption, and then there is no address.
  */
 struct linux_area {
 	void *address;
@@ -533,14 +588,17 @@ struct linux_area {
 };
 
 int linux_area_create(u32 size, struct linux_area *area);
-/* The page at @address, created as above by an earlier load of this module. */
+/* Takes over the page at @address, which an earlier load of this module has created as above. */
 void linux_area_adopt(const void *address, struct linux_area *area);
-/* @address is that of a variable of the kernel's, not of memory that was created as above. */
+/* @address lies in the kernel image, so it is a variable and not memory that was allocated. */
 bool linux_is_in_kernel_image(const void *address);
-/* No slot may hold an address inside any more. What cannot be encrypted again is not freed. */
+/*
+ * Frees the area. No slot may hold an address in it any more. If it cannot be encrypted again it is
+ * leaked.
+ */
 void linux_area_destroy(struct linux_area *area);
 
-/* @physical lies in memory that the kernel hands out to others. */
+/* @physical lies in RAM that the kernel manages. */
 bool linux_is_kernel_ram(u64 physical);
 
 /* ---- debugfs (src/linux/debugfs.c) ---- */
@@ -549,18 +607,18 @@ bool linux_is_kernel_ram(u64 physical);
 struct kvmpv_file {
 	const char *directory; /* "" or one level, e.g. "clock" */
 	const char *name;
-	/* Writes the whole text with linux_seq_write(); called again if the buffer was short. */
+	/* Writes the whole text by linux_seq_write(). Called again if the buffer was too short. */
 	void (*show)(void *seq);
 	/*
-	 * @text is what was written, NUL-terminated, without the final newline; 0 or negative
-	 * errno. Null: the file cannot be written. Never called twice at once.
+	 * @text is what was written, without the final newline, with a NUL. Returns 0 or a negative
+	 * errno. Calls never overlap. Null if the file cannot be written.
 	 */
 	int (*store)(const char *text);
 };
 
 /*
- * The directory. -EPERM or -ENOENT where debugfs is switched off at boot, -ENODEV in a kernel
- * without it. Removing it is allowed after an error, too.
+ * The directory. 0, -EPERM or -ENOENT if debugfs was switched off at boot, or -ENODEV in a kernel
+ * without it. It may be removed after an error, too.
  */
 int linux_debugfs_create(void);
 void linux_debugfs_remove(void);
@@ -580,14 +638,14 @@ void linux_msleep(u32 ms);
 /* ---- Mutexes (src/linux/mutexes.c) ---- */
 
 /*
- * Each is of one owner, who lets one at a time ask the host or a device something, or change what
- * is not changed in an instant. Taken before linux_cpus_lock().
+ * A mutex for each owner who asks the host or a device, or who changes what cannot be changed in an
+ * instant. Taken before linux_cpus_lock().
  */
 enum kvmpv_mutex {
 	KVMPV_MUTEX_CLOCK, /* its switches */
-	KVMPV_MUTEX_OTHER_CLOCKS, /* two who read the same devices would time each other */
-	KVMPV_MUTEX_WALL_CLOCK, /* its MSR is one for all CPUs */
-	KVMPV_MUTEX_STEAL, /* its switches, reset, and who gathers its charges */
+	KVMPV_MUTEX_OTHER_CLOCKS, /* two readers of the same device would measure each other */
+	KVMPV_MUTEX_WALL_CLOCK, /* all CPUs share its MSR */
+	KVMPV_MUTEX_STEAL, /* its switches, reset, and whoever gathers its charges */
 	KVMPV_MUTEX_EOI, /* its switch */
 	KVMPV_NUM_MUTEXES
 };
@@ -597,11 +655,14 @@ void linux_mutex_unlock(u32 which);
 
 /* ---- The module (src/linux/module_entry.c; keep: src/linux/clocksource.c) ---- */
 
-/* rmmod answers EBUSY until linux_module_let_go(). False if the module is going already. */
+/*
+ * Until linux_module_let_go(), rmmod fails with EBUSY. Returns false if the module is already being
+ * unloaded.
+ */
 bool linux_module_keep(void);
 void linux_module_let_go(void);
 
-/* What can be switched while the module runs; a parameter for each. */
+/* What can be switched while the module is loaded. Each has a module parameter. */
 enum kvmpv_switch {
 	KVMPV_CLOCK_RELEASE,
 	KVMPV_CLOCK_FORCE_UNSTABLE,
@@ -616,16 +677,16 @@ struct kvmpv_parameters {
 	int clock_rating; /* 0: automatic; else 1 to 499 */
 	int vdso; /* -1: in shared mode only; 0: never; 1: in owned mode too */
 	int legacy; /* 1: use the deprecated clock MSRs where they are offered */
-	int switches[KVMPV_NUM_SWITCHES]; /* 0 or 1: what they are at the start */
+	int switches[KVMPV_NUM_SWITCHES]; /* 0 or 1: their state at the start */
 };
 
-/* 0, or a negative errno after which nothing is left changed. */
+/* 0, or a negative errno, and then nothing is left changed. */
 int kvmpv_start(const struct kvmpv_parameters *parameters);
 void kvmpv_stop(void);
 
 /*
- * Between these two. Sets @which, an enum kvmpv_switch; anything but 0 and 1 is -EINVAL. 0 or a
- * negative errno.
+ * Between kvmpv_start() and kvmpv_stop(). Sets @which, an enum kvmpv_switch, to 0 or 1. 0, -EINVAL
+ * for any other @value, or another negative errno.
  */
 int kvmpv_switch_set(u32 which, int value);
 bool kvmpv_switch_is_on(u32 which);

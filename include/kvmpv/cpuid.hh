@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Is this a KVM guest, and what does the host offer? Our own scan: the kernel's answer is not
-// exported whole, and a guest booted with `nopv` has none although KVM is there.
+// Is this a KVM guest, and what does the host offer? This is our own CPUID scan, because the kernel
+// exports only part of what it found, and with `nopv` it looks for nothing although KVM is there.
 // Source: Documentation/virt/kvm/x86/cpuid.rst; msr.rst, "suggested algorithm".
 
 #pragma once
@@ -17,7 +17,13 @@ struct CpuidRegisters {
     u32 edx;
 };
 
-// What leaf base + 1 says.
+// Executes CPUID for a leaf (subleaf 0), or plays a CPU in a test.
+template <class T>
+concept CpuidReader = requires(T& cpuid, u32 leaf) {
+    { cpuid(leaf) } -> std::same_as<CpuidRegisters>;
+};
+
+// The leaf where KVM's leaves begin, and what leaf base + 1 says.
 struct KvmCpuid {
     u32 base = 0;      // the leaf that carries the signature
     u32 features = 0;  // EAX, see Feature
@@ -32,17 +38,18 @@ struct KvmCpuid {
 };
 
 // Scans 0x40000000, 0x40000100 ... 0x4000ff00, because KVM's leaves move up when the host also
-// presents another hypervisor's interface. `cpuid(leaf)` returns CpuidRegisters. Any context.
-template <class Cpuid>
+// presents another hypervisor's interface. Nothing if KVM is not there. Any context; up to 258
+// CPUID instructions, each of which is an exit in a guest.
+template <CpuidReader Cpuid>
 constexpr std::optional<KvmCpuid> find_kvm(Cpuid&& cpuid) {
-    // Without a hypervisor these leaves return whatever the highest basic leaf holds.
+    // Without a hypervisor these leaves return what the highest basic leaf holds.
     if (!(cpuid(1).ecx & kCpuidHypervisorPresent)) return std::nullopt;
 
     for (u32 base = kCpuidBaseFirst; base <= kCpuidBaseLast; base += kCpuidBaseStep) {
         const CpuidRegisters id = cpuid(base);
         if (id.ebx != kKvmSignatureEbx || id.ecx != kKvmSignatureEcx || id.edx != kKvmSignatureEdx)
             continue;
-        // EAX is the highest leaf; old hosts leave 0 there and mean base + 1 (cpuid.rst).
+        // EAX is the highest leaf. Old hosts leave 0 there and mean base + 1 (cpuid.rst).
         if (id.eax != 0 && id.eax < base + kCpuidFeaturesOffset) return KvmCpuid{base, 0, 0};
         const CpuidRegisters leaf = cpuid(base + kCpuidFeaturesOffset);
         return KvmCpuid{base, leaf.eax, leaf.edx};
@@ -55,8 +62,8 @@ struct ClockMsrs {
     Msr wall_clock;
 };
 
-// Which pair of clock MSRs to use: the document's algorithm, whose "flags & 3" and "flags & 0"
-// mean the bits 1 << 3 and 1 << 0. Nothing when the host offers neither.
+// Which pair of clock MSRs to use, by the document's algorithm. Its "flags & 3" and "flags & 0"
+// mean the bits 1 << 3 and 1 << 0. Nothing if the host offers neither pair.
 constexpr std::optional<ClockMsrs> clock_msrs(const KvmCpuid& kvm) {
     if (kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE2))
         return ClockMsrs{Msr::KVM_SYSTEM_TIME_NEW, Msr::KVM_WALL_CLOCK_NEW};
@@ -100,7 +107,7 @@ inline constexpr HintName kHintNames[] = {
     {Hint::KVM_HINTS_REALTIME, "KVM_HINTS_REALTIME"},
 };
 
-// For bits that have a name in neither table: a newer host offers something we do not know.
+// The bits that have a name. A host that sets others offers something newer than this table.
 constexpr u32 named_feature_bits() {
     u32 bits = 0;
     for (const FeatureName& feature : kFeatureNames)
@@ -114,6 +121,7 @@ constexpr u32 named_hint_bits() {
     return bits;
 }
 
+// "" for a bit without a name.
 constexpr const char* feature_name(Feature bit) {
     for (const FeatureName& feature : kFeatureNames)
         if (feature.bit == bit) return feature.name;

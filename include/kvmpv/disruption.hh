@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What has happened to a clock between two looks at one CPU's record? The decision alone: when to
-// look and whom to tell is src/sampler.cc's part.
+// What has the host done to a clock between two looks at one CPU's record? This file only decides
+// that. The sampler says when to look and whom to tell.
 
 #pragma once
 
@@ -10,22 +10,22 @@
 namespace kvmpv {
 
 enum class EventKind : u8 {
-    // Of a record, by compare().
-    kRateChanged,   // multiplier or shift; value: how much faster, in parts per billion
-    kJumpForward,   // system_time against extrapolation; value: ns
-    kJumpBackward,  // likewise, and not by a pause
+    // Of a clock record; compare() finds them.
+    kRateChanged,   // new multiplier or shift; value: how much faster, in parts per billion
+    kJumpForward,   // the clock is ahead of where it should be; value: ns
+    kJumpBackward,  // the clock is behind, and not because of a pause; value: ns
     kPause,         // the clock stood still while the TSC ran; value: ns
-    kStableLost,    // the host took its promise back that all records agree
-    kStableGained,
-    kRecordTorn,   // no consistent look within the bound; value: clock reads that met it
-    kBadShift,     // |tsc_shift| > 31; value: the shift
-    kTscBehind,    // the record's timestamp is ahead of the TSC; value: ticks
-    kTscBackward,  // the TSC itself went back between two looks; value: ticks
-    // Of the clock, by the sampler and the switch.
-    kHeldBack,       // the guard held back twice as large a step as ever; value: ns
-    kStableRevoked,  // CPUs disagreed on a host that promised they do not; value: ns
-    kGuardForced,    // clock/force_unstable was set; no disruption
-    kGuardReleased,  // … and taken back
+    kStableLost,    // the host no longer promises that all records agree
+    kStableGained,  // the host promises it now
+    kRecordTorn,    // the record was not whole within the bound; value: clock reads that met it
+    kBadShift,      // |tsc_shift| > 31; value: the shift
+    kTscBehind,     // the record's timestamp is ahead of the TSC; value: ticks
+    kTscBackward,   // the TSC itself went back between two looks; value: ticks
+    // Of the clock as a whole; the sampler and the clock's switch find them.
+    kHeldBack,       // the guard held back a step at least twice as large as any before; value: ns
+    kStableRevoked,  // CPUs disagreed although the host promised that they agree; value: ns
+    kGuardForced,    // clock/force_unstable was set
+    kGuardReleased,  // clock/force_unstable was cleared
     // Of steal time.
     kStealBackward,  // the record went back, or was behind what the kernel had; value: ns
     kStealForward,   // the record grew by more than the time that passed; value: ns too many
@@ -36,9 +36,9 @@ inline constexpr u32 kNumEventKinds = static_cast<u32>(EventKind::kNumEventKinds
 struct EventKindInfo {
     const char* name;
     const char* unit;
-    // What the host did to the clock. Not what the operator asked for, nor what became of steal
-    // time; and not what the guard held
-    // back, because a vCPU that is off its CPU between its TSC and the guard is held back, too.
+    // True if the host disrupted the clock. Not what the operator asked for and not steal time. Not
+    // kHeldBack either: the guard also holds back a vCPU that the host stops between the read of
+    // its TSC and the guard.
     bool is_disruption;
 };
 
@@ -53,38 +53,39 @@ inline constexpr EventKindInfo kEventKinds[kNumEventKinds] = {
     {"steal_backward", "ns", false}, {"steal_forward", "ns", false},
 };
 
+// `kind` is not kNumEventKinds.
 constexpr const EventKindInfo& info(EventKind kind) { return kEventKinds[static_cast<u32>(kind)]; }
 
 // ---- What counts as a step ------------------------------------------------------------------
 
-// Under the host's promise a clock that goes on shows no more than rounding: the host cuts its
-// system_time to whole ns, and so do we with what we extrapolate, before and after.
+// Under the host's promise an undisturbed clock is off by rounding only. The host truncates its
+// system_time to whole ns, and we truncate what we extrapolate from the old and the new record.
 inline constexpr u64 kStableRoundingNs = 2;
 
-// Without the promise every update is a new pair of readings of the host's TSC and of the clock it
-// runs on, and what comes between the two readings is in the record: an exit of the host's own, or
-// the microsecond that an HPET takes. 100 us is above that. And the rate that the record is written
-// with and the rate of the clock it is taken from differ by what calibration leaves and NTP slews:
-// at most 500 ppm.
+// Without the promise the host reads its TSC and its own clock anew for every update. Whatever
+// delays it between these two reads goes into the record: an exit if the host is itself a guest, or
+// the microsecond that an HPET takes. 100 us is more than that. Besides, the record's rate differs
+// from that of the host's clock by calibration error and by NTP's slewing: at most 500 ppm.
 inline constexpr u64 kUnstableNoiseNs = 100'000;
 inline constexpr u64 kUnstablePerMillion = 500;
 
-// Without the host's flag a clock that stood still is told from one that was set back by its
-// length: stopping and continuing a guest takes a host longer than this, and no correction of a
-// host's clock is as large as this.
+// If the host does not set kPvclockGuestStopped, only the size of the step tells a clock that stood
+// still from one that was set back. A host takes longer than this to stop and continue a guest, and
+// it does not correct its clock by as much.
 inline constexpr u64 kPauseMinNs = 10'000'000;
 
-// How far two CPUs' clocks may be apart under the promise: the rounding, and what the host's kernel
-// lets pass as synchronous TSCs, which is nothing that it can see, less than the way of a cache
-// line from CPU to CPU. 1 us is several times both.
+// How far the clocks of two CPUs may be apart under the promise. Two things add up: rounding, and
+// the TSC offset that the host's kernel cannot see when it checks that TSCs are synchronous, which
+// is below the time that a cache line takes from CPU to CPU. 1 us is several times both.
 inline constexpr u64 kStableDisagreementNs = 1'000;
 
-// CPUs that read on the guarded path at the same moment hold each other back by some 10 ns.
+// Smaller steps are not reported. CPUs that read on the guarded path at the same moment hold each
+// other back by some 10 ns.
 inline constexpr u64 kHeldBackMinNs = 1'000;
 
 // ---- Two looks ------------------------------------------------------------------------------
 
-// A record as it was found, with the TSC of the same CPU at that moment.
+// What one look at a CPU's record found, with that CPU's TSC at the same moment.
 struct ClockSample {
     u64 tsc = 0;
     u64 tsc_timestamp = 0;
@@ -92,10 +93,10 @@ struct ClockSample {
     u32 tsc_to_system_mul = 0;
     s8 tsc_shift = 0;
     u8 flags = 0;
-    bool known = false;  // the fields mean something: there was a whole record of this CPU's once
-    bool torn = false;   // the last look found no whole one; the fields are older
+    bool known = false;  // some look has found a whole record, so the fields mean something
+    bool torn = false;   // this look did not; the fields are those of an earlier look
 
-    // Two records of the same update of the host's, possibly on different CPUs.
+    // The host wrote both in the same update, possibly to the records of different CPUs.
     constexpr bool same_update(const ClockSample& other) const {
         return tsc_timestamp == other.tsc_timestamp && system_time_ns == other.system_time_ns &&
                same_rate(other);
@@ -108,16 +109,17 @@ struct ClockSample {
 
     constexpr bool can_tell_time() const { return known && !torn && can_be_read(); }
 
-    // For a tsc not before tsc_timestamp.
+    // The time in ns that the record gives for `at_tsc`, which must not be before tsc_timestamp.
+    // The shift must be sane.
     constexpr u64 ns_at(u64 at_tsc) const {
         return system_time_ns +
                scale_tsc_delta(at_tsc - tsc_timestamp, tsc_to_system_mul, tsc_shift);
     }
 };
 
-// Looks at `record`, on the CPU that owns it, with interrupts off. What cannot be found out stays
-// as it was `before`.
-template <class Machine>
+// Looks at `record`. Runs on the CPU whose record it is, with interrupts off. If the host has never
+// written the record, or it is torn, the fields stay as they were `before`.
+template <TscMachine Machine>
 ClockSample look(Machine& machine, const PvclockVcpuTimeInfo& record, const ClockSample& before) {
     ClockSample now = before;
     now.torn = false;
@@ -139,8 +141,8 @@ ClockSample look(Machine& machine, const PvclockVcpuTimeInfo& record, const Cloc
     return now;
 }
 
-// By how much two CPUs' clocks differ at the moment of the earlier of two looks, on `other`'s CPU;
-// 0 where it cannot be told.
+// By how many ns the clocks of two CPUs differ at the moment of `other`, the earlier one of two
+// looks. 0 if that cannot be told, or if one of the records does not carry the promise.
 static constexpr u64 disagreement_ns(const ClockSample& own, const ClockSample& other) {
     const bool told = own.known && other.known && !own.torn && !other.torn && own.can_be_read() &&
                       other.can_be_read() && (own.flags & other.flags & kPvclockTscStable) &&
@@ -156,7 +158,7 @@ struct Disruption {
     s64 value;
 };
 
-// What compare() found, in the order of EventKind.
+// What compare() has found.
 class Disruptions {
 public:
     constexpr void add(EventKind kind, s64 value) { found_[count_++] = {kind, value}; }
@@ -165,28 +167,30 @@ public:
     constexpr u32 count() const { return count_; }
 
 private:
-    // A jump or a pause; lost or gained; torn or any of the others: six at most.
+    // compare() finds at most 4 at once: a bad shift or a TSC that is behind or went back excludes
+    // that there is a step as well.
     std::array<Disruption, 8> found_{};
     u32 count_ = 0;
 };
 
 namespace disruption {
 
-// New rate over old, less one, in parts per billion; the largest s64 where it is more.
+// The new rate divided by the old one, minus 1, in parts per billion. Saturates 10^9 below the
+// largest s64; is the largest s64 if the old rate is 0.
 static constexpr s64 rate_change_ppb(const ClockSample& before, const ClockSample& now) {
     constexpr u64 kBillion = 1'000'000'000;
     constexpr s64 kMost = std::numeric_limits<s64>::max();
     if (before.tsc_to_system_mul == 0) return kMost;
-    // mul * 2^shift; with the smaller shift taken from both, one of the two is 0.
+    // A rate is mul * 2^shift. Subtracting the smaller shift from both makes one of them 0.
     const int smaller = before.tsc_shift < now.tsc_shift ? before.tsc_shift : now.tsc_shift;
     const int before_shift = before.tsc_shift - smaller;
     const int now_shift = now.tsc_shift - smaller;
-    // At most 2^32 * 2^30 * 2^62 in the numerator: below 2^128. The shifts add up to 62 at most.
+    // The shifts differ by 62 at most, so the numerator is below 2^32 * 2^30 * 2^62 < 2^128.
     const u128 numerator = static_cast<u128>(now.tsc_to_system_mul) * kBillion << now_shift;
     const u128 denominator = static_cast<u128>(before.tsc_to_system_mul) << before_shift;
     const u64 ceiling = static_cast<u64>(kMost);
-    // 128-bit division is a call into a library that a kernel has not. Both are cut to what a
-    // 64-bit one takes; what is cut off is below a part in 2^31.
+    // A 128-bit division is a call of libgcc, which the kernel does not have. Both numbers are
+    // shifted right until the divisor has 32 bits, which costs less than 1 part in 2^31.
     u128 n = numerator;
     u128 d = denominator;
     while (d >> 32) n >>= 1, d >>= 1;
@@ -203,13 +207,15 @@ static constexpr s64 rate_change_ppb(const ClockSample& before, const ClockSampl
     return static_cast<s64>(ratio_ppb) - static_cast<s64>(kBillion);
 }
 
-// How far the new record leads the old one where one takes over from the other: at the moment that
-// the host names, unless that lies outside of what we know it to be, between the two looks.
+// By how many ns the new record is ahead of the old one at the moment when it took over. The host's
+// timestamp names that moment. But the old record was still in force at the look `before`, so the
+// moment is no earlier than that look.
 static constexpr s64 discontinuity_ns(const ClockSample& before, const ClockSample& now) {
     const u64 at_tsc = now.tsc_timestamp > before.tsc ? now.tsc_timestamp : before.tsc;
     return static_cast<s64>(now.ns_at(at_tsc) - before.ns_at(at_tsc));
 }
 
+// The largest step in ns that an undisturbed clock may show.
 static constexpr u64 tolerance_ns(const ClockSample& before, const ClockSample& now, bool stable) {
     if (stable) return kStableRoundingNs;
     const u64 elapsed_ns = now.ns_at(now.tsc) - now.system_time_ns;
@@ -218,15 +224,16 @@ static constexpr u64 tolerance_ns(const ClockSample& before, const ClockSample& 
     return kUnstableNoiseNs + longer_ns / 1'000'000 * kUnstablePerMillion;
 }
 
-// A jump, a pause, or nothing.
+// Finds a jump, a pause, both or nothing.
 static constexpr void find_step(const ClockSample& before, const ClockSample& now, bool stable,
                                 Disruptions& found) {
     const s64 step_ns = discontinuity_ns(before, now);
     const u64 size_ns =
         step_ns < 0 ? u64{0} - static_cast<u64>(step_ns) : static_cast<u64>(step_ns);
     const bool beyond = size_ns > tolerance_ns(before, now, stable);
-    // The host says so; or it looks like one: the clock is behind the extrapolation, but from the
-    // update on not behind what it showed at the last look. A record that was set back in place is.
+    // A pause: either the host says so, or it looks like one. It does if the clock is behind the
+    // extrapolation, but its update is not behind the time that the last look saw. A record that
+    // was set back in place is behind that.
     const bool told = (now.flags & ~before.flags & kPvclockGuestStopped) != 0;
     const bool stood_still =
         step_ns < 0 && size_ns >= kPauseMinNs && now.system_time_ns >= before.ns_at(before.tsc);
@@ -237,7 +244,8 @@ static constexpr void find_step(const ClockSample& before, const ClockSample& no
         found.add(EventKind::kPause, step_ns < 0 ? static_cast<s64>(size_ns) : 0);
 }
 
-// The TSC cannot say how much time has passed; that the clock fell can be seen all the same.
+// The TSC went back, so it cannot say how much time has passed. But a clock that shows less than
+// before has gone back in any case.
 static constexpr void find_fall(const ClockSample& before, const ClockSample& now,
                                 Disruptions& found) {
     const u64 before_ns = before.ns_at(before.tsc);
@@ -248,7 +256,8 @@ static constexpr void find_fall(const ClockSample& before, const ClockSample& no
 
 }  // namespace disruption
 
-// `stable_offered`: CPUID gives the stable flag a meaning.
+// What has happened between two looks at the same CPU's record. `stable_offered`: CPUID offers
+// KVM_FEATURE_CLOCKSOURCE_STABLE_BIT, so the stable flag means something. Any context.
 static constexpr Disruptions compare(const ClockSample& before, const ClockSample& now,
                                      bool stable_offered) {
     Disruptions found;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// How far another clock has gone while ours went from one look to the next: offset and rate, with a
-// bound of the error. Nothing is averaged: two looks that lie far apart are better than many.
+// How far another clock has advanced between two looks, compared with ours: offset and rate, each
+// with an error bound. Nothing is averaged, because two looks far apart beat many close ones. Any
+// context.
 
 #pragma once
 
@@ -9,37 +10,38 @@
 
 namespace kvmpv {
 
-// What a counter's ticks mean: one is ns_numerator / ns_denominator ns, and after `modulus` of them
-// it is 0 again; a modulus of 0 says never.
+// How a counter counts. One tick is ns_numerator / ns_denominator ns, neither of which is 0. After
+// `modulus` ticks the counter is 0 again; a modulus of 0 means that it does not wrap.
 struct Counter {
     u64 ns_numerator;
     u64 ns_denominator;
     u64 modulus;
 };
 
-// A counter's value, and our time right before and after it was read.
+// A counter's value, and our time in ns right before and right after it was read.
 struct ClockLook {
     u64 count;
     u64 before_ns;
     u64 after_ns;
 
     constexpr u64 middle_ns() const { return before_ns + (after_ns - before_ns) / 2; }
-    // The counter was read at middle_ns(), give or take this.
+    // The counter was read at middle_ns(), plus or minus this.
     constexpr u64 error_ns() const { return (after_ns - before_ns + 1) / 2; }
 };
 
 struct Drift {
-    u64 elapsed_ns;  // by our clock, more than 0
-    s64 offset_ns;   // the other clock has gone this much further
-    u64 error_ns;    // give or take this
-    s64 rate_ppb;    // the same, per elapsed time
-    u64 error_ppb;
+    u64 elapsed_ns;  // by our clock; more than 0
+    s64 offset_ns;   // the other clock has advanced by this much more than ours
+    u64 error_ns;    // error bound of offset_ns
+    s64 rate_ppb;    // offset_ns per elapsed_ns, in parts per billion
+    u64 error_ppb;   // error bound of rate_ppb
 };
 
 namespace drift_detail {
 
-// The ticks between two looks. A counter that wraps is taken to be where it is nearest to what our
-// clock expects, so a difference of half its range or more cannot be told from a smaller one.
+// The ticks between two looks at a counter that wraps. How often it has wrapped is not known, so
+// the count nearest to what our clock expects is taken. A difference of half the counter's range or
+// more cannot be told from a smaller one.
 constexpr u64 ticks_between(const Counter& counter, u64 first, u64 last, u64 expected) {
     const u64 least = last >= first ? last - first : counter.modulus - (first - last);
     if (expected <= least) return least;
@@ -55,7 +57,8 @@ constexpr s64 saturated(bool negative, u64 magnitude) {
 
 }  // namespace drift_detail
 
-// Nothing where our own clock has not gone on, or ran backward, between the looks.
+// The drift from `first` to `last`. Nothing if our own clock stood still or ran backward between
+// the two looks or during the second. Saturates.
 constexpr std::optional<Drift> drift(const Counter& counter, const ClockLook& first,
                                      const ClockLook& last) {
     if (last.before_ns <= first.after_ns || last.after_ns < last.before_ns) return std::nullopt;
@@ -67,19 +70,20 @@ constexpr std::optional<Drift> drift(const Counter& counter, const ClockLook& fi
         const u64 expected = mul_div(elapsed_ns, counter.ns_denominator, counter.ns_numerator);
         ticks = drift_detail::ticks_between(counter, first.count, last.count, expected);
     } else {
-        // Somebody has set it.
+        // A counter that does not wrap goes back only if somebody sets it, as with a real-time
+        // clock.
         went_back = last.count < first.count;
         ticks = went_back ? first.count - last.count : last.count - first.count;
     }
     const u64 theirs_ns = mul_div(ticks, counter.ns_numerator, counter.ns_denominator);
 
-    // The distance between the two, and on which side of ours theirs is.
+    // How far the two clocks are apart, and whether theirs is behind ours.
     const bool behind = went_back || theirs_ns < elapsed_ns;
     u64 distance_ns = behind ? elapsed_ns - theirs_ns : theirs_ns - elapsed_ns;
     if (went_back && __builtin_add_overflow(elapsed_ns, theirs_ns, &distance_ns))
         distance_ns = std::numeric_limits<u64>::max();
 
-    // Both looks, and a tick: a counter shows none before it is over.
+    // The errors of both looks, and one tick, because a counter shows a tick only when it is over.
     const u64 tick_ns = (counter.ns_numerator - 1) / counter.ns_denominator + 1;
     const u64 error_ns = first.error_ns() + last.error_ns() + tick_ns;
     constexpr u64 kBillion = 1'000'000'000;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The last entries of a log that never stops: a ring of fixed size in which every entry has a
-// sequence number, so that a reader can tell what it has missed.
+// A ring of fixed size that holds the latest entries of an endless log. Every entry has a sequence
+// number, so a reader can tell which entries it has missed.
 //
-// Several writers and readers share one ring under a lock of their owner's, taken for one call at a
-// time. That is enough: a reader that comes back for the next number either finds it or learns that
-// it has been overwritten in between.
+// The ring takes no lock. Its owner serialises all calls, one call at a time. That is enough for
+// readers, too: whoever asks for the next number either gets that entry or learns that it has been
+// overwritten since. Any context that the owner's lock allows.
 
 #pragma once
 
@@ -15,25 +15,26 @@ namespace kvmpv {
 
 template <class Entry, u32 kSize = 256>
 class EventRing {
-    static_assert(std::has_single_bit(kSize), "the place of a number is a mask away");
+    static_assert(std::has_single_bit(kSize), "at() and append() mask the sequence number");
 
 public:
-    // Returns the entry's sequence number: 1, 2, 3 …
+    // Overwrites the oldest entry if the ring is full. Returns the new entry's sequence number:
+    // 1, 2, 3 …
     u64 append(const Entry& entry) {
         entries_[++last_ & (kSize - 1)] = entry;
         return last_;
     }
 
-    // How many were ever appended; also the number of the last one.
+    // How many entries were ever appended; also the sequence number of the latest one.
     u64 total() const { return last_; }
 
-    // The number of the oldest entry that is still there; total() + 1 if there is none.
+    // The sequence number of the oldest entry that is still there; 1 while there is none.
     u64 oldest() const { return last_ > kSize ? last_ - kSize + 1 : 1; }
 
-    // How many have been overwritten.
+    // How many entries have been overwritten.
     u64 lost() const { return oldest() - 1; }
 
-    // Nothing for a number that has been overwritten, or not been given yet.
+    // Nothing for a number whose entry has been overwritten or not been appended yet.
     std::optional<Entry> at(u64 sequence) const {
         if (sequence < oldest() || sequence > last_) return std::nullopt;
         return entries_[sequence & (kSize - 1)];

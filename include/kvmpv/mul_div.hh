@@ -6,9 +6,11 @@
 
 namespace kvmpv {
 
-// a * b / c, rounded down, with the product in full; the largest u64 where the quotient is beyond
-// it. c must not be 0. Bit by bit, because a 128-bit division is a call into a library that a
-// kernel has not: for what is looked at, not for what is on the way of a read.
+// a * b / c, rounded down. The product is exact (128 bits). Returns the largest u64 if the quotient
+// does not fit. `c` must not be 0.
+//
+// It divides bit by bit: g++ turns a 128-bit division into a call of libgcc, which the kernel does
+// not have. Slow, so it is for views and the sampler and not for a clock read. Any context.
 constexpr u64 mul_div(u64 a, u64 b, u64 c) {
     const u128 product = static_cast<u128>(a) * b;
     u128 rest = product >> 64;

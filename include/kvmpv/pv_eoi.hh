@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// PV EOI (msr.rst, MSR_KVM_PV_EOI_EN): the host sets bit 0 of this CPU's word while the interrupt
-// in service may be ended without it. Whoever clears the bit has ended the interrupt; whoever finds
-// it clear must write the EOI register. At each exit the host takes a set bit back.
-//
-// A Machine is the guest that runs this, on one CPU with interrupts off:
-//     bool test_and_clear()            bit 0 of this CPU's word, in one instruction; was it set?
-//     bool in_idle()                   the interrupt came while the CPU had nothing to do
-//     void count(EoiCounter)
-//     void write_eoi()                 the EOI register, past all paravirtual means
-// and, to take the word away from the host:
-//     Result<void> give_up_slot()      KVM_EOI_EN of this CPU names the word no more
+// PV EOI (msr.rst, MSR_KVM_PV_EOI_EN). The host sets bit 0 of this CPU's word while the guest may
+// end the interrupt in service without an exit. A guest that finds the bit set and clears it has
+// ended the interrupt. A guest that finds it clear must write the EOI register. At each exit the
+// host withdraws a bit that is still set.
 
 #pragma once
 
@@ -19,17 +12,39 @@
 
 namespace kvmpv {
 
-// How interrupts ended on a CPU. The order is that of kvmpv_cpu::eoi_count.
+// How interrupts were ended on a CPU. The values index kvmpv_cpu::eoi_count.
 enum class EoiCounter : u8 {
     kElided,       // by clearing the bit
-    kWrittenBusy,  // by writing the register, after an interrupt of whatever ran
-    kWrittenIdle,  // by writing the register, after an interrupt of the idle task
+    kWrittenBusy,  // by writing the register; the interrupt came while a task ran
+    kWrittenIdle,  // by writing the register; the interrupt came while the CPU was idle
     kNumCounters,
 };
 
-// One test-and-clear, one increment, no loop, nothing that the host could hold up. An NMI in
-// between ends no interrupt and so never looks at the word.
-template <class Machine>
+// A guest that ends interrupts. Everything runs on one CPU, with interrupts off.
+template <class T>
+concept EoiMachine = requires(T& machine, EoiCounter counter) {
+    // Clears bit 0 of this CPU's word in one instruction. Returns whether the bit was set.
+    { machine.test_and_clear() } -> std::same_as<bool>;
+    // The interrupt came while the CPU was idle.
+    { machine.in_idle() } -> std::same_as<bool>;
+    // Adds one to this CPU's counter.
+    machine.count(counter);
+    // Writes the EOI register, and never asks the word again.
+    machine.write_eoi();
+};
+
+// A guest that takes the word away from the host.
+template <class T>
+concept EoiSlotMachine = requires(T& machine) {
+    { machine.test_and_clear() } -> std::same_as<bool>;
+    // Writes this CPU's KVM_EOI_EN so that it no longer names the word.
+    { machine.give_up_slot() } -> std::same_as<Result<void>>;
+};
+
+// Ends the interrupt in service. One test-and-clear and one increment; no loop, and nothing that
+// the host could delay. An NMI in between ends no interrupt, so it never looks at the word.
+// Interrupts off; notrace.
+template <EoiMachine Machine>
 [[gnu::always_inline]] inline void end_of_interrupt(Machine& machine) {
     if (machine.test_and_clear()) [[likely]] {
         machine.count(EoiCounter::kElided);
@@ -39,30 +54,36 @@ template <class Machine>
     machine.write_eoi();
 }
 
-// Takes this CPU's word away from the host for good. True if its bit was still set, which no host
-// that keeps to the document leaves. No EOI is written here, in neither case: the write to the slot
-// is itself an exit, at which the host withdraws a set bit. The interrupt that it stood for is
-// still in service, and its handler, which has yet to end it, will find the bit clear and write the
-// register. An EOI from here would come on top of that one and end another interrupt, one whose
-// handler has not run. For the same reason a bit that is still set is cleared: the handler that
-// found it would leave the interrupt in service for ever, for nobody asks for the bit any more.
-template <class Machine>
+// Takes this CPU's word away from the host for good. Returns whether its bit was still set
+// afterwards, which cannot happen with a host that follows the document; or the error of the write
+// to the slot, and then the word is untouched. Interrupts off.
+//
+// No EOI is written here, whether or not the bit is set. The write to the slot is an exit, at which
+// the host withdraws a bit that is set. The interrupt that the bit stood for is still in service.
+// Its handler has yet to end it, will find the bit clear, and will write the register. An EOI from
+// here would come on top of that one, and would end another interrupt whose handler has not run.
+//
+// A bit that is still set has to be cleared for the same reason. The handler would take it for
+// permission and would not write the register. But the host no longer looks at the word, so the
+// interrupt would stay in service for ever.
+template <EoiSlotMachine Machine>
 Result<bool> give_up_word(Machine& machine) {
     if (const Result<void> gone = machine.give_up_slot(); !gone.ok()) return gone.error();
     return machine.test_and_clear();
 }
 
-// What a sum over lines has grown by since it was `base`. A line that goes takes its count along.
+// By how much a sum over IOAPIC lines has grown since it was `base`. A line that is freed takes its
+// count with it, so the sum can shrink; that is taken for 0.
 constexpr u64 grown_by(u64 now, u64 base) { return now > base ? now - base : 0; }
 
 // ---- Why few EOIs are elided ------------------------------------------------------------------
 
+// What happened in the same span of time.
 struct EoiCounts {
     u64 elided;
     u64 written_busy;
     u64 written_idle;
-    // Interrupts of lines whose EOI the host's IOAPIC has to see, in the same time.
-    u64 ioapic;
+    u64 ioapic;  // interrupts of lines whose EOI the host's IOAPIC has to see
 
     constexpr EoiCounts& operator+=(const EoiCounts& other) {
         elided += other.elided;
@@ -79,29 +100,29 @@ struct EoiCounts {
 
 enum class WhyFew : u8 {
     kNotFew,
-    kTooFewToTell,
-    kNeverArmed,
-    kIoapic,
-    kWithdrawnInIdle,
-    kIdle,
-    kBusy,
+    kTooFewToTell,     // fewer than kFewestToTell interrupts
+    kNeverArmed,       // the host seems never to set the bit
+    kIoapic,           // EoiCounts::ioapic explains at least half of the written ones
+    kWithdrawnInIdle,  // as kIdle, and reading the clock makes the host withdraw the bit
+    kIdle,             // at least half of the written ones came in idle
+    kBusy,             // none of these
 };
 
-// Two busy vCPUs elide more than this; fewer is what wants a reason.
+// Two busy vCPUs elide a larger share than this. A smaller one needs a reason.
 inline constexpr u64 kFewBelowPercent = 90;
 
-// Below so many interrupts a share says nothing.
+// Of fewer interrupts than this a share says nothing.
 inline constexpr u64 kFewestToTell = 100;
 
-// The reason that the counts support, each by the counts that are shown with it. Waking up, the
-// kernel reads its clock before it ends the interrupt: `clock_read_is_exit` says that this is an
-// exit, at which the host takes the bit back. Otherwise nothing tells a bit that was withdrawn from
-// one that was never set.
+// The reason that the counts support. On wake-up from idle the kernel reads its clock before it
+// ends the interrupt. `clock_read_is_exit` says that this read is an exit, at which the host
+// withdraws the bit. Otherwise the counts cannot tell a bit that was withdrawn from one that was
+// never set. Any context.
 constexpr WhyFew why_few(const EoiCounts& counts, bool clock_read_is_exit) {
     if (counts.total() < kFewestToTell) return WhyFew::kTooFewToTell;
     if (counts.elided * 100 >= counts.total() * kFewBelowPercent) return WhyFew::kNotFew;
-    // An interrupt of a running task has no exit between its injection and its end, so of so many
-    // one would have been found armed.
+    // An interrupt of a running task has no exit between its injection and its end. So at least one
+    // of these many would have found the bit set, if the host ever set it.
     if (counts.elided == 0 && counts.written_busy >= counts.ioapic + kFewestToTell)
         return WhyFew::kNeverArmed;
     if (counts.ioapic * 2 >= counts.written()) return WhyFew::kIoapic;

@@ -1,27 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// From the record that the host keeps for a vCPU to nanoseconds: scaling, the two read paths, and
-// the guard that keeps time from going back. Source: msr.rst, MSR_KVM_SYSTEM_TIME_NEW.
+// Turns the host's record for a vCPU into nanoseconds: the scaling, the two ways to read the clock,
+// and the guard that keeps time from going back. Source: msr.rst, MSR_KVM_SYSTEM_TIME_NEW.
 //
-// A Machine supplies what is not arithmetic. The live one is src/clock_read.cc's, the scripted one
-// is kunit/scripted_host.hh's. Beside load() and barrier() of version_read.hh it has:
-//     const PvclockVcpuTimeInfo* this_cpu_record() this CPU's record; never null: a CPU without one
-//                                                 has a page of zeros
-//     const PvclockVcpuTimeInfo* fallback_record() a ready CPU's, for a CPU that has none yet
-//     bool is_this_cpu_record(record)             this_cpu_record() is `record`, here and now
-//     u64 ordered_tsc()                           the TSC, not read before earlier loads are done
-//     ThreadHere thread_here()                    the thread that runs here, and how often the
-//     kernel has
-//                                                 switched away from it while it was running
-//     bool is_still_here(thread)                  the kernel has not done so since
-//     auto irq_save() / irq_restore(saved)        no interrupt, hence no migration, in between
-//     void count(ClockCounter)                    this CPU's counter, plus one
-//     void held_back(u64 ns)                      a step back of that size was not let through
-//     u64 latest_ns()                             the latest that this CPU's clock can show by now,
-//     by
-//                                                 its TSC and what it showed before. Grows with
-//                                                 the TSC. Interrupts off
-//     bool stable_offered() const                 CPUID offers KVM_FEATURE_CLOCKSOURCE_STABLE_BIT
+// What is not arithmetic comes from a machine. The concepts below say what it must offer; the
+// module has a live one, kunit/scripted_host.hh a scripted one.
 
 #pragma once
 
@@ -30,24 +13,25 @@
 
 namespace kvmpv {
 
-// A shift beyond this cannot come from a host that follows the document: it would take every bit
-// of a 32-bit quantity away.
+// No host that follows the document writes a larger |tsc_shift|: it would shift every bit of a
+// 32-bit number out.
 inline constexpr unsigned kMaxTscShift = 31;
 
-// What went wrong in a read and was answered without believing it.
+// Why a read did not return what the record says.
 enum class ClockCounter : u8 {
-    kTorn,         // no consistent look within kVersionReadAttempts
+    kTorn,         // the record was not whole within kVersionReadAttempts
     kBadShift,     // |tsc_shift| > kMaxTscShift
     kNotReady,     // the host has never written this record
     kTscBehind,    // tsc_timestamp is ahead of this CPU's TSC
-    kHeldBack,     // a value below an earlier one, held at the earlier one
-    kTooFarAhead,  // a value that the time since cannot have brought, not shown
+    kHeldBack,     // below a time handed out before; that one was handed out again
+    kTooFarAhead,  // further ahead than the elapsed time allows; not handed out
     kNumCounters,
 };
 inline constexpr unsigned kNumClockCounters = static_cast<unsigned>(ClockCounter::kNumCounters);
 
-// The document's formula: shift, multiply, keep the bits from 32 up. For |tsc_shift| <= 31. Where a
-// left shift would lose bits the result is the largest number instead of a wrapped one.
+// TSC ticks to nanoseconds, by the document's formula: shift, multiply, drop the lower 32 bits.
+// |tsc_shift| must not exceed kMaxTscShift. If a left shift would lose bits the result is the
+// largest u64; it never wraps. Any context.
 constexpr u64 scale_tsc_delta(u64 tsc_delta, u32 tsc_to_system_mul, s8 tsc_shift) {
     if (tsc_shift < 0) {
         tsc_delta >>= -tsc_shift;
@@ -63,26 +47,77 @@ constexpr bool tsc_shift_is_sane(s8 tsc_shift) {
            tsc_shift <= static_cast<int>(kMaxTscShift);
 }
 
-// A thread at one moment, for a later one.
+// The running thread at one moment, to compare with a later one.
 struct ThreadHere {
     const void* thread;
-    u64 switches;
+    u64 switches;  // how often the kernel has switched away from it while it was running
+};
+
+// ---- What a machine must offer ----------------------------------------------------------------
+
+// Reads records, and this CPU's TSC.
+template <class T>
+concept TscMachine = VersionMachine<T> && requires(T& machine) {
+    // This CPU's TSC, in ticks. Not read before all earlier loads are done.
+    { machine.ordered_tsc() } -> std::same_as<u64>;
+};
+
+// Counts what went wrong.
+template <class T>
+concept CounterMachine = requires(T& machine, ClockCounter counter) {
+    machine.count(counter);  // this CPU's counter, plus one
+};
+
+// Knows the record of the CPU that it runs on.
+template <class T>
+concept RecordMachine = TscMachine<T> && requires(T& machine, const PvclockVcpuTimeInfo* record) {
+    // This CPU's record. Never null: a CPU without one has a record of zeros.
+    { machine.this_cpu_record() } -> std::same_as<const PvclockVcpuTimeInfo*>;
+    // `record` is that of the CPU that runs this, here and now.
+    { machine.is_this_cpu_record(record) } -> std::same_as<bool>;
+};
+
+// What the guard asks while it hands out a time.
+template <class T>
+concept GuardMachine = CounterMachine<T> && requires(T& machine, u64 ns) {
+    // The guard has held a read back by `ns`.
+    machine.held_back(ns);
+    // The latest time, in ns, that this CPU's clock can show by now, by its TSC and by what it
+    // showed before. Grows with the TSC. Called with interrupts off.
+    { machine.latest_ns() } -> std::same_as<u64>;
+};
+
+// All that the guarded path needs.
+template <class T>
+concept GuardedMachine = RecordMachine<T> && GuardMachine<T> &&
+    requires(T& machine, const ThreadHere& then) {
+    // The thread that runs here, and its count of switches.
+    { machine.thread_here() } -> std::same_as<ThreadHere>;
+    // The kernel has not switched away from the thread since `then`.
+    { machine.is_still_here(then) } -> std::same_as<bool>;
+    // Between these two no interrupt comes, so the thread stays on this CPU.
+    machine.irq_restore(machine.irq_save());
+    // The record of a CPU that is ready, for a CPU that has none yet. Never null.
+    { machine.fallback_record() } -> std::same_as<const PvclockVcpuTimeInfo*>;
+    // CPUID offers KVM_FEATURE_CLOCKSOURCE_STABLE_BIT.
+    { machine.stable_offered() } -> std::same_as<bool>;
 };
 
 // ---- One attempt, without a judgement --------------------------------------------------------
 
-// What a record says of this moment of the TSC, or false if that is no number to be believed. Made
-// straight from the record, so that no field waits in a register: it means something only if the
-// version is found unchanged behind it, and so does the refusal.
-template <class Machine>
+// Computes the time in ns that the record gives for `tsc`. Returns false if it gives none that
+// could be true: a timestamp ahead of the TSC, an impossible shift, a sum beyond 64 bits. It works
+// straight on the record and keeps no copy of a field. So both answers mean something only if the
+// caller finds the version unchanged afterwards.
+template <VersionMachine Machine>
 [[nodiscard, gnu::always_inline]] inline bool time_at(Machine& machine,
                                                       const PvclockVcpuTimeInfo& record, u64 tsc,
                                                       u64& sum_ns) {
     u64 delta = tsc - machine.load(record.tsc_timestamp);
     if (static_cast<s64>(delta) < 0) [[unlikely]]
         return false;
-    // A TSC above 1 GHz, hence nearly every one, has a shift of 0 or below. One unsigned comparison
-    // tells these from positive and from impossible shifts.
+    // A TSC above 1 GHz, as nearly all are, has a shift of 0 or below. One unsigned comparison
+    // tells these shifts from positive and from impossible ones.
     const s8 tsc_shift = machine.load(record.tsc_shift);
     const u8 right_shift = static_cast<u8>(-tsc_shift);
     if (right_shift <= kMaxTscShift) [[likely]] {
@@ -98,22 +133,25 @@ template <class Machine>
 
 // ---- The fast path ------------------------------------------------------------------------
 
-// Reads the clock without a lock, a barrier instruction or a preemption count; for guests whose
-// host promises that all records agree (CPUID bit 24 offered, checked by the caller once).
-// Any context, NMI included.
+// Reads the clock without a lock, an atomic instruction or a change of the preemption count. For
+// guests whose host promises that all records agree. The caller has checked once that CPUID offers
+// bit 24; bit 0 of the record's flags is checked at every read. Any context, NMI included; notrace.
 //
-// Preemption stays as it is, so the thread may move to another CPU at any point. The order of the
-// five steps is the proof that the record used was current all the same:
-//   - at (4) we run on the CPU whose record we took at (1), so at that moment it is the record of a
-//     running vCPU, which the host has brought up to date before it let the vCPU run;
-//   - an unchanged even version at (5) says that these contents were there since (2), (4) included.
-// Comparing the version before the pointer would leave a hole: away from A, the host updates the
-// clock while A is halted (its record is now stale, its version old), the compare succeeds, back to
-// A. The TSC may come from another CPU than A: under the promise they agree.
+// Preemption is left alone, so the thread may move to another CPU at any point. The order of the
+// five steps proves that the record was current all the same:
+//   - At (4) the thread runs on the CPU whose record it took at (1). At that moment this is the
+//     record of a running vCPU, and the host brings a record up to date before it lets the vCPU
+//     run.
+//   - The version at (5) is even and the same as at (2). So the contents that were read were in the
+//     record all the time from (2) to (5), and in particular at (4), when they were current.
+// Comparing the version before the pointer would leave a hole. The thread leaves CPU A. While A is
+// halted, the host changes the clock; A's record is now stale, but its version is still the old
+// one. The version compares equal, the thread goes back to A, and the pointer compares equal, too.
+// The TSC at (3) may be that of another CPU than A: under the promise the CPUs agree.
 
-// One attempt, in as few instructions as the proof allows. False decides nothing: it may have been
-// a look at a torn record, and read_stable_again() has to find out.
-template <class Machine>
+// One attempt, in as few instructions as the proof allows. False decides nothing: the record may
+// have been torn. read_stable_again() finds out.
+template <RecordMachine Machine>
 [[nodiscard, gnu::always_inline]] inline bool read_stable_once(Machine& machine, u64& now_ns) {
     const PvclockVcpuTimeInfo& record = *machine.this_cpu_record();  // (1)
     const u32 version = version_begin(machine, record.version);      // (2)
@@ -132,9 +170,10 @@ template <class Machine>
     return true;
 }
 
-// The same after a first attempt, as often as the bound allows, and with a judgement on the record.
-// False: it does not carry the promise or cannot be used; read_guarded() has to answer.
-template <class Machine>
+// Further attempts after the first one, up to kVersionReadAttempts in all. The steps are the same,
+// but the fields are copied, so that a whole record can be judged. False: the record does not carry
+// the promise or cannot be used, and read_guarded() has to answer. Any context, NMI included.
+template <RecordMachine Machine>
 [[nodiscard]] bool read_stable_again(Machine& machine, u64& now_ns) {
     for (unsigned attempt = 1; attempt < kVersionReadAttempts; ++attempt) {
         const PvclockVcpuTimeInfo& record = *machine.this_cpu_record();  // (1)
@@ -152,22 +191,22 @@ template <class Machine>
         if (!(flags & kPvclockTscStable) || !tsc_shift_is_sane(tsc_shift)) return false;
         const u64 delta = tsc - tsc_timestamp;
         if (static_cast<s64>(delta) < 0) return false;
-        // Beyond 64 bits: the guarded path answers such a host, and does not wrap.
+        // A sum beyond 64 bits is left to the guarded path, which saturates.
         return !__builtin_add_overflow(
             system_time_ns, scale_tsc_delta(delta, tsc_to_system_mul, tsc_shift), &now_ns);
     }
     return false;
 }
 
-template <class Machine>
+template <RecordMachine Machine>
 [[nodiscard]] bool read_stable(Machine& machine, u64& now_ns) {
     return read_stable_once(machine, now_ns) || read_stable_again(machine, now_ns);
 }
 
 // ---- The guarded path ---------------------------------------------------------------------
 
-// So much may the clock be ahead of time without a reason: CPUs' records disagree by less on any
-// host that works, and a look at the time is needed no oftener than this.
+// How far the clock may be ahead of the elapsed time, in ns. On a host that works, the records of
+// two CPUs differ by less. It also bounds how often the guard has to look at the elapsed time.
 inline constexpr u64 kMaxAheadNs = 2'000'000'000;
 
 constexpr u64 saturating_add(u64 a, u64 b) {
@@ -175,17 +214,18 @@ constexpr u64 saturating_add(u64 a, u64 b) {
     return sum < a ? std::numeric_limits<u64>::max() : sum;
 }
 
-// The largest time handed out so far, on any CPU. A record that says too much once would stop the
-// clock for as long as that is ahead: so nothing beyond a horizon is handed out, and time alone
-// moves the horizon on. All on one cache line of its own: every guarded read on every CPU touches
-// it.
+// Remembers the largest time that any CPU has handed out, in ns, and hands out nothing below it. A
+// record that is too far ahead just once would then stop the clock until time has caught up. So the
+// guard hands out nothing beyond a horizon either, and only elapsed time moves the horizon on. Both
+// numbers lie on a cache line of their own, because every guarded read on every CPU touches them.
+// Lock-free; any context, NMI included.
 class alignas(64) MonotonicGuard {
 public:
-    // The given time becomes the largest one handed out. False, with nothing done or counted,
-    // unless it is later than that, within the horizon, and no other CPU hands out anything
-    // meanwhile. NMI-safe, lock-free.
+    // Hands out `now_ns`, which becomes the largest time handed out. Returns false, and changes and
+    // counts nothing, if it is not later than that, if it lies beyond the horizon, or if another
+    // CPU hands out a time meanwhile.
     [[nodiscard, gnu::always_inline]] bool advance_at_once(u64 now_ns) {
-        // Atomic all the same, and an operand of the comparison.
+        // Atomic like __atomic_load_n(), but the compiler may use it as an operand of the compare.
         if (now_ns > *const_cast<const volatile u64*>(&horizon_ns_)) [[unlikely]]
             return false;
         u64 last_ns = __atomic_load_n(&last_ns_, __ATOMIC_RELAXED);
@@ -195,16 +235,18 @@ public:
                                            __ATOMIC_RELAXED);
     }
 
-    // The same whatever other CPUs do; where they have handed out a later time, `now_ns` becomes
-    // that. False if it lies beyond the horizon, or if the other is later by more than `late_ns`.
-    template <class Machine>
+    // Like advance_at_once(), but other CPUs may hand out times meanwhile. If they have handed out
+    // a later one, `now_ns` becomes that. False, and nothing is changed or counted, if `now_ns`
+    // lies beyond the horizon or if the other time is later by more than `late_ns`.
+    template <GuardMachine Machine>
     [[nodiscard]] bool advance_unless_odd(Machine& machine, u64& now_ns, u64 late_ns) {
         if (now_ns > __atomic_load_n(&horizon_ns_, __ATOMIC_RELAXED)) return false;
         return advance_unless_late(machine, now_ns, late_ns);
     }
 
-    // What is handed out for a record that says `now_ns`.
-    template <class Machine>
+    // Hands out a time for a record that says `now_ns`, and returns it: not less than any time
+    // handed out before, and no further ahead than the elapsed time allows. Interrupts off.
+    template <GuardMachine Machine>
     u64 advance(Machine& machine, u64 now_ns) {
         now_ns = believable_ns(machine, now_ns);
         static_cast<void>(advance_unless_late(machine, now_ns, std::numeric_limits<u64>::max()));
@@ -213,35 +255,38 @@ public:
 
     u64 last_ns() const { return __atomic_load_n(&last_ns_, __ATOMIC_RELAXED); }
 
-    // From now on nothing below `now_ns` is handed out: what has been handed out past the guard.
+    // From now on the guard hands out nothing below `now_ns`, a time that was handed out without
+    // it.
     void raise(u64 now_ns) { raise(last_ns_, now_ns); }
-    template <class Machine>
+    // The same, as far as `now_ns` can be believed. Interrupts off.
+    template <GuardMachine Machine>
     void raise_believable(Machine& machine, u64 now_ns) {
         raise(believable_ns(machine, now_ns));
     }
 
-    // Can a CPU's clock show `now_ns`, where the time that has passed brings it to `latest_ns`
-    // (latest_ns() of a Machine)? While nothing has been shown everything can be.
+    // Can a CPU's clock show `now_ns` if the elapsed time brings it to `latest_ns` at most
+    // (latest_ns() of a machine)? Without a horizon, at the start and after forget_horizon(), it
+    // can show anything.
     bool can_be(u64 now_ns, u64 latest_ns) const {
         const u64 horizon_ns = __atomic_load_n(&horizon_ns_, __ATOMIC_RELAXED);
         return now_ns <= horizon_ns || horizon_ns == 0 ||
                now_ns <= saturating_add(latest_ns, kMaxAheadNs);
     }
 
-    // Time has come to `now_ns`.
+    // The elapsed time has brought the clock to `now_ns`: the horizon lies kMaxAheadNs beyond it.
     void move_horizon(u64 now_ns) { raise(horizon_ns_, saturating_add(now_ns, kMaxAheadNs)); }
 
-    // How much time has passed is not known: what a record says first is believed.
+    // Nobody knows how much time has passed: whatever a record says next is believed.
     void forget_horizon() { __atomic_store_n(&horizon_ns_, u64{0}, __ATOMIC_RELAXED); }
 
-    // The clock begins anew; only while nobody reads it.
+    // The clock starts anew. Only while nobody reads it.
     void restart() {
         __atomic_store_n(&last_ns_, u64{0}, __ATOMIC_RELAXED);
         forget_horizon();
     }
 
 private:
-    template <class Machine>
+    template <GuardMachine Machine>
     [[nodiscard]] bool advance_unless_late(Machine& machine, u64& now_ns, u64 late_ns) {
         u64 last_ns = __atomic_load_n(&last_ns_, __ATOMIC_RELAXED);
         while (now_ns > last_ns) {
@@ -259,9 +304,10 @@ private:
         return true;
     }
 
-    // What of `now_ns` can be true. The horizon moves no further than time does, so that a clock
-    // that is ahead of it does not come further ahead with each look.
-    template <class Machine>
+    // `now_ns` if it can be true, else the latest time that can be. The horizon moves no further
+    // than the elapsed time does. Otherwise a clock that is ahead would get further ahead with each
+    // look.
+    template <GuardMachine Machine>
     u64 believable_ns(Machine& machine, u64 now_ns) {
         const u64 horizon_ns = __atomic_load_n(&horizon_ns_, __ATOMIC_RELAXED);
         if (now_ns <= horizon_ns) return now_ns;
@@ -285,10 +331,11 @@ private:
     u64 horizon_ns_ = 0;
 };
 
-// One record, read with interrupts off so that the TSC is this CPU's. Nothing if the record cannot
-// be believed; what was wrong with it is counted.
+// Reads one record: the time in ns, or nothing if the record cannot be believed. Counts what was
+// wrong with it. Interrupts off, so that the TSC is that of the CPU whose record it is.
 template <class Machine>
-std::optional<u64> read_record(Machine& machine, const PvclockVcpuTimeInfo& record) {
+requires TscMachine<Machine> && CounterMachine<Machine> std::optional<u64> read_record(
+    Machine& machine, const PvclockVcpuTimeInfo& record) {
     u64 tsc, tsc_timestamp, system_time_ns;
     u32 tsc_to_system_mul;
     s8 tsc_shift;
@@ -308,7 +355,7 @@ std::optional<u64> read_record(Machine& machine, const PvclockVcpuTimeInfo& reco
         return std::nullopt;
     }
     if (static_cast<s64>(tsc - tsc_timestamp) < 0) {
-        // The host's own time of the update is the best answer that is not in the past of it.
+        // The time of the host's update is the best answer: any earlier one lies before the update.
         machine.count(ClockCounter::kTscBehind);
         return system_time_ns;
     }
@@ -317,15 +364,16 @@ std::optional<u64> read_record(Machine& machine, const PvclockVcpuTimeInfo& reco
     return now_ns < elapsed_ns ? std::numeric_limits<u64>::max() : now_ns;
 }
 
-// The host has written this record: it is registered, and the CPU has one. The version alone does
-// not tell: after 2^31 updates it is 0 again.
-template <class Machine>
+// True if the host has written this record, so it is registered and not the record of zeros that a
+// CPU without one has. The version alone does not tell: after 2^31 updates it is 0 again.
+template <VersionMachine Machine>
 bool record_is_ready(Machine& machine, const PvclockVcpuTimeInfo& record) {
     return machine.load(record.version) != 0 || machine.load(record.tsc_to_system_mul) != 0;
 }
 
-// This CPU's record, else, on a host that promises that all agree, a ready CPU's; else nothing.
-template <class Machine>
+// Reads this CPU's record. If the host has not written that yet, but promises that all records
+// agree, reads the record of a CPU that is ready. Else nothing. Interrupts off.
+template <GuardedMachine Machine>
 std::optional<u64> read_this_cpu(Machine& machine) {
     const PvclockVcpuTimeInfo& record = *machine.this_cpu_record();
     if (record_is_ready(machine, record)) return read_record(machine, record);
@@ -338,34 +386,33 @@ std::optional<u64> read_this_cpu(Machine& machine) {
     return read_record(machine, other);
 }
 
-// Never goes back, on any CPU, and never comes further ahead of time than kMaxAheadNs, whatever the
-// host writes; never loops beyond a bound. Where there is nothing to believe, time stands still at
-// the largest value handed out. Any context, NMI included.
-//
-// One attempt comes first, on this CPU's own record. False decides nothing: read_guarded_again()
-// has to. Version 0 was probably never written; after 2^31 updates it is not, and the careful path
-// knows.
-
-// Behind by more: probably interrupted between the TSC and the guard. CPUs that read at the same
-// time differ by less.
+// If a read is behind the guard by more ns than this, it was probably interrupted between the TSC
+// and the guard. CPUs that read at the same time differ by less.
 inline constexpr u64 kInterruptedNs = 1'000;
 
-// Nothing is switched off. The thread may move at any point, and the order of the steps is the
-// proof that the TSC is of the CPU whose record is used:
-//   - a thread gets to another CPU only after the kernel has switched away from it on the one where
-//     it ran, and the kernel counts that. So where the count at (5) is that of (1), everything from
-//     (1) to (5) ran on one CPU: the record of (2) is its own, the TSC of (4) too;
-//   - that CPU ran at (4), so the host had brought its record up to date;
-//   - an unchanged even version at (6) says that what was read in between was there since (3), that
-//     moment included.
-// Comparing this CPU's record pointer again at (5) would leave a hole: away behind (2), TSC on the
-// other CPU, back before (5). The CPU number that RDTSCP reads with the TSC cannot be believed: a
-// guest that is a KVM host itself keeps its guests' TSC_AUX while the kernel runs.
-template <class Machine>
+// One attempt on this CPU's own record. False decides nothing: read_guarded_again() has to answer.
+// Any context, NMI included; notrace.
+//
+// Neither preemption nor interrupts are disabled, so the thread may move to another CPU at any
+// point. The order of the steps proves that the TSC is that of the CPU whose record is used:
+//   - A thread gets to another CPU only after the kernel has switched away from it on the CPU where
+//     it ran, and the kernel counts these switches. So if the count at (5) is that of (1),
+//     everything from (1) to (5) ran on one CPU. The record of (2) is that CPU's own, and the TSC
+//     of (4) is, too.
+//   - That CPU ran at (4), so the host had brought its record up to date.
+//   - The version at (6) is even and the same as at (3). So what was read from the record was in it
+//     all the time from (3) to (6), and in particular at (4).
+// Comparing this CPU's record pointer again at (5) would leave a hole: the thread moves away after
+// (2), reads the TSC of the other CPU, and is back before (5). The CPU number that RDTSCP returns
+// with the TSC cannot be trusted: in a guest that is itself a KVM host, TSC_AUX keeps the value of
+// that host's guests while the kernel runs.
+template <GuardedMachine Machine>
 [[nodiscard, gnu::always_inline]] inline bool read_here_once(Machine& machine, u64& now_ns) {
     const ThreadHere thread = machine.thread_here();                 // (1)
     const PvclockVcpuTimeInfo& record = *machine.this_cpu_record();  // (2)
     const u32 version = machine.load(record.version) & ~u32{1};      // (3)
+    // The host has probably never written this record. read_guarded_again() tells such a record
+    // from one whose version is 0 again after 2^31 updates.
     if (version == 0) [[unlikely]]
         return false;
     machine.barrier();
@@ -377,9 +424,9 @@ template <class Machine>
     return version_unchanged(machine, record.version, version);  // (6)
 }
 
-// The careful one. Interrupts are off rather than preemption: it needs no symbol of the kernel, and
-// keeps an interrupt from ageing the value between the TSC and the guard.
-template <class Machine>
+// The careful way, with interrupts off. Disabling interrupts also disables preemption, needs no
+// kernel symbol, and keeps an interrupt from making the value old between the TSC and the guard.
+template <GuardedMachine Machine>
 u64 read_guarded_again(Machine& machine, MonotonicGuard& guard) {
     const auto irq_state = machine.irq_save();
     const std::optional<u64> now_ns = read_this_cpu(machine);
@@ -388,14 +435,19 @@ u64 read_guarded_again(Machine& machine, MonotonicGuard& guard) {
     return answer_ns;
 }
 
-// For what was read once and is not the latest time, or not within the horizon.
-template <class Machine>
+// After one read that the guard did not hand out at once: it was not the latest time, or it was
+// beyond the horizon.
+template <GuardedMachine Machine>
 u64 advance_or_read_again(Machine& machine, MonotonicGuard& guard, u64 now_ns) {
     if (guard.advance_unless_odd(machine, now_ns, kInterruptedNs)) return now_ns;
     return read_guarded_again(machine, guard);
 }
 
-template <class Machine>
+// Reads the clock in ns on any host, with or without the promise. Whatever the host writes, no CPU
+// sees the clock go back, and the clock gets no further ahead of the elapsed time than kMaxAheadNs.
+// No loop runs beyond a bound. If there is nothing to believe, time stands still at the largest
+// time handed out. Any context, NMI included; notrace.
+template <GuardedMachine Machine>
 u64 read_guarded(Machine& machine, MonotonicGuard& guard) {
     u64 now_ns;
     if (!read_here_once(machine, now_ns)) return read_guarded_again(machine, guard);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Result<T>: a value or an errno. Inside the module every call that can fail returns one; at the
-// border (boundary.h) it becomes a negative errno.
+// Result<T>: a value or an errno. Every C++ function that can fail returns one. At the border to C
+// (boundary.h) it becomes a negative errno. Any context.
 
 #pragma once
 
@@ -9,8 +9,8 @@
 
 namespace kvmpv {
 
-// Linux errno values that this project produces itself (include/uapi/asm-generic/errno-base.h,
-// errno.h). Errors that the kernel returns are passed on as they are.
+// The Linux errno values that this project produces itself
+// (include/uapi/asm-generic/errno-base.h). Errors that the kernel returns are passed on unchanged.
 inline constexpr int kEnoent = 2;
 inline constexpr int kEio = 5;
 inline constexpr int kEnomem = 12;
@@ -18,7 +18,7 @@ inline constexpr int kEbusy = 16;
 inline constexpr int kEnodev = 19;
 inline constexpr int kEinval = 22;
 
-// An error is kept as the kernel writes it: negative. Zero and positive values are no errors.
+// A negative errno, as the kernel writes it. Zero and positive values are not errors.
 class [[nodiscard]] Error {
 public:
     explicit constexpr Error(int negative_errno) : negative_errno_(negative_errno) {}
@@ -45,14 +45,14 @@ private:
     int negative_errno_ = 0;
 };
 
-// Success or an errno, for calls that have nothing else to say.
+// Success or an errno, for calls that return no value.
 template <>
 class [[nodiscard]] Result<void> {
 public:
     constexpr Result() = default;
     constexpr Result(Error error) : negative_errno_(error.negative_errno()) {}
 
-    // What a linux_* call returned: 0 or a negative errno.
+    // From what a linux_* call returned: 0 or a negative errno. A positive value is success.
     static constexpr Result from_errno(int zero_or_negative) {
         return zero_or_negative < 0 ? Result(Error(zero_or_negative)) : Result();
     }

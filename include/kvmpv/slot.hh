@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Whose is a registration slot, and what may we do with it? The decision alone: reading the MSRs is
-// src/registration.hh's part.
+// Whose is a registration slot, and what may we do with it? This file only decides that;
+// registration.hh reads and writes the MSRs. Any context.
 //
-// An enabled slot need not be the kernel's: firmware leaves one behind on CPU 0 of a guest whose
-// kernel registers nothing. So the kernel itself has to say that it uses a slot, on every CPU.
+// An enabled slot need not be the kernel's. Firmware leaves one enabled on CPU 0 even if the kernel
+// registers nothing. So the kernel itself has to say, for every CPU, that it uses the slot.
 
 #pragma once
 
@@ -13,14 +13,14 @@
 namespace kvmpv {
 
 enum class Mode : u8 {
-    kOff,     // nothing is done, the reason says why
-    kShared,  // the kernel's own registration is used; no registration MSR is written
-    kOwned,   // the slot is ours to take
+    kOff,     // the module does nothing; the reason says why
+    kShared,  // the module uses the kernel's own registration and writes no registration MSR
+    kOwned,   // the module may take the slot
 };
 
 enum class Use : u8 {
     kKernel,   // the running kernel says that it uses what the slot points at
-    kNobody,   // it does not: the slot is free, or somebody else's where it is enabled
+    kNobody,   // the kernel does not use it; if the slot is enabled it is foreign
     kUnknown,  // the kernel cannot be asked
 };
 
@@ -28,27 +28,27 @@ enum class Reason : u8 {
     kNotOffered,      // CPUID lacks the feature
     kParameter,       // a module parameter disables it
     kUnreadable,      // the MSR could not be read on some CPU
-    kUseUnknown,      // enabled, and the kernel cannot be asked whether by it
-    kKernelSomeCpus,  // the kernel uses it, but not on every CPU: nothing that could be relied on
-    kKernelAllCpus,
-    kFree,
-    kForeign,
-    kNeverTaken,  // a slot that this module only shows
-    kStepFailed,  // a later step failed; the log has the details
+    kUseUnknown,      // the slot is enabled, and the kernel cannot be asked whether it uses it
+    kKernelSomeCpus,  // the kernel uses the slot on some CPUs but not on all
+    kKernelAllCpus,   // the kernel uses it on every online CPU
+    kFree,            // the slot is disabled on every online CPU
+    kForeign,         // the slot is enabled on some CPU, but the kernel does not use it
+    kNeverTaken,      // the module only shows this slot
+    kStepFailed,      // a later step failed; the log has the details
 };
 
-// What the slots of all online CPUs hold.
+// What the slots of all online CPUs hold: on how many of them each case was found.
 struct SlotSurvey {
-    u32 cpus = 0;
+    u32 cpus = 0;  // the sum of the next five
     u32 kernel = 0;
     u32 free = 0;
     u32 foreign = 0;
     u32 unknown = 0;
     u32 unreadable = 0;
-    u32 foreign_cpu = 0;  // the first one, with what its slot holds
+    u32 foreign_cpu = 0;  // the first CPU whose slot is foreign, and what that holds
     u64 foreign_value = 0;
-    u32 unreadable_cpu = 0;
-    int unreadable_errno = 0;
+    u32 unreadable_cpu = 0;    // the first CPU whose slot could not be read, and the error
+    int unreadable_errno = 0;  // negative
 
     constexpr void add(u32 cpu, u64 value, Use use) {
         ++cpus;
@@ -78,13 +78,14 @@ struct Decision {
     Reason reason = Reason::kNotOffered;
 };
 
+// `offered`: CPUID offers the feature. `wanted`: no module parameter disables it.
 constexpr Decision decide(bool offered, bool wanted, const SlotSurvey& survey) {
     if (!offered) return {Mode::kOff, Reason::kNotOffered};
     if (!wanted) return {Mode::kOff, Reason::kParameter};
     if (survey.unreadable || !survey.cpus) return {Mode::kOff, Reason::kUnreadable};
     if (survey.unknown) return {Mode::kOff, Reason::kUseUnknown};
     if (survey.kernel == survey.cpus) return {Mode::kShared, Reason::kKernelAllCpus};
-    // Taking a slot away from a kernel that uses it is never done, not even on one CPU of many.
+    // The module never takes a slot away from a kernel that uses it, not even on one CPU of many.
     if (survey.kernel) return {Mode::kOff, Reason::kKernelSomeCpus};
     if (survey.foreign) return {Mode::kOwned, Reason::kForeign};
     return {Mode::kOwned, Reason::kFree};

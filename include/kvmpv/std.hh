@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The libstdc++ headers allowed in this project, and the integer names used everywhere. All of
-// them are usable without a C++ runtime; anything else (<atomic>, <string_view>, <memory>, ...)
-// pulls in hosted code. scripts/check-border rejects every other <...> include.
+// The libstdc++ headers that this project may use, and the names of its integer types. All of these
+// headers work with -ffreestanding and need no C++ runtime. Others (<string>, <memory>, ...) pull
+// in code that does. tests/test_border.py rejects a <...> include in any other C++ file of
+// include/, src/ and kunit/.
 
 #pragma once
 
@@ -17,8 +18,8 @@
 #include <type_traits>
 #include <utility>
 
-// The kernel's own names. `unsigned long long` for 64 bits, as in the kernel's <linux/types.h>, so
-// that both sides of boundary.h agree on the type and not only on the size.
+// The kernel's names for its integer types. u64 is `unsigned long long`, as in <linux/types.h>, so
+// that both sides of boundary.h agree on the type and not only on its size.
 using u8 = unsigned char;
 using u16 = unsigned short;
 using u32 = unsigned int;

@@ -1,29 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Steal time that cannot lie: what the host says a vCPU has been kept from running, turned into a
-// clock that never goes back and is never more than a tick ahead of time.
+// Steal time that cannot lie. This file turns what the host says about how long a vCPU was kept
+// from running into a clock that never goes back and is never more than a tick ahead of elapsed
+// time.
 //
-// The kernel subtracts what it was told before from what it is told now, without a sign. A record
-// that goes back once, by a host's bug, a migration or a registration anew, becomes hundreds of
-// years of steal; one that jumps ahead becomes a CPU that was stolen for longer than it exists. So
-// it is not the record that is shown but the sum of what was added to it between any two looks, as
-// far as that is possible.
-//
-// A Machine supplies what the hardware does, live or scripted:
-//     T load(const T& shared), void barrier()      as for version_read()
-//     void store(u64& shared, u64 value)           one untorn store
-//     bool compare_exchange(u64& shared, u64& expected, u64 desired)   one locked instruction
-//     void add(u64& shared, u64 value)             one instruction on memory, not locked
-//     u64 tsc()
-//     u64 elapsed_ns(u64 tsc_ticks)
-//     u64 tick_ns()                                how often the kernel asks, in a busy CPU
-//     u64 uptime_ns()                              how long the guest has been there
-//     u64 accounted_ns(const StealClock& own)      what the kernel has accounted on that CPU
-//     bool handover_in_progress()                  some of the kernel's callers ask its own clock
-//     void stolen(StealClock& own, u64 ns)         so much has just been added
-//     void stepped(StealClock& own, bool forward, u64 ns)   so much was not believed
-//     void rebased(StealClock& own, u64 ns)        the total was set ahead by so much, modulo 2^64,
-//                                                  without anything stolen
+// The kernel subtracts the last answer from this one, unsigned. If the record goes back just once,
+// because of a bug in the host, a migration or a new registration, that becomes hundreds of years
+// of steal. If the record jumps ahead, a CPU was stolen for longer than it has existed. So this
+// clock does not show the record. It shows the sum of what the record grew by between any two
+// looks, as far as the elapsed time allows.
 
 #pragma once
 
@@ -34,7 +19,7 @@ namespace kvmpv {
 
 // ---- TSC ticks in nanoseconds -----------------------------------------------------------------
 
-// Exact to 1 part in 2^32 for a TSC above 1 MHz; saturates.
+// Exact to 1 part in 2^32 for a TSC above 1 MHz. Saturates. Any context.
 class TicksToNs {
 public:
     constexpr TicksToNs() = default;
@@ -52,10 +37,11 @@ private:
 
 // ---- The clock of one CPU -----------------------------------------------------------------------
 
-// Written by its own CPU alone, with interrupts off, or while that CPU is not there; but shown_ns
-// is raised by whoever asks. Everybody may read at any time, in the order of ask_steal_from_afar().
+// Only its own CPU writes it, with interrupts off, or another CPU while that one is offline. The
+// exception is shown_ns, which any CPU that asks may raise. Any CPU may read it at any time, in the
+// order of ask_steal_from_afar(). Memory of zeros is not a valid clock, because of `version`.
 struct StealClock {
-    // How often and by how much the record did what it cannot do.
+    // How often the record did what it cannot do, and by how many ns.
     struct Steps {
         u64 count;
         u64 sum_ns;
@@ -68,45 +54,89 @@ struct StealClock {
         }
     };
 
-    // No record has it.
+    // Wider than the 32 bits of a record's version, so no record has it.
     static constexpr u64 kNoVersion = u64{1} << 32;
 
-    // The host's record for this CPU. Null: there is none now, and the clock stands still.
+    // The host's record for this CPU. Null: there is none at present, and the clock stands still.
     const KvmStealTime* record;
-    // What the clock shows: total_ns, or what another CPU was shown if that is still more. A host
-    // that takes back what it has let others see is so far ahead, and is waited for.
+    // What the clock shows: total_ns, or what another CPU was shown if that is still more. It is
+    // more after the host has taken back steal that another CPU has seen. The clock then stands
+    // still until total_ns has caught up.
     u64 shown_ns;
     u64 total_ns;              // the sum of what this CPU's looks have found
     u64 raw_ns;                // what the record said at the last look
-    u64 version = kNoVersion;  // of the record then, even; or raw_ns means nothing
-    u64 tsc;                   // before that look, or an earlier one that found the same
-    // Of what was shown, how much since checked_tsc. At most a tick of it ahead of time.
+    u64 version = kNoVersion;  // the record's at the last look, even; kNoVersion: no look yet
+    u64 tsc;                   // read before the last look, or an earlier one that found the same
+    // How much of total_ns was accepted since checked_tsc without checking elapsed time: at most
+    // one tick.
     u64 unchecked_ns;
     u64 checked_tsc;
-    u64 told_ns;  // what was shown when the kernel ceased to ask
+    u64 told_ns;  // what the clock showed when the kernel stopped asking it
     u32 cpu;
-    // The kernel's own clock has been showing the record: the next look goes on from there. While
-    // both are asked, so does each.
+    // The kernel's own clock has been showing the record, so the next look continues from what the
+    // record says. While both clocks are asked, every look does.
     bool native_shown;
     Steps backward;
-    Steps forward;     // ahead of time; sum_ns and last_ns: what was dropped
-    u64 torn_looks;    // no consistent look within the bound
+    Steps forward;     // ahead of elapsed time; sum_ns and last_ns: what was dropped
+    u64 torn_looks;    // the record was not whole within the bound
     u64 host_updates;  // how often the host has written the record
 
-    // The sum minus what the record says now, more or less: what has been healed.
+    // What the record lacked at the last look: by how much the total exceeds it. Negative if the
+    // record says more.
     constexpr s64 carry_ns() const { return static_cast<s64>(total_ns - raw_ns); }
     constexpr bool known() const { return version != kNoVersion; }
 };
 
-// A record that is 1/1024 faster than time is no step: the TSC's rate is known to some 500 ppm.
+// ---- What a machine must offer ----------------------------------------------------------------
+
+// What the hardware and the kernel do for the clock, live or scripted. Called on the clock's own
+// CPU with interrupts off, unless ask_steal_from_afar() calls.
+template <class T>
+concept StealMachine = VersionMachine<T> &&
+    requires(T& machine, StealClock& own, u64& shared, u64& expected, u64 value, bool forward) {
+    // Stores in one piece, here.
+    machine.store(shared, value);
+    // Stores `value` if `shared` is `expected`, in one locked instruction, and returns true. Else
+    // loads `shared` into `expected`.
+    { machine.compare_exchange(shared, expected, value) } -> std::same_as<bool>;
+    // Adds in one instruction on memory. It need not be locked: the host does not write this
+    // CPU's record while the instruction runs.
+    machine.add(shared, value);
+    // This CPU's TSC. It need not be ordered with loads.
+    { machine.tsc() } -> std::same_as<u64>;
+    // TSC ticks in ns; saturates.
+    { machine.elapsed_ns(value) } -> std::same_as<u64>;
+    // How many ns lie between two questions of the kernel's tick on a busy CPU.
+    { machine.tick_ns() } -> std::same_as<u64>;
+    // For how many ns the guest has been up.
+    { machine.uptime_ns() } -> std::same_as<u64>;
+    // How many ns of steal the kernel has accounted on the clock's CPU.
+    { machine.accounted_ns(own) } -> std::same_as<u64>;
+    // Some of the kernel's callers ask the kernel's own clock, others may ask this one.
+    { machine.handover_in_progress() } -> std::same_as<bool>;
+    // `value` ns have just been added to the total. May ask the clock.
+    machine.stolen(own, value);
+    // `value` ns of a step forward or backward were not believed. May ask the clock.
+    machine.stepped(own, forward, value);
+    // The total was moved by `value` ns, modulo 2^64, although nothing was stolen.
+    machine.rebased(own, value);
+};
+
+// ---- How much can be true -----------------------------------------------------------------------
+
+// A record that is faster than time by less than 1/1024 makes no step, because the TSC's rate is
+// known to some 500 ppm only.
 inline constexpr u32 kStealRateShift = 10;
 
-// How much of `stolen_ns` can be true; the rest is counted as a step. Up to a tick is believed
-// without a look at the time, in all looks together since there was last time enough for
-// everything: several may come in a tick. Above, time ends after this look at the record and began
-// before the earlier one, so that a pause between a look and its TSC counts for the guest: `tsc` is
-// from before this look.
-template <class Machine>
+// Returns how much of `stolen_ns` can be true, and counts the rest as a step. `tsc` was read before
+// this look.
+//
+// Up to one tick of steal is accepted without checking elapsed time. That is one tick for all looks
+// together since checked_tsc, when there was last enough time for everything, because several looks
+// may come within a tick. Anything above is held against elapsed time. This ends now, after this
+// look at the record, and began before the earlier look. So a pause between a look at the record
+// and the read of its TSC counts in the guest's favour.
+template <StealMachine Machine>
 u64 believable_ns(Machine& machine, StealClock& own, u64 stolen_ns, u64 tsc) {
     const u64 tick_ns = machine.tick_ns();
     if (stolen_ns <= tick_ns && own.unchecked_ns <= tick_ns - stolen_ns) {
@@ -125,7 +155,7 @@ u64 believable_ns(Machine& machine, StealClock& own, u64 stolen_ns, u64 tsc) {
         const u64 since_look_ns = elapsed_ns(own.tsc);
         if (since_look_ns < room_ns) room_ns = held_against_ns = since_look_ns;
     }
-    // Also where the TSC has gone back: it might not catch up for years.
+    // Starts anew also if the TSC has gone back: it might take years to reach checked_tsc again.
     if (time_enough || static_cast<s64>(now - own.checked_tsc) < 0) {
         own.unchecked_ns = 0;
         own.checked_tsc = tsc;
@@ -138,9 +168,9 @@ u64 believable_ns(Machine& machine, StealClock& own, u64 stolen_ns, u64 tsc) {
 
 // ---- What is shown ------------------------------------------------------------------------------
 
-// From now on nothing below `ns` is shown. From any CPU. Returns what is shown. Ends, because who
-// loses has lost against one who has raised it.
-template <class Machine>
+// From now on the clock shows nothing below `ns`. Returns what it shows. Runs on any CPU. The loop
+// ends: whoever loses the exchange has lost it to a CPU that has raised the value.
+template <StealMachine Machine>
 [[gnu::always_inline]] inline u64 raise_steal(Machine& machine, StealClock& own, u64 ns) {
     u64 shown_ns = machine.load(own.shown_ns);
     while (ns > shown_ns && !machine.compare_exchange(own.shown_ns, shown_ns, ns)) {
@@ -148,8 +178,9 @@ template <class Machine>
     return ns > shown_ns ? ns : shown_ns;
 }
 
-// What a clock that takes over has shown is the kernel's own affair, and it may begin below that.
-template <class Machine>
+// Sets the total without anything stolen. A clock that takes over continues from the kernel's own
+// clock, whatever it has shown itself, so it may begin below shown_ns.
+template <StealMachine Machine>
 void set_steal(Machine& machine, StealClock& own, u64 total_ns) {
     if (own.native_shown)
         machine.store(own.shown_ns, total_ns);
@@ -160,8 +191,9 @@ void set_steal(Machine& machine, StealClock& own, u64 total_ns) {
     machine.store(own.total_ns, total_ns);
 }
 
-// What a look has found: `stolen_ns` more. In the order that ask_steal_from_afar() counts on.
-template <class Machine>
+// Adds what a look has found, `stolen_ns`. Stores in the order that ask_steal_from_afar() relies
+// on.
+template <StealMachine Machine>
 void take_in_steal(Machine& machine, StealClock& own, u64 stolen_ns, u64 raw_ns, u64 tsc) {
     const u64 total_ns = own.total_ns + stolen_ns;
     raise_steal(machine, own, total_ns);
@@ -174,18 +206,20 @@ void take_in_steal(Machine& machine, StealClock& own, u64 stolen_ns, u64 raw_ns,
 
 // ---- Where it begins ----------------------------------------------------------------------------
 
-// The least that may be shown. What a clock that takes over showed without a record, or to nobody,
-// is no reason to show it again.
-template <class Machine>
+// The least that the clock may show: its total, or what the kernel has accounted if that is more. A
+// clock that takes over need not show its total again, because it showed that without a record or
+// to nobody.
+template <StealMachine Machine>
 u64 least_steal(Machine& machine, const StealClock& own) {
     const u64 accounted_ns = machine.accounted_ns(own);
     return own.native_shown || own.total_ns < accounted_ns ? accounted_ns : own.total_ns;
 }
 
-// The record is known from now on, raw_ns, and nothing counts that it said before. But who takes
-// over shows at once what has been shown, so that what the kernel has not accounted yet is not
-// lost; unless it is less than the kernel has, or more by what there was no time for.
-template <class Machine>
+// Starts on a record that says raw_ns. What the record said before does not count. Only a clock
+// that takes over shows the record at once, as the kernel's own clock has done, so that steal which
+// the kernel has not accounted yet is not lost. But it does not if the record says less than the
+// kernel has accounted, or exceeds that by more than the guest's uptime.
+template <StealMachine Machine>
 void take_up_steal(Machine& machine, StealClock& own) {
     u64 begin_ns = least_steal(machine, own);
     if (own.native_shown) {
@@ -197,12 +231,13 @@ void take_up_steal(Machine& machine, StealClock& own) {
             begin_ns = own.raw_ns;
     }
     set_steal(machine, own, begin_ns);
-    machine.barrier();  // ask_steal_from_afar()
+    machine.barrier();  // pairs with ask_steal_from_afar()
     own.native_shown = own.native_shown && machine.handover_in_progress();
 }
 
-// Without a record nothing is stolen; but another clock may have been asked since the last look.
-template <class Machine>
+// Without a record nothing is stolen. But the kernel may have asked another clock since the last
+// look, and have accounted more.
+template <StealMachine Machine>
 [[gnu::noinline]] u64 stand_still(Machine& machine, StealClock& own) {
     set_steal(machine, own, least_steal(machine, own));
     return machine.load(own.shown_ns);
@@ -210,9 +245,9 @@ template <class Machine>
 
 // ---- Looking ------------------------------------------------------------------------------------
 
-// The record has been written. A version that is odd belongs to the next time. `tsc` is from before
-// this look.
-template <class Machine>
+// Takes in what a look has found: the host has written the record. An odd `version` belongs to the
+// host's next update. `tsc` was read before this look.
+template <StealMachine Machine>
 [[gnu::noinline]] void advance_steal(Machine& machine, StealClock& own, u64 raw_ns, u32 version,
                                      u64 tsc) {
     const u64 even_version = version & ~u32{1};
@@ -222,7 +257,7 @@ template <class Machine>
         machine.store(own.raw_ns, raw_ns);
         machine.store(own.tsc, tsc);
         take_up_steal(machine, own);
-        machine.barrier();  // ask_steal_from_afar()
+        machine.barrier();  // pairs with ask_steal_from_afar()
         if (!own.native_shown) machine.store(own.version, even_version);
         return;
     }
@@ -236,15 +271,16 @@ template <class Machine>
         own.backward.add(before_ns - raw_ns);
     take_in_steal(machine, own, believed_ns, raw_ns, tsc);
     machine.store(own.version, even_version);
-    // Told when all is in place: who is told may ask.
+    // Last, when everything is in place: whoever is told may ask the clock.
     if (raw_ns < before_ns) machine.stepped(own, false, before_ns - raw_ns);
     if (own.forward.count != forward_before) machine.stepped(own, true, own.forward.last_ns);
     if (believed_ns) machine.stolen(own, believed_ns);
 }
 
 // Most looks come between two of the host's writes. The version alone would do for a host that
-// plays by the rules; the value is loaded after it, so that nothing written later goes unseen.
-template <class Machine>
+// follows the protocol. The value is compared, too, and loaded after the version, so that no write
+// goes unseen.
+template <StealMachine Machine>
 [[gnu::always_inline]] inline bool steal_unchanged(Machine& machine, const StealClock& own,
                                                    const KvmStealTime& record) {
     if (machine.load(record.version) != own.version) return false;
@@ -252,8 +288,8 @@ template <class Machine>
     return machine.load(record.steal) == own.raw_ns;
 }
 
-// `tsc` was read before. Returns what is shown.
-template <class Machine>
+// A look at a record that has changed. `tsc` was read before. Returns what the clock shows.
+template <StealMachine Machine>
 [[gnu::noinline]] u64 look_at_steal(Machine& machine, StealClock& own, const KvmStealTime& record,
                                     u64 tsc) {
     u64 raw_ns = 0;
@@ -269,8 +305,9 @@ template <class Machine>
     return machine.load(own.shown_ns);
 }
 
-// What is shown now. On the CPU itself, with interrupts off.
-template <class Machine>
+// Looks at the record, and returns what the clock shows now, in ns. On the clock's own CPU, with
+// interrupts off, possibly with a run queue locked. Takes no lock and never sleeps.
+template <StealMachine Machine>
 [[gnu::always_inline]] inline u64 ask_steal(Machine& machine, StealClock& own) {
     const KvmStealTime* record = machine.load(own.record);
     if (!record) [[unlikely]]
@@ -282,10 +319,11 @@ template <class Machine>
     return machine.load(own.shown_ns);
 }
 
-// Takes in what the record says, for who does not want the answer and comes often: as long as the
-// record is unchanged the time is not read. What it grows by next is then held against the time
-// since an earlier look, by ask_steal(), which the kernel's tick makes. Context as above.
-template <class Machine>
+// Looks at the record without an answer, for a caller that comes often, at every context switch. It
+// does not read the TSC while the record is unchanged. What the record grows by next is then held
+// against the time since an earlier look, which ask_steal() has made for the kernel's tick. Context
+// as for ask_steal().
+template <StealMachine Machine>
 [[gnu::always_inline]] inline void glance_at_steal(Machine& machine, StealClock& own) {
     const KvmStealTime* record = machine.load(own.record);
     if (!record || steal_unchanged(machine, own, *record)) [[likely]]
@@ -295,10 +333,10 @@ template <class Machine>
 
 // ---- From another CPU ---------------------------------------------------------------------------
 
-// While both clocks are asked. Of a clock that takes over, what it or the kernel's own in its place
-// has shown at most. One that does not, or no more, is about to have its record healed: that is to
-// cover what has been shown, so nothing is added to it.
-template <class Machine>
+// While both clocks are asked. If this clock takes over, returns the most that it, or the kernel's
+// own clock in its place, has shown. If it does not, or no longer does, its record is about to be
+// healed so that it covers what has been shown. So nothing is added to that.
+template <StealMachine Machine>
 [[gnu::noinline]] u64 shown_by_either(Machine& machine, const StealClock& own, bool native_shown) {
     const u64 shown_ns = machine.load(own.shown_ns);
     if (!native_shown) return shown_ns;
@@ -307,11 +345,11 @@ template <class Machine>
     return native_ns > shown_ns ? native_ns : shown_ns;
 }
 
-// The record has grown since its CPU looked: what has been stolen since, but no more than time has
-// passed. Nothing is believed without a look at the time, and what is shown here does not enter the
-// sum that the next look begins with: however often it is asked for, a host that lies, or a TSC
-// that is ahead of the other CPU's, never brings it further ahead than once.
-template <class Machine>
+// The record has grown since its CPU looked. Shows what was stolen since then, but no more than the
+// time that has passed. Nothing is accepted without checking elapsed time. What is shown here does
+// not enter the sum that the CPU's next look starts from. So however often other CPUs ask, a host
+// that lies, or a TSC that is ahead of the other CPU's, brings the clock ahead only once.
+template <StealMachine Machine>
 [[gnu::noinline]] u64 look_from_afar(Machine& machine, StealClock& own, const KvmStealTime& record,
                                      u64 total_ns, u64 raw_ns, u64 look_tsc) {
     u64 now_ns = 0;
@@ -326,19 +364,22 @@ template <class Machine>
     return raise_steal(machine, own, total_ns + (stolen_ns < passed_ns ? stolen_ns : passed_ns));
 }
 
-// What is shown now, asked from another CPU, by one or by several at once, while this one may be in
-// the middle of a look or stopped there: the sum of its looks and what the record has grown by
-// since. The kernel asks so when it brings a run queue's time up to date for a wake-up from afar,
-// and takes what it is not told of for the time of the task that runs there.
+// Returns what the clock of another CPU shows now, in ns. Several CPUs may ask at once. The clock's
+// own CPU may be in the middle of a look, or stopped there by the host. The answer is the sum of
+// that CPU's looks plus what the record has grown by since. The kernel asks like this when it
+// updates a run queue's clock for a remote wake-up. What it is not told of it takes for time of the
+// task that runs there. Interrupts off, possibly with that run queue locked. Takes no lock and
+// never sleeps.
 //
-// None of it moves what the CPU's own looks go on from. These take in what they have found in this
-// order: what is shown; record and TSC; sum; at the beginning, version last. Here it is read in the
-// reverse order, so that a sum comes with its own record and TSC or with later ones, of which what
-// is shown knows already. x86 itself keeps stores in order with stores and loads with loads.
-template <class Machine>
+// Nothing here changes what the CPU's own looks continue from. A look stores what it has found in
+// this order: what is shown; record and TSC; sum; and at the start the version last. This function
+// loads in the reverse order. So the sum that it gets comes with its own record and TSC, or with
+// later ones. If they are later, then what is shown, which is loaded last, already contains them.
+// x86 itself keeps stores in order with stores and loads with loads.
+template <StealMachine Machine>
 [[gnu::noinline]] u64 ask_steal_from_afar(Machine& machine, StealClock& own) {
     const bool native_shown = machine.load(own.native_shown);
-    machine.barrier();  // In the order in which take_up_steal() ends.
+    machine.barrier();  // the reverse of the order in which take_up_steal() ends
     if (native_shown || machine.handover_in_progress()) [[unlikely]]
         return shown_by_either(machine, own, native_shown);
     const KvmStealTime* record = machine.load(own.record);
@@ -359,18 +400,20 @@ template <class Machine>
 
 inline constexpr u32 kStealBuckets = 64;
 
-// Bucket b holds bursts of 2^b to 2^(b+1) - 1 ns. A burst is what was added between two looks.
+// Bucket b holds bursts of 2^b to 2^(b+1) - 1 ns; bucket 0 also those of 0 ns. A burst is what was
+// added between two looks.
 constexpr u32 steal_bucket(u64 burst_ns) {
     return burst_ns ? static_cast<u32>(std::bit_width(burst_ns)) - 1 : 0;
 }
 
+// How long the bursts of one CPU were. Zeros: none yet.
 struct StealShape {
     u64 bursts;
     u64 sum_ns;
     u64 longest_ns;
     u64 histogram[kStealBuckets];
 
-    // True if it is the longest so far.
+    // Returns true if this burst is the longest so far.
     constexpr bool add(u64 burst_ns) {
         ++bursts;
         sum_ns += burst_ns;

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Who lost the time? A table of fixed size in which stolen nanoseconds are charged, where nothing
-// can be allocated and nobody waited for. Whoever finds no place is charged as one of the others,
-// so that the parts always make the whole.
-//
-// A Who says whom it is: `bool same(const Who&)`, `u64 hash()`, `bool before(const Who&)`, some
-// order; and it may carry what is only shown, which the last charge wins.
+// Who lost the time? A table of fixed size that charges stolen nanoseconds to tasks or cgroups,
+// where nothing can be allocated and no lock taken. If there is no room for somebody, the time is
+// charged to "others", so that the parts always add up to the whole.
 
 #pragma once
 
@@ -13,22 +10,36 @@
 
 namespace kvmpv {
 
-template <class Who>
-struct StealCharge {
-    Who who;
-    u64 ns;  // 0: a free place
+// Somebody who can be charged. It may carry more than its identity, such as a name to show; the
+// last charge decides what that is.
+template <class T>
+concept Chargeable = requires(const T& who, const T& other) {
+    // The same one.
+    { who.same(other) } -> std::same_as<bool>;
+    // Equal for those that are the same.
+    { who.hash() } -> std::same_as<u64>;
+    // Any total order in which those that are the same are equal.
+    { who.before(other) } -> std::same_as<bool>;
 };
 
-// One writer; zeros are an empty one.
-template <class Who, u32 kSize>
+template <Chargeable Who>
+struct StealCharge {
+    Who who;
+    u64 ns;  // 0: nobody's
+};
+
+// Memory of zeros is an empty table. Takes no lock: one writer at a time, and no reader meanwhile.
+template <Chargeable Who, u32 kSize>
 class StealTable {
-    static_assert(std::has_single_bit(kSize), "the place of a hash is a mask away");
+    static_assert(std::has_single_bit(kSize), "charge() masks the hash");
 
 public:
     using Charge = StealCharge<Who>;
-    // A charge looks at no more places than these.
+    // How many places a charge looks at, at most.
     static constexpr u32 kProbes = kSize < 16 ? kSize : 16;
 
+    // Charges `ns` to `who`, or to the others if its places are taken. Never sleeps; any context
+    // that the table's owner allows.
     void charge(const Who& who, u64 ns) {
         if (!ns) return;
         const u64 hash = who.hash();
@@ -44,7 +55,7 @@ public:
 
     u64 other_ns() const { return other_ns_; }
 
-    // Copies all charges to `out`, which has room for kSize, and says how many there are.
+    // Copies all charges to `out`, which has room for kSize. Returns how many there are.
     u32 copy_to(Charge* out) const {
         u32 count = 0;
         for (const Charge& charge : charges_)
@@ -57,7 +68,7 @@ private:
     u64 other_ns_ = 0;
 };
 
-// In place, with neither recursion nor memory.
+// Sorts `items` by before(a, b), in place, without recursion and without other memory.
 template <class T, class Before>
 void heap_sort(T* items, u32 count, Before&& before) {
     const auto sift_down = [&](u32 at, u32 end) {
@@ -76,9 +87,9 @@ void heap_sort(T* items, u32 count, Before&& before) {
     }
 }
 
-// Makes one charge of several for the same one, and puts those who lost most first. Returns how
-// many are left.
-template <class Who>
+// Adds up the charges to the same one, and sorts: whoever lost most comes first. Returns how many
+// charges are left.
+template <Chargeable Who>
 u32 merge_charges(StealCharge<Who>* charges, u32 count) {
     heap_sort(charges, count, [](const auto& a, const auto& b) { return a.who.before(b.who); });
     u32 merged = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Text without printf: numbers, hexadecimal, and tables with a header row. Where the text goes is
-// the Sink's business: `void write(const char* text, u32 length)`.
+// Text without printf: decimal and hexadecimal numbers, and tables with a header row. Nothing here
+// allocates or sleeps; a sink may.
 
 #pragma once
 
@@ -9,16 +9,24 @@
 
 namespace kvmpv {
 
+// Where text goes. Takes `length` characters, which need not end with a NUL.
+template <class T>
+concept CharacterSink = requires(T& sink, const char* text, u32 length) {
+    sink.write(text, length);
+};
+
+// Written in hexadecimal, with 0x and without leading zeros.
 struct Hex {
     u64 value;
 };
 
-// A one-word signed number; u64 and s64 are told apart by type, so plain int needs this too.
+// Written with its sign. A type of its own, so that an int cannot be taken for an unsigned number.
 struct Signed {
     s64 value;
 };
 
-template <class Sink>
+// Writes to a sink, of which it keeps a copy, and knows at which column the line is.
+template <CharacterSink Sink>
 class Writer {
 public:
     explicit Writer(Sink sink) : sink_(sink) {}
@@ -38,7 +46,7 @@ public:
 
     Writer& operator<<(Signed number) {
         if (number.value < 0) put("-", 1);
-        // Negation in unsigned arithmetic: the smallest s64 has no positive counterpart.
+        // Negated in unsigned arithmetic, because the smallest s64 has no positive counterpart.
         digits(number.value < 0 ? u64{0} - static_cast<u64>(number.value)
                                 : static_cast<u64>(number.value),
                10);
@@ -51,7 +59,8 @@ public:
         return *this;
     }
 
-    // Blanks until `column`, at least one: a value wider than its column stays a value of its own.
+    // Writes blanks up to `column`, but at least one: a value that is wider than its column still
+    // ends before the next one.
     Writer& pad_to(u32 column) {
         do {
             put(" ", 1);
@@ -68,7 +77,7 @@ public:
     u32 column() const { return column_; }
 
 private:
-    // Not inlined: views are cold, and a copy of this at every << makes them ten times as large.
+    // Not inlined. Views are cold, and a copy of this at every << makes them ten times as large.
     [[gnu::noinline]] void put(const char* text, u32 length) {
         sink_.write(text, length);
         column_ += length;
@@ -94,8 +103,8 @@ struct Column {
     u32 width;
 };
 
-// Rows below a header, one value a column, in the order of the columns.
-template <class Sink, u32 kNumColumns>
+// Writes the header row at once, then a row for every kNumColumns cells.
+template <CharacterSink Sink, u32 kNumColumns>
 class Table {
 public:
     Table(Writer<Sink>& out, const Column (&columns)[kNumColumns]) : out_(out), columns_(columns) {
@@ -124,7 +133,7 @@ private:
     u32 start_ = 0;
 };
 
-// A line in memory, for the log. What does not fit is cut off at the end.
+// A line in memory, for the log. Holds kSize - 1 characters and the NUL; drops what does not fit.
 template <u32 kSize>
 class LineBuffer {
 public:
@@ -140,7 +149,7 @@ private:
     u32 used_ = 0;
 };
 
-// A sink that is passed by value and writes to a buffer elsewhere.
+// A sink that writes to a LineBuffer elsewhere, because a Writer keeps a copy of its sink.
 template <u32 kSize>
 struct LineSink {
     LineBuffer<kSize>* line;

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The version-counter protocol by which clock, wall clock and steal time are read (msr.rst): the
-// host makes the version odd, changes the record and makes it even again. A reader looks at the
-// version before and after; what it read counts if both are equal and even.
+// The version protocol of the clock, wall clock and steal time records (msr.rst). The host makes
+// the version odd, changes the record and makes the version even again. A reader looks at the
+// version before and after it reads. What it has read counts only if both versions are equal and
+// even.
 //
-// The host is input: a version that stays odd, or that changes at every look, must not hold the
-// reader for ever. Every loop here ends after kVersionReadAttempts.
-//
-// A Machine supplies the memory accesses, so that the same code runs on the live areas and on a
-// scripted host:
-//     T load(const T& shared)   one untorn load that the compiler neither repeats nor drops
-//     void barrier()            the compiler moves no memory access across it; x86 keeps load order
+// The host is input. A version that stays odd, or that changes at every look, must not hold the
+// reader for ever, so every loop here ends after kVersionReadAttempts.
 
 #pragma once
 
@@ -18,32 +14,44 @@
 
 namespace kvmpv {
 
-// On its own CPU a guest never sees its record half written: the host writes it while the vCPU is
-// stopped. A retry needs a migration between two CPUs or a foreign record's update within the
-// window of some 30 ns, so even two in a row are rare; 100 are a host that does not play by the
-// rules, and take about 5 us.
+// The memory accesses of a reader. The same readers run on the host's records and on those of a
+// scripted host.
+template <class T>
+concept VersionMachine = requires(T& machine, const u32& version) {
+    // Loads a scalar in one piece, here. The compiler may repeat the load only if the caller
+    // discards the value unless the version is found unchanged afterwards.
+    { machine.load(version) } -> std::same_as<u32>;
+    // The compiler moves no memory access across it. x86 itself keeps loads in order with loads.
+    machine.barrier();
+};
+
+// A vCPU never sees its own record half written, because the host writes it while the vCPU is
+// stopped. A retry takes a move to another CPU, or an update of another CPU's record, within the
+// window of some 30 ns. So two retries in a row are rare. 100 mean that the host breaks the
+// protocol; they take about 5 us.
 inline constexpr unsigned kVersionReadAttempts = 100;
 
-// The version to compare with later. An odd one is rounded down, so that no later version that is
-// even can equal it by accident and the odd one itself never does.
-template <class Machine>
+// Starts a read: returns the version to compare with afterwards. An odd version is rounded down.
+// The odd version itself then never compares equal, and neither does the next even one.
+template <VersionMachine Machine>
 [[gnu::always_inline]] inline u32 version_begin(Machine& machine, const u32& version) {
     const u32 seen = machine.load(version) & ~u32{1};
     machine.barrier();
     return seen;
 }
 
-template <class Machine>
+// Ends a read: true if the record was whole and nobody has written it since version_begin().
+template <VersionMachine Machine>
 [[gnu::always_inline]] inline bool version_unchanged(Machine& machine, const u32& version,
                                                      u32 begun) {
     machine.barrier();
     return machine.load(version) == begun;
 }
 
-// Calls take() until what it read lies between two looks at the same even version. False if that
-// did not happen within the bound: nothing that take() read may be used then. Any context in which
-// `version` is mapped.
-template <class Machine, class Take>
+// Calls take() until the version is even and the same before and after it. False if that did not
+// happen within kVersionReadAttempts; nothing that take() has read may be used then. Never sleeps;
+// any context, NMI included.
+template <VersionMachine Machine, std::invocable Take>
 [[nodiscard, gnu::always_inline]] inline bool version_read(Machine& machine, const u32& version,
                                                            Take&& take) {
     for (unsigned attempt = 0; attempt < kVersionReadAttempts; ++attempt) {

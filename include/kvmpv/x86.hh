@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Every instruction that C++ has no words for, in the kernel. The only file with inline asm; user
-// space supplies another one in its place.
+// The instructions that C++ cannot express. This is the only C++ file of the module with inline
+// asm. User space compiles it as it stands, with a variable kvmpv_cpu of its own: there the base of
+// %gs is 0. Nothing here sleeps; every function may be called in any context, NMI included, unless
+// it says otherwise.
 
 #pragma once
 
@@ -10,25 +12,28 @@
 
 namespace kvmpv::x86 {
 
-// The compiler moves no memory access across. x86 itself keeps loads in order with loads.
+// The compiler moves no memory access across it. x86 itself keeps loads in order with loads, and
+// stores with stores.
 [[gnu::always_inline]] inline void barrier() { asm volatile("" ::: "memory"); }
 
-// One load, of the whole object, here: what READ_ONCE() is in C.
+// Loads the whole object in one piece, here and once, as READ_ONCE() does in C.
 template <class T>
 [[gnu::always_inline]] inline T load(const T& shared) {
     static_assert(std::is_scalar_v<T>, "only a scalar is loaded in one piece");
     return *const_cast<const volatile T*>(&shared);
 }
 
-// Like load(), where the compiler may make the load an operand of what follows, or do it twice.
-// Only between two barriers, and only for what is thrown away if a version has changed in between.
+// Like load(), but the compiler may make the load an operand of a later instruction, or repeat it.
+// Only between two barriers, and only if the caller discards the value when the record's version
+// has changed in between.
 template <class T>
 [[gnu::always_inline]] inline T load_checked_later(const T& shared) {
     static_assert(std::is_scalar_v<T>, "only a scalar is loaded in one piece");
     return shared;
 }
 
-// A member of this CPU's struct kvmpv_cpu: one instruction, so that no migration falls in between.
+// The next three access a member of this CPU's struct kvmpv_cpu in one instruction, so the thread
+// cannot move to another CPU in the middle.
 template <auto* kMember>
 [[gnu::always_inline]] inline auto this_cpu_load() {
     using T = std::remove_pointer_t<decltype(kMember)>;
@@ -52,22 +57,23 @@ template <auto* kMember>
     asm volatile("incq %%gs:%c0" : : "i"(kMember));
 }
 
-// One instruction on memory, not locked: whole for whoever cannot run while this CPU does.
+// Adds in one instruction on memory, not locked. It is atomic for whoever cannot run while this CPU
+// does: an interrupt here, or the host.
 [[gnu::always_inline]] inline void add(u64& shared, u64 value) {
     asm volatile("addq %1, %0" : "+m"(shared) : "r"(value) : "memory");
 }
 
-// Where it falls among the loads around it is the CPU's choice.
+// The TSC in ticks. The CPU may read it earlier or later than the loads around it.
 [[gnu::always_inline]] inline u64 rdtsc() {
     u64 low, high;  // the instruction clears the upper halves
     asm volatile("rdtsc" : "=a"(low), "=d"(high));
     return (high << 32) | low;
 }
 
-// Clears bit 0 of the u32 that a pointer in this CPU's struct kvmpv_cpu names, and says whether it
-// was set. Only the btr touches the word; not locked, for the host looks at it only while this CPU
-// does not run. With interrupts off, or the thread might go on elsewhere behind the first
-// instruction.
+// Clears bit 0 of the u32 that a pointer in this CPU's struct kvmpv_cpu points at. Returns whether
+// the bit was set. The btr alone touches the word. It is not locked, because the host looks at the
+// word only while this CPU does not run. Interrupts off; otherwise the thread could move to another
+// CPU after the pointer is loaded.
 template <auto* kMember>
 [[gnu::always_inline]] inline bool this_cpu_test_and_clear_bit0() {
     const void* const word = this_cpu_load<kMember>();
@@ -76,22 +82,23 @@ template <auto* kMember>
     return was_set;
 }
 
-// lfence waits for the loads before it and rdtsc does not start before lfence is done. On AMD that
-// holds where lfence is dispatch-serialising, which X86_FEATURE_LFENCE_RDTSC says.
+// The TSC in ticks, read after all earlier loads: lfence waits for them, and rdtsc does not start
+// before lfence is done. On AMD that is true only if lfence is dispatch-serialising, which
+// X86_FEATURE_LFENCE_RDTSC says.
 [[gnu::always_inline]] inline u64 lfence_rdtsc() {
     u64 low, high;  // the instruction clears the upper halves
     asm volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high) : : "memory");
     return (high << 32) | low;
 }
 
-// rdtscp waits for earlier loads by itself.
+// The same by an instruction that waits for earlier loads itself. Needs X86_FEATURE_RDTSCP.
 [[gnu::always_inline]] inline u64 rdtscp() {
     u64 low, high;
     asm volatile("rdtscp" : "=a"(low), "=d"(high) : : "rcx", "memory");
     return (high << 32) | low;
 }
 
-// How often the kernel has switched away from `thread`, a struct task_struct, while that was running.
+// How often the kernel has switched away from `thread`, a struct task_struct, while it was running.
 [[gnu::always_inline]] inline u64 involuntary_switches(const void* thread) {
     u64 switches;
     asm volatile("movq %c1(%2), %0" : "=r"(switches) : "i"(kvmpv_task_nivcsw), "r"(thread));
@@ -108,7 +115,8 @@ template <auto* kMember>
 
 inline constexpr u64 kRflagsInterruptsOn = 1 << 9;
 
-// The raw flag, past lockdep and tracing: the clock is read from inside both.
+// Disables interrupts, and returns RFLAGS for irq_restore(). It bypasses lockdep and tracing,
+// because both of them read the clock.
 [[gnu::always_inline]] inline u64 irq_save() {
     u64 rflags;
     asm volatile("pushfq\n\tpopq %0\n\tcli" : "=r"(rflags) : : "memory");
@@ -119,6 +127,7 @@ inline constexpr u64 kRflagsInterruptsOn = 1 << 9;
     if (rflags & kRflagsInterruptsOn) asm volatile("sti" ::: "memory");
 }
 
+// Subleaf 0 of `leaf`. An exit in a guest.
 inline CpuidRegisters cpuid(u32 leaf) {
     CpuidRegisters out;
     asm volatile("cpuid"

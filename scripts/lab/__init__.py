@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The laboratory: the kernels, hosts and guests that the module is tried in."""
+"""The lab: the kernels, hosts and guests in which the module is tested."""
 
 
 class LabError(Exception):
-    """Something that the person at the keyboard can act on. Its text is one line."""
+    """An error that the user can act on. Its text is one line."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Debian's package archive: what it has now, and files out of it. Nothing is installed."""
+"""Debian's package archive: finds packages and unpacks their files. Nothing is installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab import LabError, cache, process
 
-# Of the package debian-archive-keyring, without which there is no apt on Debian.
+# From the package debian-archive-keyring, which every Debian with apt has.
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -21,18 +21,18 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 class Package:
     name: str
     version: str
-    depends: tuple[str, ...]  # names only, alternatives included
+    depends: tuple[str, ...]  # names only, with all alternatives
 
 
 class Archive:
-    """The archive as apt sees it; given a suite of the machine's own and another of the same mirror, that other suite alone.
+    """The archive as apt sees it. With a suite of this machine and another one of the same mirror: only that other suite.
 
-    The package lists are updated at most once, when they prove too old or absent. Those of the other suite are kept in the
-    cache: the machine's stay as they are.
+    The package lists are updated at most once, when they turn out to be old or missing. The lists of the other suite are
+    kept in the cache, and the machine's own stay unchanged.
     """
 
     def __init__(self, own: str | None = None, other: str | None = None) -> None:
-        # Root's apt would read the network as the user _apt, who may not write to our folders.
+        # As root, apt would download as the user _apt, who may not write to our folders.
         self._options: list[str] = ["-o", "APT::Sandbox::User="] if os.geteuid() == 0 else []
         self._other = other
         if own is not None and other is not None:
@@ -53,9 +53,9 @@ class Archive:
     def unpack(
         self, choose: Callable[[], Sequence[Package]], into: Path, what: str
     ) -> Sequence[Package]:
-        """Download the chosen packages and lay out their files below `into`.
+        """Download the chosen packages and unpack their files below `into`.
 
-        They are chosen anew when the package lists name files that the archive no longer has.
+        If the package lists name files that the archive no longer has, the packages are chosen again.
         """
         packages = choose()
         try:
@@ -94,7 +94,7 @@ class Archive:
         )
 
     def _update(self) -> bool:
-        """Update the package lists, as root the machine's own. False if that was done before."""
+        """Update the package lists; as root, those of the machine. False if they have been updated before."""
         if self._fresh:
             return False
         self._fresh = True
@@ -114,7 +114,7 @@ def _private_state(name: str) -> list[str]:
 
 
 def _other_suite(own: str, other: str) -> list[str]:
-    """Apt as if `other` were all that there is: from the mirror that `own` comes from, and nothing installed or pinned."""
+    """Settings with which apt knows only the suite `other`, from the mirror of `own`, with nothing installed or pinned."""
     form = [
         "--format",
         "$(REPO_URI)",
@@ -143,7 +143,7 @@ def _other_suite(own: str, other: str) -> list[str]:
 
 
 def _percent(line: str) -> str | None:
-    """Apt's machine-readable progress: dlstatus:FILE:PERCENT:TEXT."""
+    """The percentage in a line of apt's progress: dlstatus:FILE:PERCENT:TEXT."""
     if not line.startswith("dlstatus:"):
         return None
     return f"{float(line.split(':')[2]):.0f}%"

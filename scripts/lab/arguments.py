@@ -26,7 +26,7 @@ exit status:
 
 @dataclass(frozen=True)
 class Asked:
-    """The run, and what is done with what comes of it."""
+    """The options of the run, and what to do with its result."""
 
     options: Options
     quiet: bool

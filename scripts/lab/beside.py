@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a host script can do to the guest that it runs beside. In a script: from lab.beside import Guest.
+"""What a host script can do to its guest. In a script: from lab.beside import Guest.
 
     guest = Guest()
     guest.wait_for_output(b"ready")  # COMMAND: echo ready; read -r word <&9; ...
@@ -19,11 +19,11 @@ from lab.gdbstub import GdbStub
 from lab.qmp import Qmp
 from lab.vcpus import vcpu_threads
 
-POLL = 0.02  # seconds; a growing file is no event that Python can wait for
+POLL = 0.02  # seconds; Python cannot wait for a file to grow
 
 
 class Guest:
-    """The guest that the environment tells of."""
+    """The guest that the environment variables name."""
 
     def __init__(self) -> None:
         self.run_dir = Path(os.environ["KVMPV_RUN_DIR"])
@@ -32,12 +32,12 @@ class Guest:
         self.qmp = Qmp(os.environ["KVMPV_QMP"])
         self._gdb = os.environ["KVMPV_GDB"]
         self._moves = 0
-        self._process: subprocess.Popen[bytes] | None = None  # of the second QEMU
+        self._process: subprocess.Popen[bytes] | None = None  # the second QEMU, after a migration
 
-    # ---- What the guest says, and what is said to it
+    # ---- Output of the guest, and messages to it
 
     def output(self) -> bytes:
-        """COMMAND's stdout so far."""
+        """What COMMAND has written to stdout so far."""
         return Path(os.environ["KVMPV_OUTPUT"]).read_bytes()
 
     def wait_for_output(self, text: bytes, patience: float = 60.0) -> None:
@@ -48,18 +48,18 @@ class Guest:
             time.sleep(POLL)
 
     def say(self, line: str) -> None:
-        """A line that COMMAND can read from its descriptor 9."""
+        """Send a line, which COMMAND can read from its descriptor 9."""
         with open(os.environ["KVMPV_SAY"], "w", encoding="utf-8") as pipe:
             pipe.write(f"{line}\n")
 
     # ---- Its CPUs
 
     def pin(self, vcpu: int, cpu: int) -> None:
-        """Run a CPU of the guest on one CPU of the host only."""
+        """Bind a CPU of the guest to one CPU of the host."""
         os.sched_setaffinity(self.threads[vcpu], {cpu})
 
     def run_delay(self, vcpu: int) -> int:
-        """Nanoseconds that this CPU of the guest could have run and did not: the truth about steal time."""
+        """For how many ns this CPU of the guest could have run and did not: its true steal time."""
         text = Path(f"/proc/{self.pid}/task/{self.threads[vcpu]}/schedstat").read_text("ascii")
         return int(text.split()[1])
 
@@ -76,11 +76,11 @@ class Guest:
         stub.write(address, data)
         stub.close()
 
-    # ---- Its place
+    # ---- Migration
 
     def migrate(self, asleep: float = 0.0) -> None:
-        """Move the guest to a second QEMU, through a file that lies for some seconds. The guest stands still: seconds on a
-        nested host.
+        """Migrate the guest to a second QEMU through a file, in which it stays for `asleep` seconds. The guest is stopped
+        meanwhile; on a nested host that takes seconds by itself.
         """
         file = self.run_dir / "state"
         source, process, target = self.qmp, *self._second_qemu()
@@ -95,7 +95,7 @@ class Guest:
         self._is_now(process, target)
 
     def migrate_live(self) -> None:
-        """Move the guest to a second QEMU while it runs; it stands still for the last part only."""
+        """Migrate the guest to a second QEMU while it runs. It is stopped only for the last part."""
         source, process, target = self.qmp, *self._second_qemu()
         _start(target, "migrate-incoming", f"unix:{self.run_dir}/moving-{self._moves}")
         _start(source, "migrate", f"unix:{self.run_dir}/moving-{self._moves}")
@@ -105,14 +105,14 @@ class Guest:
         self._is_now(process, target)
 
     def _is_now(self, process: subprocess.Popen[bytes], target: Qmp) -> None:
-        # The second one is connected by now: a guest without any connection counts as dead.
+        # The second QEMU is connected by now. A guest without a connection would count as dead.
         self.qmp.command("quit")
         self.qmp.close()
         self.qmp, self.pid, self.threads = target, process.pid, vcpu_threads(process.pid)
         self._process = process
 
     def _second_qemu(self) -> tuple[subprocess.Popen[bytes], Qmp]:
-        """The same machine, with control sockets of its own, waiting for the guest."""
+        """Start a QEMU with the same machine and its own control sockets, which waits for the guest."""
         self._moves += 1
         renamed = {
             os.environ[name]: f"{os.environ[name]}-{self._moves}"
@@ -135,7 +135,7 @@ class Guest:
 
 
 def _connect(path: str, process: subprocess.Popen[bytes]) -> Qmp:
-    """QEMU creates the socket a moment after its start, and listens to it another moment later."""
+    """Wait until QEMU has created the socket and listens on it, which takes a moment after its start."""
     while process.poll() is None:
         try:
             return Qmp(path)

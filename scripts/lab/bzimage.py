@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Takes the kernel proper out of a bzImage, so that an emulated CPU need not: it takes seconds to inflate what we do in one."""
+"""Unpacks the kernel of a bzImage. That takes a second here, and several on an emulated CPU."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ ELF = b"\x7fELF"
 
 
 def vmlinux(image: Path) -> bytes:
-    """The ELF file inside. The places are those of the kernel's document arch/x86/boot.rst; only xz, as Debian has it."""
+    """The ELF file inside. The offsets are those of the kernel's arch/x86/boot.rst. Only for xz, which Debian uses."""
     content = image.read_bytes()
     setup_sectors = content[0x1F1] or 4
     offset, length = struct.unpack_from("<II", content, 0x248)
     start = (setup_sectors + 1) * SECTOR + offset
-    # Behind the compressed data stands its size, which is not part of it.
+    # The size follows the compressed data, and is not part of it.
     kernel = lzma.LZMADecompressor().decompress(content[start : start + length])
     if not kernel.startswith(ELF):
         raise LabError(f"{image} holds no kernel in the form that was expected")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The folder where slowly made things are kept: an entry is there whole or not at all.
+"""The folder for what is slow to make. An entry is there as a whole or not at all.
 
-    entries/NAME   finished, never changed again
-    making/NAME    being made by the process that holds locks/NAME; without such a process, rubbish
+    entries/NAME   finished; never changed again
+    making/NAME    being made by the process that holds locks/NAME; garbage if there is no such process
     locks/NAME     never removed: a process that waits for a removed lock file would lock nothing
 """
 
@@ -21,7 +21,7 @@ from lab import LabError
 
 
 def folder() -> Path:
-    """The cache of this user: $KVMPV_CACHE, else kvmpv in the XDG cache folder."""
+    """The cache of this user: $KVMPV_CACHE, or else kvmpv in the XDG cache folder."""
     chosen = os.environ.get("KVMPV_CACHE")
     general = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     place = Path(chosen or Path(general) / "kvmpv").absolute()
@@ -37,12 +37,12 @@ def entries() -> list[Path]:
 
 
 def entry(name: str, make: Callable[[Path], None]) -> Path:
-    """The entry, made first by `make` in a folder that is renamed into place when it is done."""
+    """The entry. If there is none, `make` makes it in a folder that is then renamed into place."""
     place = folder() / "entries" / name
     if place.is_dir():
         return place
     with locked(name):
-        if place.is_dir():  # made by the process that we waited for
+        if place.is_dir():  # the process that we waited for has made it
             return place
         _sweep()
         making = _bare(name)
@@ -59,7 +59,7 @@ def entry(name: str, make: Callable[[Path], None]) -> Path:
 
 
 def drop(name: str) -> None:
-    """Forget a finished entry."""
+    """Remove a finished entry."""
     with locked(name):
         doomed = _bare(name)
         (folder() / "entries" / name).rename(doomed)
@@ -68,7 +68,7 @@ def drop(name: str) -> None:
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """One process at a time is in here for this name. The lock ends with it, however it ends."""
+    """Holds the lock of this name. Only one process can; the lock is freed however that process ends."""
     with (_folder("locks") / name).open("w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -79,7 +79,7 @@ def locked(name: str) -> Iterator[None]:
 
 
 def _bare(name: str) -> Path:
-    """The place to make this entry in, cleared of a killed process's rest. Needs the lock."""
+    """An empty folder to make this entry in, without what a killed process has left. Needs the lock."""
     making = _folder("making") / name
     if making.exists():
         shutil.rmtree(making)
@@ -87,7 +87,7 @@ def _bare(name: str) -> Path:
 
 
 def _sweep() -> None:
-    """Remove what killed processes left of other entries: the half-made whose lock is free."""
+    """Remove half-made entries whose lock is free: what killed processes have left."""
     for rubbish in _folder("making").iterdir():
         with (_folder("locks") / rubbish.name).open("w", encoding="utf-8") as lock:
             try:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which KVM host does a guest get? Hardware KVM if it truly works, else a nested one.
+"""Which KVM host does a guest get? Hardware KVM if that really works, or else a nested one.
 
-/dev/kvm alone proves nothing: a KVM without a virtualization extension of the CPU opens and runs firmware, and a stock kernel
-hangs in it. So a guest has to have booted once since the machine's own boot.
+/dev/kvm alone proves nothing. A KVM without the CPU's virtualization extension can be opened and runs firmware, but a stock
+kernel hangs in it. So one guest must have booted since the machine was booted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Probe = Callable[[], bool]
 
 
 def hardware(options: Options, probe: Probe) -> bool:
-    """True for hardware KVM, false for a nested host. `probe` boots a guest on hardware KVM and says if it came up."""
+    """True for hardware KVM, false for a nested host. `probe` boots a guest on hardware KVM and returns whether it came up."""
     if options.host == "nested" or options.host_qemu:
         return False
     doubt = _doubt(probe)
@@ -39,7 +39,7 @@ def hardware(options: Options, probe: Probe) -> bool:
 
 
 def _doubt(probe: Probe) -> str | None:
-    """Why hardware KVM does not work here; None if it does."""
+    """Why hardware KVM does not work here, or None if it does."""
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     if "vmx" not in flags and "svm" not in flags:
         return "this CPU offers no hardware virtualization (neither vmx nor svm in /proc/cpuinfo)"
@@ -49,7 +49,7 @@ def _doubt(probe: Probe) -> str | None:
 
 
 def _boots(probe: Probe) -> bool:
-    """What the probe says, asked once per boot of the machine."""
+    """The answer of the probe, which runs once per boot of the machine."""
     boot = BOOT.read_text(encoding="ascii").strip()
     verdict = cache.folder() / "hardware-kvm"
     if verdict.is_file():
@@ -63,5 +63,5 @@ def _boots(probe: Probe) -> bool:
 
 
 def _clock() -> str:
-    """What guests of this machine see: KVM calls their clock stable when the machine itself keeps time by its TSC."""
+    """The kind of clock that guests of this machine get: stable if the machine itself keeps time by its TSC."""
     return "stable" if CLOCKSOURCE.read_text(encoding="ascii").strip() == "tsc" else "unstable"

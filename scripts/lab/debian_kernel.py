@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A stock Debian kernel with its headers, unpacked into a folder that can be moved about."""
+"""A stock Debian kernel with its headers, unpacked into a folder that may be moved."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.archive import Archive, Package
 
 
 def unpack(series: str, into: Path) -> None:
-    """The newest kernel of this series ("6.1") that the archive has."""
+    """Unpack the newest kernel of a series ("6.1") that the archive has."""
     archive = Archive()
 
     def choose() -> list[Package]:
@@ -28,7 +28,7 @@ def unpack(series: str, into: Path) -> None:
     release = image.name.removeprefix("linux-image-")
     modules = into / "lib/modules" / release
     _relocate(into / "usr/src" / headers.name, modules)
-    # 6.12 compresses its modules; not every insmod of a guest can undo that.
+    # The modules of 6.12 are compressed, and not every insmod in a guest can unpack them.
     plain = ["find", str(modules), "-name", "*.ko.xz", "-exec", "xz", "-d", "{}", "+"]
     process.run(plain, f"kernel {series}: decompressing modules")
     process.run(["depmod", "-b", into, release], f"kernel {series}: indexing modules")
@@ -37,7 +37,7 @@ def unpack(series: str, into: Path) -> None:
 
 
 def _image(archive: Archive, series: str) -> Package:
-    """The image of a series, through the meta packages: only their names stay the same.
+    """The image of a series. It is found by the meta packages, because only their names stay the same.
 
     A Debian release has linux-image-amd64 for its own series, linux-image-SERIES-amd64 for others.
     """
@@ -55,9 +55,9 @@ def _image(archive: Archive, series: str) -> Package:
 
 
 def _relocate(headers: Path, modules: Path) -> None:
-    """Let the headers and their common half find each other wherever the folder is.
+    """Make the headers and the common headers find each other wherever the folder is.
 
-    Debian's Makefile is one line, the absolute path of the common one; the links in the headers are
+    Debian's Makefile is one line with the absolute path of the common one. The links in the headers are
     relative already.
     """
     makefile = headers / "Makefile"

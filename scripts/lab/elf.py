@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What else does a program need in order to start? Its loader, named in the program itself, and its libraries."""
+"""What a program needs in order to start: its loader, which the program names, and its libraries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PT_INTERP = 3
 
 
 def interpreter(content: bytes) -> str | None:
-    """The loader of a dynamically linked x86-64 program; None for everything else."""
+    """The loader of a dynamically linked x86-64 program, or None for any other file."""
     if content[:6] != b"\x7fELF\x02\x01":
         return None
     table, size, count = struct.unpack_from("<32xQ14xHH", content)
@@ -26,7 +26,7 @@ def interpreter(content: bytes) -> str | None:
 
 
 def libraries(program: Path, loader: str) -> list[str]:
-    """The loader itself is asked: it alone knows its search order. It lists them and does not start the program."""
+    """The program's libraries. The loader lists them without starting the program; only it knows its search order."""
     listing = subprocess.run(
         [loader, "--list", program], capture_output=True, text=True, check=False
     )

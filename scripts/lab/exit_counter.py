@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Counts VM exits on the KVM host, between the two port writes that mark COMMAND.
+"""Counts VM exits on the KVM host between the two port writes that mark COMMAND.
 
-The kernel does the counting: a histogram on each event, off at first, and a trigger on kvm_pio that switches it on. One event
-cannot have a trigger that switches a histogram on and another that switches the same one off, so there are two sets, each in a
-tracing instance of its own: one counts from the first mark on, the other from the second. Their difference is COMMAND.
-Read them when the guest runs no more, else they disagree.
+The kernel counts. Each event has a histogram, which is off at first, and a trigger on kvm_pio switches it on. An event cannot
+have one trigger that switches a histogram on and another that switches it off. So there are two sets, each in a tracing instance
+of its own: one counts from the first mark on, the other from the second. Their difference is COMMAND. Read them only after the
+guest has stopped, or they disagree.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MARKS = {"begun": BEGIN_MARK, "ended": END_MARK}
 
 
 class ExitCounter:
-    """Exists from before COMMAND begins until after the guest's end."""
+    """Created before COMMAND begins, closed after the guest has ended."""
 
     def __init__(self, threads: Iterable[int]) -> None:
         ours = " || ".join(f"common_pid == {thread}" for thread in threads)
@@ -39,16 +39,16 @@ class ExitCounter:
                 self._trigger(mark, "kvm_pio", switch)
 
     def read(self) -> dict[str, dict[str, str]]:
-        """The histograms by mark and event, as the kernel writes them."""
+        """The histograms by mark and event, in the kernel's format."""
         return {mark: {event: self._histogram(mark, event) for event in KEYS} for mark in MARKS}
 
     def close(self) -> None:
         for instance in self._instances.values():
-            os.rmdir(instance)  # takes its triggers with it
+            os.rmdir(instance)  # removes its triggers, too
 
     def _trigger(self, mark: str, event: str, text: str) -> None:
         name = f"{self._instances[mark]}/events/kvm/{event}/trigger"
-        with open(name, "a", encoding="ascii") as file:  # "w" would remove the others
+        with open(name, "a", encoding="ascii") as file:  # "w" would remove the other triggers
             file.write(text)
 
     def _histogram(self, mark: str, event: str) -> str:

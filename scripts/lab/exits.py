@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Why did the guest leave for the host, and how often, while COMMAND ran? Reads the histograms that the KVM host kept."""
+"""Why and how often did the guest exit while COMMAND ran? Reads the histograms of the KVM host."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ VMX = {
     **{51: "rdtscp", 52: "preemption_timer", 54: "wbinvd", 55: "xsetbv", 56: "apic_write"},
     **{62: "pml_full", 74: "bus_lock", 75: "notify"},
 }
-NAMES = {1: VMX, 2: SVM}  # by the field `isa` of the tracepoint
+NAMES = {1: VMX, 2: SVM}  # by the tracepoint's field `isa`
 
 
 @dataclass(frozen=True)
 class Exits:
-    """What happened between the two marks."""
+    """What was counted between the two marks."""
 
     reasons: Mapping[str, int]  # most frequent first
-    eoi_vectors: Mapping[int, int]  # kvm_eoi: interrupts whose end the host learned of, either way
+    eoi_vectors: Mapping[int, int]  # kvm_eoi: interrupts whose end the host has seen, in either way
     pv_eoi_vectors: Mapping[
         int, int
-    ]  # kvm_pv_eoi: those of them that it found in guest memory, without an exit
+    ]  # kvm_pv_eoi: those whose end it found in guest memory, without an exit
 
     @property
     def total(self) -> int:
@@ -82,19 +82,19 @@ class Exits:
 
 
 def window(begun: Mapping[str, str], ended: Mapping[str, str], threads: Collection[int]) -> Exits:
-    """What lies between the marks: what was counted from the first one on, less what was from the second one on.
+    """What was counted between the marks: the counts from the first one on minus those from the second one on.
 
-    The arguments are the texts of the histograms by event, and the vCPU threads: the host may run other guests too.
+    The arguments are the texts of the histograms by event, and the vCPU threads, because the host may run other guests.
     """
     for histograms in (begun, ended):
-        # After the mark there is always something: the guest has yet to say how it ended.
+        # There is always something after the mark: the guest still has to report its end.
         if not _rows(histograms["kvm_exit"], threads):
             raise LabError("COMMAND has not marked what is to be counted")
     reasons = _reasons(begun["kvm_exit"], threads)
     reasons.subtract(_reasons(ended["kvm_exit"], threads))
     reasons[
         "io"
-    ] -= 1  # the exit of the second mark itself: KVM counts it before it sees which port it is
+    ] -= 1  # the exit of the second mark itself, which KVM counts before it looks at the port
     return Exits(
         reasons={name: count for name, count in reasons.most_common() if count},
         eoi_vectors=_between(begun["kvm_eoi"], ended["kvm_eoi"], threads),
@@ -103,7 +103,9 @@ def window(begun: Mapping[str, str], ended: Mapping[str, str], threads: Collecti
 
 
 def _rows(histogram: str, threads: Collection[int]) -> list[dict[str, int]]:
-    """The lines of a histogram: { common_pid: 117, isa: 2, exit_reason: 124 } hitcount: 3310; an EOI of nothing has vector -1."""
+    """The lines of a histogram: { common_pid: 117, isa: 2, exit_reason: 124 } hitcount: 3310. Without an interrupt an EOI
+    has vector -1.
+    """
     lost = re.search(r"Dropped: ([1-9]\d*)", histogram)
     if lost:
         raise LabError(f"the KVM host lost {lost[1]} exits: its histogram is too small")

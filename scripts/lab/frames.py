@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the machine and the KVM host say to each other, and in which form.
+"""The protocol between the machine and the KVM host.
 
-One stream of bytes joins them: a virtio port where the host is nested, a socket where it is the machine itself. On it travel
-frames: a kind (1 byte), the length of the rest (4 bytes, little-endian), the rest.
+They share one stream of bytes: a virtio port if the host is nested, a socket if the host is the machine itself. The stream
+consists of frames: a kind (1 byte), the length of the content (4 bytes, little-endian), and the content.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ HEADER = struct.Struct("<cI")
 CONSOLE = b"c"  # what the guest wrote to its serial console
 OUTPUT = b"o"  # COMMAND's stdout
 ERRORS = b"e"  # COMMAND's stderr
-LOG = b"l"  # the guest's kernel log, read out at the end
-TERMINAL = b"t"  # what the interactive shell shows
+LOG = b"l"  # the guest's kernel log, read at the end
+TERMINAL = b"t"  # output of the interactive shell
 BESIDE = b"b"  # what the host script prints
-NOTE = b"n"  # how far it is: one of the NOTES below
+NOTE = b"n"  # its progress: one of the NOTES below
 RESULT = b"r"  # JSON, the last frame of every run
 
 # From the machine to the KVM host.
@@ -50,7 +50,7 @@ class Link:
             data = data[os.write(self._descriptor, data) :]
 
     def receive(self) -> Iterator[tuple[bytes, bytes]]:
-        """Read once, and hand out the frames that are complete. `open` turns false at the end of the stream."""
+        """Read once, and return the frames that are complete. `open` becomes false at the end of the stream."""
         try:
             chunk = os.read(self._descriptor, 1 << 18)
         except ConnectionResetError:  # the other end was killed with unread data

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What scripts/guest shows of a run while it happens and afterwards."""
+"""What scripts/guest shows during a run and after it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME = "guest"
 
 
 class Front(run.Audience):
-    """COMMAND's stdout and stderr are ours; progress, the host script and the console go to stderr."""
+    """COMMAND's stdout and stderr become ours. Progress, the host script and the console go to stderr."""
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads and writes a guest's physical memory through QEMU's gdb stub, behind the back of the guest's kernel.
+"""Reads and writes a guest's physical memory through QEMU's gdb stub, unnoticed by the guest's kernel.
 
-QEMU stops the guest when somebody connects to the stub; close() lets it run again.
+QEMU stops the guest when somebody connects to the stub. close() lets it run again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class GdbStub:
         return answer
 
     def _answer(self) -> str:
-        """The next packet, without the acknowledgements and the notes about a stop that come before it."""
+        """The next packet. Skips the acknowledgements and stop replies before it."""
         while True:
             end = self._buffer.find(b"#")
             if end < 0 or len(self._buffer) < end + 3:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the guest is made of: its first root, its kernel command line, and the arguments of its QEMU."""
+"""The parts of a guest: its initial root, its kernel command line, and the arguments of its QEMU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.qemu import Qemu
 
 HERE = Path(__file__).parent
 STOCK_MODULES = ("virtio_pci", "virtio_console", "msr")  # the channels, and /dev/cpu/N/msr
-HOME = "/root"  # where COMMAND starts, and first in its PATH
+HOME = "/root"  # where COMMAND starts, and the first folder of its PATH
 
 FSTAB = """\
 proc /proc proc
@@ -28,17 +28,17 @@ debugfs /sys/kernel/debug debugfs
 tracefs /sys/kernel/tracing tracefs
 """
 
-# What the kernel does not put into /dev; guest_init.sh copies it there.
+# Device files that the kernel does not put into /dev. guest_init.sh copies them there.
 DEV = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
 
-# Down to warnings on the serial console, so that a dying guest tells why: each character costs VM exits, and the whole
-# log is read out at the end. Its buffer has room for a test that loads and unloads hundreds of times.
-# pci=noearly: scanning for an AGP bridge behind an emulated CPU of AMD's family 15 would take a nested guest 2 s.
+# The serial console gets warnings and worse, so that a dying guest says why. It gets no more, because each character costs VM
+# exits; the whole log is read at the end. The log buffer has room for a test that loads and unloads hundreds of times.
+# pci=noearly: on an emulated CPU of AMD's family 15 the scan for an AGP bridge would take a nested guest 2 s.
 KERNEL_PARAMETERS = "console=ttyS0 panic=-1 loglevel=5 log_buf_len=4M pci=noearly"
 
 
 def initramfs(kernel: Kernel, options: Options, modules: list[Path], token: str) -> bytes:
-    """`modules` are the project's own, for /kvmpv."""
+    """The initial root of the guest. `modules` are the project's own, for /kvmpv."""
     archive = Archive()
     archive.busybox()
     archive.character_device("/dev/console", 5, 1)
@@ -64,12 +64,12 @@ def initramfs(kernel: Kernel, options: Options, modules: list[Path], token: str)
 
 
 def stock_modules(kernel: Kernel) -> list[Path]:
-    """A kernel without a folder of modules must have built in what the guest needs."""
+    """Modules of the kernel that the guest needs. A kernel without a folder of modules must have them built in."""
     return modprobe_order(kernel, *STOCK_MODULES) if kernel.modules is not None else []
 
 
 def _job(options: Options, token: str) -> str:
-    """What guest_init.sh reads."""
+    """The file that guest_init.sh reads."""
     settings = {
         "token": token,
         "load": "yes" if options.load else "",
@@ -88,9 +88,9 @@ def _job(options: Options, token: str) -> str:
 
 
 def qemu(emulator: Qemu, kernel: Kernel, options: Options, initrd: Path, work: str) -> list[str]:
-    """`work` is a folder on the KVM host, for the sockets."""
+    """The command that starts QEMU. `work` is the folder of the sockets on the KVM host."""
     arguments = [*emulator.command(), "-name", "guest,debug-threads=on", "-accel", "kvm"]
-    # With xsave a guest of an emulated host warns or dies at boot: the sizes that the CPU reports disagree.
+    # With xsave a guest of an emulated host warns or dies at boot, because the sizes that the CPU reports disagree.
     arguments += ["-cpu", ",".join(["host", "-xsave", *options.cpu_flags()])]
     arguments += ["-smp", str(options.smp), "-m", str(options.mem)]
     arguments += ["-nodefaults", "-nographic", "-no-reboot"]

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The first process of every guest: sets the guest up, runs COMMAND between two marks, and hands over the kernel log.
-# Few processes on purpose: on a nested host each one costs about 20 ms, and all of them happen in every run.
+# The first process of every guest. It sets the guest up, runs COMMAND between two marks, and sends the kernel log.
+# It starts few processes on purpose: on a nested host each one costs about 20 ms, in every run.
 
 mount -a
 cp -a /kvmpv/dev/. /dev/
@@ -13,7 +13,7 @@ done
 mkfifo /run/output /run/errors /run/never
 . /kvmpv/job # sets: token load params begin_mark own_marks interactive rows columns; and export lines for COMMAND
 
-# The kernel adds the ports some time after its driver is in, and has no event for it that a shell could not miss.
+# The kernel adds the ports some time after the driver is loaded. A shell cannot wait for that event without missing it.
 until [ -e /dev/vport0p5 ]; do
 	waited=$((waited + 1))
 	if [ "$waited" -gt 1000 ]; then
@@ -23,12 +23,12 @@ until [ -e /dev/vport0p5 ]; do
 	read -r -t 0.01 _ <>/run/never
 done
 
-# Pipes between COMMAND and the virtio ports: such a port can be opened only once, which would break "> /dev/stderr".
+# There are pipes between COMMAND and the virtio ports. A port can be opened only once, which would break "> /dev/stderr".
 cat /run/output >/dev/vport0p2 &
 cat /run/errors >/dev/vport0p3 &
 exec 5<>/run/output 6<>/run/errors 7<>/dev/vport0p1 9</dev/vport0p4
 
-# The reader knows by the token that it has everything: the ports have no end, and no order among each other.
+# The token tells the reader that it has everything: a port has no end of file, and the ports are not ordered.
 finish() {
 	printf '%s' "$token" >&5
 	printf '%s' "$token" >&6
@@ -37,7 +37,7 @@ finish() {
 		printf '%s' "$token"
 	} >/dev/vport0p5
 	echo "$@" >&7
-	while read -r _ <&7; do :; done # the host ends QEMU; a reboot would only take longer
+	while read -r _ <&7; do :; done # the host ends QEMU, which is faster than a reboot
 }
 
 if [ -n "$load" ]; then
@@ -46,8 +46,8 @@ if [ -n "$load" ]; then
 	insmod /kvmpv/kvmpv.ko $params 2>&6 || finish refused $?
 fi
 
-# dd moves the file position of /dev/port to the first mark and writes nothing. From here on a byte written to this
-# descriptor by the shell itself is a port write, without a process being started inside the marks.
+# dd moves the file position of /dev/port to the first mark and writes nothing. From then on a byte that the shell itself
+# writes to this descriptor is a port write, and no process is started between the marks.
 mark() {
 	[ -n "$own_marks" ] || printf 'x' >&8
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host script: a program of the user's that runs on the KVM host beside the guest."""
+"""The host script: a program of the user that runs on the KVM host beside the guest."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import signal
 import subprocess
 from collections.abc import Mapping
 
-GRACE = 5.0  # seconds that it has to end once it is told to
+GRACE = 5.0  # seconds that it has to end after SIGTERM
 
 
 class HostScript:
-    """Its stdout and stderr are one pipe. It leads a process group of its own, so that what it started ends with it."""
+    """Its stdout and stderr are one pipe. It leads a process group, so that everything that it started ends with it."""
 
     def __init__(self, file: str, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -37,7 +37,7 @@ class HostScript:
         os.killpg(self._process.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """End what is left of the group."""
+        """Kill what is left of the process group."""
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -45,6 +45,6 @@ class HostScript:
         self._process.wait()
 
     def status(self) -> int:
-        """Its exit status, negative for a signal. Dying of the SIGTERM that told it to end is as good as 0."""
+        """Its exit status, negative for a signal. Death by the SIGTERM that told it to end counts as 0."""
         status = self._process.wait()
         return 0 if self.told_to_end and status == -signal.SIGTERM else status

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Builds the archive that a kernel unpacks as its first root: cpio in the "newc" form, uncompressed.
+"""Builds an initramfs: a cpio archive in the "newc" format, uncompressed.
 
-Uncompressed because an emulated CPU copies a megabyte in less time than it takes to inflate it. See the kernel's document
-driver-api/early-userspace/buffer-format.rst for the form.
+It is uncompressed because an emulated CPU copies a megabyte faster than it unpacks one. The kernel's document
+driver-api/early-userspace/buffer-format.rst describes the format.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lab.packages import tool
 
 
 class Archive:
-    """Entries are written in the order in which they are added; missing folders come before what is in them."""
+    """Entries are written in the order in which they are added. A missing folder comes before its content."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -44,7 +44,7 @@ class Archive:
         return _relative(path) in self._known
 
     def busybox(self) -> None:
-        """All of busybox, at the places where a Debian system has these commands."""
+        """Busybox with all its commands, where a Debian system has them."""
         program = tool("busybox")
         self.file(program, "/bin/busybox")
         listing = subprocess.run(
@@ -55,10 +55,10 @@ class Archive:
                 self.link(path, "/bin/busybox")
 
     def file(self, source: Path, path: str) -> None:
-        """A file of this machine. A dynamically linked program brings its loader and its libraries along."""
+        """Add a file of this machine. With a dynamically linked program come its loader and its libraries."""
         content = _read(source)
         if source.suffix == ".xz" and path.endswith(".ko"):
-            content = lzma.decompress(content)  # a compressed kernel module; busybox cannot
+            content = lzma.decompress(content)  # a kernel module; busybox cannot unpack it
         self.data(path, content, executable=os.access(source, os.X_OK))
         loader = interpreter(content)
         if loader is None:
@@ -68,7 +68,7 @@ class Archive:
                 self.data(needed, _read(Path(needed)), executable=True)
 
     def tree(self, source: Path, path: str) -> None:
-        """A file, or a folder with all that is in it."""
+        """Add a file, or a folder with all its content."""
         if not source.is_dir():
             self.file(source, path)
             return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where is the kernel called NAME, and in which order do its modules go in?"""
+"""Finds a kernel by its name, and the order in which its modules are loaded."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Kernel:
     name: str  # one of NAMES, or the file given
     release: str  # what uname -r prints in it
     image: Path  # bzImage
-    modules: Path | None  # lib/modules/RELEASE, indexed by depmod; None for a file without one
-    build: Path | None  # KDIR of a module build; None for a file
+    modules: Path | None  # lib/modules/RELEASE, indexed by depmod; None for a bzImage without one
+    build: Path | None  # KDIR of a module build; None for a bzImage
 
 
 def kernel(name: str) -> Kernel:
-    """The kernel, downloaded, unpacked or built first if this machine does not have it yet."""
+    """The kernel. If this machine does not have it yet, it is downloaded and unpacked, or built."""
     if name == "kunit":
         return _load(name, _kunit_entry())
     if name in NAMES:
@@ -31,9 +31,9 @@ def kernel(name: str) -> Kernel:
 
 
 def modprobe_order(kernel: Kernel, *names: str) -> list[Path]:
-    """The files of these modules and of all that they need, in an order that can be inserted.
+    """The files of these modules and of all modules that they need, in the order for insmod.
 
-    What is built into the kernel needs no file and is left out.
+    What is built into the kernel is left out.
     """
     if kernel.modules is None:
         raise LabError(f"the kernel {kernel.name} has no folder of modules")
@@ -50,7 +50,7 @@ def modprobe_order(kernel: Kernel, *names: str) -> list[Path]:
 
 
 def _dependencies(modules: Path) -> dict[str, list[Path]]:
-    """For each module its insertion order: the line of modules.dep read backwards."""
+    """For each module the order in which to load it and what it needs: its line of modules.dep, backwards."""
     needs = {}
     for line in (modules / "modules.dep").read_text(encoding="utf-8").splitlines():
         target, _, others = line.partition(":")
@@ -68,9 +68,9 @@ def _stem(file: str) -> str:
 
 
 def _kunit_entry() -> Path:
-    """Like every entry, a finished build is used without a look at the archive.
+    """The debug kernel. As with every entry, a finished build is used without a look at the archive.
 
-    So it works offline, and a newer source costs its minutes only after scripts/kernels drop.
+    So it works offline, and a newer source is built only after scripts/kernels drop.
     """
     return cache.entry(f"kunit-{kunit_kernel.fingerprint()}", kunit_kernel.build)
 
@@ -100,7 +100,7 @@ def _from_file(file: Path) -> Kernel:
 
 
 def _release_of(file: Path) -> str:
-    """The version text of a bzImage, found through its setup header (the kernel's x86/boot.rst)."""
+    """The release in a bzImage, found by its setup header (the kernel's x86/boot.rst)."""
     try:
         with file.open("rb") as image:
             head = image.read(0x10000)

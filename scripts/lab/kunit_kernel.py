@@ -15,14 +15,14 @@ from lab.archive import Archive
 from lab.packages import tool
 
 SOURCE = "linux-source-6.12"
-CC = "gcc-12"  # what Debian builds its own kernels and headers with
+CC = "gcc-12"  # the compiler of Debian's kernels and headers
 FRAGMENT = Path(__file__).resolve().parents[2] / "kunit" / "kernel.config"
-RECIPE = "1"  # change it whenever the steps below would give another result
+RECIPE = "1"  # change it whenever the steps below give a different result
 TOOLS = (CC, "make", "flex", "bison", "bc", "ld", "xz", "zstd", "tar", "depmod")
 
 
 def fingerprint() -> str:
-    """What tells results of one source apart: the options, the compiler, the recipe."""
+    """Distinguishes builds of the same source: by the options, the compiler and the recipe."""
     compiler = process.output([CC, "--version"])
     if compiler is None:
         raise LabError(f"{CC} --version fails")
@@ -31,7 +31,7 @@ def fingerprint() -> str:
 
 
 def build(into: Path) -> None:
-    """Build it; several minutes. `into` gets the layout of an unpacked Debian kernel."""
+    """Build the kernel, which takes minutes. `into` gets the layout of an unpacked Debian kernel."""
     for name in TOOLS:
         tool(name)
     archive = Archive()
@@ -43,7 +43,7 @@ def build(into: Path) -> None:
         "kernel kunit: unpacking the source",
     )
     tree = work / SOURCE
-    # Also read by every later build of a module against this kernel.
+    # Every later build of a module for this kernel reads it, too.
     (tree / ".kernelvariables").write_text(f"CC = {CC}\nHOSTCC = {CC}\n", encoding="utf-8")
     _configure(tree)
     _make(tree, "building", "bzImage", "modules")
@@ -57,14 +57,14 @@ def _make(tree: Path, step: str, *arguments: str | Path) -> None:
         ["make", f"-j{os.cpu_count()}", *arguments],
         f"kernel kunit: {step}",
         cwd=tree,
-        # Nothing of this machine or of its user goes into the image.
+        # The image has nothing of this machine or its user in it.
         env={"KBUILD_BUILD_USER": "kvmpv", "KBUILD_BUILD_HOST": "kunit", "LOCALVERSION": ""},
         detail=_counter(),
     )
 
 
 def _counter() -> Callable[[str], str | None]:
-    """Counts what make says it did, since it does not say how much there is to do."""
+    """Shows how much make has done, because make does not say how much there is to do."""
     steps = 0
 
     def count(line: str) -> str | None:
@@ -91,14 +91,14 @@ def _configure(tree: Path) -> None:
 
 
 def asked_options(fragment: str) -> list[str]:
-    """The lines of the fragment that say something; comments and order are for the reader only."""
+    """The options of the fragment, without comments and blank lines."""
     return re.findall(r"^(?:CONFIG_\w+=.*|# CONFIG_\w+ is not set)$", fragment, re.MULTILINE)
 
 
 def missing_options(fragment: str, config: str) -> list[str]:
     """The lines of the fragment that the configuration does not fulfil.
 
-    An option that the configuration does not mention is as good as one that it says is not set.
+    An option that the configuration does not mention counts as not set.
     """
     have = set(config.splitlines())
     mentioned = {line.split("=")[0] for line in have if line.startswith("CONFIG_")}
@@ -112,7 +112,7 @@ def missing_options(fragment: str, config: str) -> list[str]:
 
 
 def _install(tree: Path, into: Path) -> None:
-    """Keep the image, the modules and what a module build needs: 4 % of the tree."""
+    """Keep the image, the modules and what a module build needs, which is 4 % of the tree."""
     release = (tree / "include/config/kernel.release").read_text(encoding="utf-8").strip()
     headers = into / "usr/src" / f"linux-headers-{release}"
     extract = tree / "scripts/package/install-extmod-build"

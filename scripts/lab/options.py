@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What can be asked of a guest. scripts/guest and the tests fill in the same form, and it checks itself."""
+"""The options of a guest. scripts/guest and the tests use the same class, which checks its values."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ CLOCKS = ("stable", "unstable")
 
 @dataclass(frozen=True)
 class Options:
-    """One run of a guest. The names and defaults are those of the command line."""
+    """The options of one run. Names and defaults are those of the command line."""
 
-    command: str | None = None  # for sh -c; None: a shell at the terminal
+    command: str | None = None  # for sh -c; None: an interactive shell
     kernel: str = "6.12"
     cmdline: str = ""
-    cpu: str = ""  # flags to follow host,-xsave
-    clock: str | None = None  # None: as the host has it, which is stable on a nested one
+    cpu: str = ""  # flags appended to host,-xsave
+    clock: str | None = None  # None: as on the host; stable on a nested one
     smp: int = 2
     mem: int = 512  # MB
     host: str = "auto"
@@ -34,11 +34,11 @@ class Options:
     load: bool = True
     add: Sequence[str] = ()  # FILE or FILE:DEST
     qemu: Sequence[str] = ()
-    host_qemu: Sequence[str] = ()  # of the emulated host
-    lab_qemu: str = field(default_factory=chosen)  # which QEMU it all runs on
+    host_qemu: Sequence[str] = ()  # more arguments for the QEMU that emulates the host
+    lab_qemu: str = field(default_factory=chosen)  # which QEMU is used
     host_script: str | Path | None = None
     exits: bool = False
-    own_marks: bool = False  # COMMAND marks what is counted, not guest_init.sh
+    own_marks: bool = False  # COMMAND itself marks what is counted, and guest_init.sh does not
     allow_splat: Sequence[str] = ()
     timeout: float | None = TIMEOUT  # seconds from the start of the guest; None: for ever
 
@@ -71,7 +71,7 @@ class Options:
         self.script()
 
     def cpu_flags(self) -> list[str]:
-        """A leading "host," is what people type; another model than the host's cannot be asked for."""
+        """The CPU flags without a leading "host,", which people type. Another model than host is an error."""
         text = self.cpu.removeprefix("host").removeprefix(",")
         flags = text.split(",") if text else []
         for flag in flags:
@@ -95,14 +95,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Addition:
-    """A file or a folder that goes into the guest."""
+    """A file or a folder for the guest."""
 
     source: Path
     destination: str
 
     @staticmethod
     def parse(text: str) -> Addition:
-        """FILE or FILE:DEST. DEST begins with a slash; with one at its end too, it is the folder to put FILE in."""
+        """FILE or FILE:DEST. DEST begins with a slash. If it also ends with one, it is the folder for FILE."""
         name, separator, rest = text.rpartition(":/")
         source = Path(name if separator else text)
         destination = f"/{rest}" if separator else "/root/"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Writes what lab.on_host imports, compiled, below a folder: its own Python for the nested host.
+"""Writes the compiled modules that lab.on_host imports to a folder: the Python library of the nested host.
 
-Run by Debian's Python, on its own. From the host's memory this starts in a third of the time that the same files take to be
-found and read through the shared file system.
+Debian's Python runs this as a program. From the host's memory lab.on_host starts in a third of the time that it takes to find
+and read the same files through the shared file system.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ def main(scripts: str, folder: str) -> None:
     sys.path.insert(0, scripts)
     import lab.on_host  # pylint: disable=unused-import
 
-    needed = list(sys.modules.values())  # before more are imported, for the writing
+    needed = list(sys.modules.values())  # the modules so far; writing imports more
     from importlib.machinery import SourceFileLoader
     from importlib.util import MAGIC_NUMBER
     from marshal import dumps
@@ -31,11 +31,11 @@ def main(scripts: str, folder: str) -> None:
             continue  # part of the interpreter itself
         if isinstance(spec.loader, SourceFileLoader):
             code = dumps(spec.loader.get_code(spec.name))
-            # Without a source beside it, the 12 bytes that tell its age and size are not looked at.
+            # Python ignores the 12 bytes of source time and size if there is no source beside it.
             write(f"{spec.origin}c", MAGIC_NUMBER + bytes(12) + code)
         else:
             write(spec.origin, Path(spec.origin).read_bytes())
-    # By these Python recognizes where its library is; it does not read them.
+    # Python finds its library by these files, but does not read them.
     library = str(Path(sys.modules["enum"].__file__ or "").parent)
     write(f"{library}/os.py", b"")
     Path(f"{folder}{library}/lib-dynload").mkdir(exist_ok=True)

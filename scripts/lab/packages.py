@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which Debian packages the project needs, and why: the only list of them."""
+"""The Debian packages that the project needs, and why. This is the only list of them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 from lab import LabError
 
-# An ordinary user's PATH lacks the last two, and depmod, modprobe and dkms live there.
+# The last two are not in an ordinary user's PATH, but depmod, modprobe and dkms are there.
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", "/usr/bin:/bin"), "/usr/sbin", "/sbin"))
 
 
-# What the project does, in such an order that each use needs what those before it need as well.
+# What the packages are used for. Each use also needs the packages of those before it.
 USES = ("build", "try", "bench", "check")
 
 
@@ -24,10 +24,10 @@ class Package:
     use: str  # the first of USES that needs it
     name: str
     why: str
-    tools: tuple[str, ...] = ()  # the commands of it that the scripts start
+    tools: tuple[str, ...] = ()  # the package's commands that the scripts use
 
 
-# None of them starts a service or puts one in the place of another.
+# No package starts a service or replaces one.
 NEEDED = (
     Package(
         "build",
@@ -99,13 +99,13 @@ NEEDED = (
 
 
 def needed(uses: Iterable[str]) -> list[Package]:
-    """What these uses need."""
+    """The packages for these uses."""
     reach = max(USES.index(use) for use in uses)
     return [package for package in NEEDED if USES.index(package.use) <= reach]
 
 
 def tool(name: str) -> Path:
-    """Where the command is; an error that names its package if it is nowhere."""
+    """The path of the command. If it is missing, an error names its package."""
     found = shutil.which(name, path=SEARCH_PATH)
     if found is None:
         package = next((p.name for p in NEEDED if name in p.tools), name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Starting other programs so that none of them outlives us."""
+"""Starts other programs, none of which outlives us."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lab import LabError
 from lab.packages import SEARCH_PATH, tool
 from lab.progress import Progress
 
-TAIL_LINES = 40  # how much of a failed program's output is shown
-GRACE = 5.0  # seconds between asking a process group to end and ending it
+TAIL_LINES = 40  # lines shown of a failed program's output
+GRACE = 5.0  # seconds between SIGTERM and SIGKILL to a process group
 
 
 def end_on_signals() -> None:
-    """Make SIGTERM and SIGHUP unwind like Ctrl-C, so that every cleanup runs. For programs only."""
+    """Make SIGTERM and SIGHUP unwind like Ctrl-C, so that every cleanup runs. Only for the main program."""
 
     def unwind(number: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(128 + number)
@@ -34,14 +34,14 @@ def end_on_signals() -> None:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Our environment without what would steer another make, and with messages in English."""
+    """Our environment without variables that would influence another make, and with English messages."""
     steering = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "GNUMAKEFLAGS", "LANGUAGE"}
     kept = {name: value for name, value in os.environ.items() if name not in steering}
     return kept | {"LC_ALL": "C.UTF-8", "PATH": SEARCH_PATH} | dict(extra or {})
 
 
 def output(command: Sequence[str | Path]) -> str | None:
-    """What a short command prints; None if it fails, for questions whose answer may be no."""
+    """The output of a short command, or None if it fails. For questions to which "no" is an answer."""
     done = subprocess.run(
         [tool(str(command[0])), *command[1:]],
         env=environment(),
@@ -62,14 +62,14 @@ def run(
     detail: Callable[[str], str | None] = lambda line: None,
     machine_readable: bool = False,
 ) -> None:
-    """Run a long command in its own process group, showing `what` and the detail of its last line.
+    """Run a long command in its own process group. Meanwhile `what` and the detail of its last line are shown.
 
-    If it fails, the end of its output goes to stderr and the error says what failed. Lines with a
-    detail are left out there if they are machine-readable.
+    If it fails, the end of its output goes to stderr, and the error says what failed. Lines with a detail
+    are left out there if they are machine-readable.
     """
     program = tool(str(command[0]))
     tail: deque[str] = deque(maxlen=TAIL_LINES)
-    # setpriv: even if we are killed outright, the command is told to end.
+    # setpriv: the command gets a signal even if we are killed by SIGKILL.
     bound_to_us = [str(tool("setpriv")), "--pdeathsig", "TERM", "--"]
     with Progress(what) as progress, subprocess.Popen(
         [*bound_to_us, program, *command[1:]],
@@ -121,17 +121,17 @@ def _failure(what: str, program: Path, status: int, tail: Sequence[str]) -> LabE
 
 
 def end_group(child: subprocess.Popen[bytes]) -> None:
-    """End the child and everything that it started: politely first, then not."""
+    """End the child and everything that it started: first by SIGTERM, then by SIGKILL."""
     impatience = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    # A second Ctrl-C must not cut this short.
+    # A second Ctrl-C must not interrupt this.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, impatience)
     try:
         for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, float("inf"))):
             deadline = time.monotonic() + patience
             alive = _signal_group(child, number)
             while alive and time.monotonic() < deadline:
-                child.poll()  # an unread exit status would keep the group alive for ever
-                time.sleep(0.02)  # a process group offers nothing to wait on
+                child.poll()  # the group would exist for ever if nobody read the exit status
+                time.sleep(0.02)  # nothing signals the end of a process group
                 alive = _signal_group(child, 0)
         child.wait()
     finally:
@@ -139,7 +139,7 @@ def end_group(child: subprocess.Popen[bytes]) -> None:
 
 
 def _signal_group(child: subprocess.Popen[bytes], number: int) -> bool:
-    """Send a signal to the group (0: only ask); false if nobody is left in it."""
+    """Send a signal to the group (0: none). False if no process is left in it."""
     try:
         os.killpg(child.pid, number)
     except ProcessLookupError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a long step says while it runs: one line on stderr, kept up to date."""
+"""Shows on one line of stderr how far a long step is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REPEAT_EVERY = 10.0  # seconds, in a log
 
 
 class Progress:
-    """On a terminal one line is rewritten in place; elsewhere one is added every ten seconds."""
+    """On a terminal the line is rewritten in place. Elsewhere a new line is added every ten seconds."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -37,7 +37,7 @@ class Progress:
             self._show()
             print(file=sys.stderr)
         elif kind is not None or time.monotonic() - self._started >= REPEAT_EVERY:
-            self._show()  # in a log, the end of a short step is where the next one begins
+            self._show()  # in a log the end of a short step is not shown: the next one begins there
 
     def note(self, detail: str) -> None:
         """Remember how far the step is."""
@@ -45,7 +45,7 @@ class Progress:
         self.tick()
 
     def tick(self) -> None:
-        """Show it if it is time to; call this at least once a second."""
+        """Show the line if it is time to. Call this at least once a second."""
         due = REWRITE_EVERY if self._terminal else REPEAT_EVERY
         if time.monotonic() - self._shown >= due:
             self._show()

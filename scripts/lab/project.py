@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which modules of the project go into a guest? They are built for its kernel first."""
+"""Builds the project's modules for a guest's kernel, and finds them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lab.packages import tool
 from lab.process import environment
 
 ROOT = Path(__file__).resolve().parents[2]
-SHOWN = 40  # lines of a failed build
+SHOWN = 40  # lines shown of a failed build
 
 
 class BuildError(LabError):
-    """The module does not build for this kernel; `details` is the end of what the compiler said."""
+    """The module does not build for this kernel. `details` is the end of the compiler's output."""
 
     def __init__(self, text: str, details: str) -> None:
         super().__init__(text)
@@ -25,12 +25,12 @@ class BuildError(LabError):
 
 
 def build_folder(kernel: Kernel) -> Path | None:
-    """KDIR for this kernel. A kernel given as a file has its folder in $KDIR, if anywhere."""
+    """KDIR for this kernel. For a kernel that is given as a file it is $KDIR, if that is set."""
     return kernel.build or (Path(os.environ["KDIR"]) if "KDIR" in os.environ else None)
 
 
 def modules(kernel: Kernel) -> list[Path]:
-    """The .ko files, up to date."""
+    """The .ko files, built if they are not up to date."""
     build = build_folder(kernel)
     if build is None:
         raise LabError(

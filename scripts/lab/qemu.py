@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The QEMU that runs the guests and emulates their host: the installed one, or a newer one that is only unpacked.
 
-One run uses one QEMU throughout: as the emulated machine, for the guest on it, and for a second QEMU that takes the guest over.
+One run uses the same QEMU for the emulated host, for the guest on it, and for a second QEMU that takes the guest over.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ INSTALLED, NEWER = "installed", "10"
 NAMES = (INSTALLED, NEWER)
 DEFAULT = INSTALLED
 
-# Where the newer one comes from. Its libraries are those that the installed one needs, too.
-SUITES = ("bookworm", "bookworm-backports")  # the machine's own, and the other of the same mirror
+# Where the newer one comes from. It needs the same libraries as the installed one.
+SUITES = (
+    "bookworm",
+    "bookworm-backports",
+)  # the machine's own suite, and the other one of the same mirror
 PROGRAM = "usr/bin/qemu-system-x86_64"
-# What is left of the places that are built into it, in their order: what it loads into guests, firmware, and the boot ROMs of
+# Replaces the folders that are built into it, in the same order: what it loads into guests, firmware, and the boot ROMs of
 # network cards, without which it refuses to start with such a card.
 FIRMWARE = ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu")
 MODULES = "usr/lib/x86_64-linux-gnu/qemu"
@@ -33,10 +36,10 @@ class Qemu:
     name: str  # one of NAMES
     program: Path
     version: tuple[int, int]
-    root: Path | None  # the folder that it was unpacked into; None: it is installed
+    root: Path | None  # the folder into which it was unpacked; None if it is installed
 
     def command(self) -> list[str]:
-        """What to start it with. It would look for its firmware and modules below /usr, where another version's are."""
+        """The words that start it. By itself it would look for firmware and modules below /usr, where another version's are."""
         if self.root is None:
             return [str(self.program)]
         command = ["/usr/bin/env", f"QEMU_MODULE_DIR={self.root / MODULES}", str(self.program)]
@@ -46,12 +49,12 @@ class Qemu:
 
 
 def chosen() -> str:
-    """The name of the one to use where nobody asks for another."""
+    """The name of the QEMU to use by default."""
     return os.environ.get("KVMPV_QEMU") or DEFAULT
 
 
 def qemu(name: str) -> Qemu:
-    """The QEMU, downloaded and unpacked first if this machine does not have it yet."""
+    """The QEMU. If this machine does not have it yet, it is downloaded and unpacked."""
     if name == INSTALLED:
         program, root = tool("qemu-system-x86_64").absolute(), None
     elif name == NEWER:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Talks to QEMU's machine protocol (QMP)."""
+"""A client of the QEMU machine protocol (QMP)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Event = dict[str, Any]
 
 
 class QmpError(Exception):
-    """QEMU refused a command, or closed the connection."""
+    """QEMU rejected a command or closed the connection."""
 
 
 class Qmp:
-    """One connection; QEMU serves one at a time on a socket."""
+    """A connection. QEMU serves one at a time on each socket."""
 
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
@@ -31,7 +31,7 @@ class Qmp:
         self._socket.close()
 
     def command(self, name: str, **arguments: Any) -> Any:
-        """Run a command and return what it returns. Underscores in the names of arguments stand for dashes."""
+        """Run a command and return its result. Underscores in argument names stand for dashes."""
         named = {key.replace("_", "-"): value for key, value in arguments.items()}
         request = json.dumps({"execute": name, "arguments": named})
         self._socket.sendall(request.encode())
@@ -45,11 +45,11 @@ class Qmp:
                 return answer["return"]
 
     def monitor(self, line: str) -> str:
-        """Run a line of the human monitor and return what it prints."""
+        """Run a line of the human monitor and return its output."""
         return str(self.command("human-monitor-command", command_line=line))
 
     def wait(self, name: str, fits: Callable[[Event], bool] = lambda event: True) -> Event:
-        """Wait for an event; those that came before and were not waited for count too."""
+        """Wait for an event. Earlier events that nobody has waited for count, too."""
         while True:
             for event in self._events:
                 if event["event"] == name and fits(event):
@@ -60,7 +60,7 @@ class Qmp:
                 self._events.append(answer)
 
     def taken(self, name: str, fits: Callable[[Event], bool] = lambda event: True) -> list[Event]:
-        """The events of that name that came before the last answer and were not waited for; they count as waited for now."""
+        """The events of that name that came before the last answer and that nobody has waited for. They are consumed."""
         found = [event for event in self._events if event["event"] == name and fits(event)]
         for event in found:
             self._events.remove(event)

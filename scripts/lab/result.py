@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What came of a run, and whether it counts as a success."""
+"""The result of a run, and whether it counts as a success."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from lab.host_script import GRACE
 
 TIME_UP = 124
 FAILED = 125
-HOST_PATIENCE = 300.0  # seconds for a KVM host to come up; 3 s on an idle machine, 2 minutes and more beside 20 others
-SHOWN = 40  # lines of the console, for a guest that ended without a word
+HOST_PATIENCE = 300.0  # seconds for a KVM host to boot: 3 s on an idle machine, more than 2 minutes beside 20 others
+SHOWN = 40  # lines of the console that are shown of a guest that ended without a report
 LOADING = "guest: loading kvmpv.ko"  # guest_init.sh writes it to the kernel log
 
 
 @dataclass
 class Record:
-    """Everything that was heard during a run."""
+    """Everything that a run has sent."""
 
     output: bytearray = field(default_factory=bytearray)
     errors: bytearray = field(default_factory=bytearray)
     console: bytearray = field(default_factory=bytearray)
     log: bytearray = field(default_factory=bytearray)
     beside: bytearray = field(default_factory=bytearray)
-    host: str = ""  # what the KVM host printed, if it failed
+    host: str = ""  # output of the KVM host, if it failed
     end: Mapping[str, Any] = field(
         default_factory=dict
     )  # the result frame; {"end": ...} of our own without one
@@ -42,13 +42,13 @@ class GuestResult:
 
     status: int
     failure: str | None  # one line
-    details: str  # the lines that show it
+    details: str  # the lines that show the failure
     output: bytes  # COMMAND's stdout
     errors: bytes  # COMMAND's stderr
     log: str  # the guest's kernel log, each line with its level: <4>[    1.234567] ...; what the console had, if it died
     console: str
     host_output: str  # what the host script printed
-    host_script_ended: bool  # by itself, before the guest did
+    host_script_ended: bool  # the host script ended before the guest did
     exits: Exits | None
 
 
@@ -75,7 +75,7 @@ def judge(options: Options, record: Record) -> GuestResult:
 
 
 def plain(console: bytes | bytearray) -> str:
-    """A console without what moves a cursor: the firmware clears screens, and lines end in CR LF."""
+    """The console without cursor control: the firmware clears the screen, and lines end in CR LF."""
     text = console.decode(errors="replace")
     return re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|[a-z])|\r", "", text)
 
@@ -104,7 +104,7 @@ def _verdict(
     if script is not None and script["status"] != 0:
         return FAILED, f"the host script failed ({_status(script['status'])})", ""
     reports = splat.find(log, options.allow_splat)
-    # After the log was read out only the console can tell.
+    # After the log was read only the console can show a report.
     seen = {report.headline for report in splat.find(log)}
     reports += [r for r in splat.find(console, options.allow_splat) if r.headline not in seen]
     if reports:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Did the kernel complain? Finds the reports in a kernel log that mean that something is wrong."""
+"""Finds reports of errors in a kernel log."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-# All patterns are held against the beginning of a message, so that a message that only quotes one ("Command line: ...")
-# is no report.
+# All patterns are matched at the beginning of a message, so that a message that quotes one ("Command line: ...") is no
+# report.
 
-# A line of these begins a report, even in the middle of another one.
+# A line that matches one of these begins a report, even inside another one.
 _BEGINS = re.compile(
     r"""
       BUG[:\ ]                          # page fault, scheduling while atomic, sleeping function, KASAN, SLUB, ...
@@ -28,7 +28,7 @@ _BEGINS = re.compile(
     re.VERBOSE,
 )
 
-# A line of these belongs to a report; without one it is the report.
+# A line that matches one of these belongs to the current report. If there is none, it is a report itself.
 _BELONGS = re.compile(
     r"""
       .*:\ [0-9a-f]{4}\ \[\#\d+\]       # every oops: general protection fault, divide error, ...
@@ -42,21 +42,21 @@ _BELONGS = re.compile(
     re.VERBOSE,
 )
 
-# Behind the cut comes what the caller of WARN() has to say, and only then the line that begins other reports.
+# After "cut here" comes the message of WARN()'s caller, and only then the line that begins other reports.
 _CUT = re.compile(r"-+\[ cut here \]-+")
 _ENDS = re.compile(r"-+\[ end (trace|Kernel panic)")
 
-# "[   12.345678] ", or with the level before it and the caller behind it: "<4>[   12.345678][  T123] ".
+# "[   12.345678] ", or with a level in front and the caller behind: "<4>[   12.345678][  T123] ".
 _STAMP = re.compile(r"(?:<\d+>)?\[ *(\d+\.\d+)\](?:\[ *[TC]\d+\])? ?")
 
-LONGEST = 120  # lines of one report that are kept; KASAN says who allocated and freed, and what is around
-PAUSE = 2.0  # seconds: what the kernel says after such a silence is about something else
-BEFORE = 6  # lines kept from before a report that has no beginning of its own: a bare stack dump follows its reason
+LONGEST = 120  # lines kept of one report; KASAN's show call traces and the memory around
+PAUSE = 2.0  # seconds: a message after such a pause does not belong to the report
+BEFORE = 6  # lines kept from before a bare stack dump, which follows its reason
 
 
 @dataclass
 class Splat:
-    """One report: its lines without levels, and the one that tells what it is."""
+    """One report: its lines without levels, and the line that says what it is."""
 
     headline: str
     lines: list[str] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Splat:
 
 
 def find(log: str, allowed: Sequence[str] = ()) -> list[Splat]:
-    """All reports of a log, except those in which an allowed regular expression matches a line."""
+    """All reports in a log, except those with a line that matches an allowed regular expression."""
     patterns = [re.compile(pattern) for pattern in allowed]
     return [
         report
@@ -77,7 +77,7 @@ def find(log: str, allowed: Sequence[str] = ()) -> list[Splat]:
 
 def _reports(lines: Sequence[str]) -> Iterator[Splat]:
     report: Splat | None = None
-    just_cut = False  # the line that begins a report is still to come
+    just_cut = False  # the line that begins the report is still to come
     recent: list[str] = []
     last = 0.0
     for line in lines:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The KVM host's end of the guest's channels: one unix socket to listen on for each, whoever comes to run the guest."""
+"""The KVM host's end of the guest's channels. It listens on one unix socket per channel, for any QEMU that runs the guest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Receiver = Callable[[str, bytes], None]
 
 
 class Switchboard:
-    """A guest that moves to a second QEMU is on two connections of each channel for a while."""
+    """While a guest migrates to a second QEMU, each channel has two connections."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Switchboard:
         return any(self._connections.values())
 
     def say(self, name: str, data: bytes) -> None:
-        """To the QEMU that connected last: it has the guest, or will have it."""
+        """Send to the QEMU that connected last, which has the guest or will have it."""
         if self._connections[name]:
             self._connections[name][-1].sendall(data)
 

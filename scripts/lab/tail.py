@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where does a stream end that has no end? At a token that its writer puts behind everything else."""
+"""Finds the end of a stream that has no end of file: its writer sends a token after everything else."""
 
 from __future__ import annotations
 
 
 class Tail:
-    """Passes on what comes before the token, and holds back what may be the beginning of it."""
+    """Passes on what comes before the token, and holds back what may be its beginning."""
 
     def __init__(self, token: bytes) -> None:
         self._token = token

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The terminal of an interactive guest: every key goes to the guest, and afterwards it is as it was."""
+"""The terminal of an interactive guest. Every key goes to the guest; afterwards the terminal is restored."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which threads of a QEMU are the CPUs of its guest?"""
+"""Finds the threads of a QEMU that run the CPUs of its guest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 
 def vcpu_threads(qemu: int) -> list[int]:
-    """QEMU's threads for the guest's CPUs, in their order; -name ...,debug-threads=on names them so."""
+    """QEMU's threads for the guest's CPUs, in their order. -name ...,debug-threads=on gives them these names."""
     threads = {}
     for thread in os.listdir(f"/proc/{qemu}/task"):
         with open(f"/proc/{qemu}/task/{thread}/comm", encoding="ascii") as file:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The kernel has clock records of its own, but somebody has cleared the slots: we take these, and the
-# kernel's pointers to its records stay, because its own clocks go on reading there.
+# The kernel has clock records of its own, but somebody has cleared the slots. The module takes the slots. The
+# kernel's pointers to its records stay, because its own clocks continue to read there.
 . /tests/lib.sh
 . /tests/canary.sh
 
 SLOT=0x4b564d01
 CPU1=/sys/devices/system/cpu/cpu1/online
 
-# write_slots VALUE...: one for each CPU, the first for CPU 0.
+# write_slots VALUE...: one value per CPU, the first for CPU 0.
 write_slots() {
 	cpu=0
 	for value; do
@@ -26,7 +26,7 @@ pointers_are_as_before() {
 	kernels_pointers | diff /tmp/pointers -
 }
 
-# Every pointer names a record, or there would be nothing to spare.
+# Every pointer points at a record, or there would be nothing to preserve.
 pointers_are_set() {
 	equal "CPUs with a record" "$(grep -c '^hv_clock_per_cpu [0-9]* f[0-9a-f]*$' /tmp/pointers)" "$(online_cpus)"
 }
@@ -42,13 +42,13 @@ cpu1_goes_and_comes() {
 	equal "number of addresses" "$(rdmsr -a $SLOT | sort -u | wc -l)" "$(online_cpus)" && pointers_are_as_before
 }
 
-# The kernel's own clock goes by its own records still.
+# The kernel's own clock still reads its own records.
 native_rises() {
 	began_s=$(cat /sys/class/rtc/rtc0/since_epoch)
 	first_ms=$(uptime_ms)
 	sleep 1
 	risen_ms=$(($(uptime_ms) - first_ms))
-	# The RTC, which goes by no clock of the guest's, says whole seconds.
+	# The RTC does not depend on any clock of the guest, but shows whole seconds only.
 	passed_s=$(($(cat /sys/class/rtc/rtc0/since_epoch) - began_s))
 	within "ms of uptime" $risen_ms 990 $(((passed_s + 1) * 1000 + 10))
 }

@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# clock/drift: the devices are read, agree with our clock within the bounds that are shown, and what
-# reading them costs is shown. MODE: shared or owned (nopv). Needs a guest whose host leaves its clock
-# alone.
+# clock/drift reads the devices and shows what a read costs, and the devices agree with our clock within the
+# bounds that are shown. MODE: shared or owned (nopv). The host must not change the guest's clock meanwhile.
 . /tests/lib.sh
 
 MODE=${MODE:-shared}
 DEVICES='hpet acpi_pm rtc monotonic_raw'
-# A kernel without kvm-clock cannot find out the TSC's rate in a guest that has no PIT to rely on.
+# Without kvm-clock the kernel cannot calibrate the TSC in a guest without a reliable PIT.
 [ "$MODE" = shared ] && DEVICES="tsc $DEVICES"
 
 look() {
 	cat $DEBUG/clock/drift > /tmp/drift
 }
 
-# drift_of CLOCK NAME, of the look in /tmp/drift.
+# drift_of CLOCK NAME: a value of the copy in /tmp/drift.
 drift_of() {
 	cell /tmp/drift "$@"
 }
@@ -26,8 +25,8 @@ all_are_there() {
 	equal rows "$(wc -l < /tmp/drift)" 7
 }
 
-# What the file says of each clock is true within the bound that it states, and NTP's largest slew,
-# 500 ppm, by which a host steers some of its clocks and not others.
+# What the file says about each clock is true within the error that it states plus 500 ppm. By that much at
+# most NTP slews some of the host's clocks and not others.
 within_the_bounds() {
 	for clock in $DEVICES; do
 		elapsed=$(drift_of $clock elapsed_ns)
@@ -35,20 +34,20 @@ within_the_bounds() {
 		within "$clock elapsed_ns" "$elapsed" "$1" 600000000000 || return 1
 		most=$((error + elapsed / 2000))
 		within "$clock offset_ns" "$(drift_of $clock offset_ns)" -$most $most || return 1
-		# The looks themselves: two of them, each held up for some scheduler's ticks at most; the
-		# RTC shows whole seconds.
+		# The error comes from two looks, each delayed by a few scheduler ticks at most. The RTC
+		# shows whole seconds.
 		[ $clock = rtc ] && limit=1100000000 || limit=40000000
 		within "$clock error_ns" "$error" 1 $limit || return 1
 		rate=$(drift_of $clock rate_ppb)
 		expected=$(($(drift_of $clock offset_ns) * 1000000 / (elapsed / 1000)))
-		# The microseconds cut off above are a millionth at most.
+		# The microseconds that were cut off above are at most one millionth.
 		most=$((${expected#-} / 1000000 + 2))
 		within "$clock rate_ppb" "$rate" $((expected - most)) $((expected + most)) || return 1
 	done
 }
 
-# A device costs an exit, hence at least as much as half a CPUID; the kernel's clock none. A single look may
-# have been interrupted by the host, in what it measures or in the CPUID.
+# Reading a device is an exit, which takes at least half as long as CPUID. Reading the kernel's clock is none.
+# The host may interrupt a single look, in what it measures or in the CPUID.
 costs_are_shown() {
 	for look in 1 2 3 4 5; do
 		look
@@ -63,7 +62,7 @@ costs_are_shown() {
 	equal 'monotonic_raw cpuid_exits' "$(sort -n -k 2 /tmp/costs | awk '$1 == "monotonic_raw" { print $2; exit }')" 0
 }
 
-# Whoever is current has been named by then, by this script or an earlier one.
+# By now this script or an earlier one has written current_clocksource.
 unload() {
 	select_first_clocksource && rmmod kvmpv
 }
@@ -71,7 +70,7 @@ unload() {
 remember
 check loads load
 check mode equal mode "$(mode clock)" "$MODE"
-# Or CLOCK_MONOTONIC_RAW costs what the current clocksource does: an earlier script may have named hpet.
+# Otherwise CLOCK_MONOTONIC_RAW might be as slow as hpet, which an earlier script may have selected.
 check selects select_clocksource kvmpv
 look
 check all_are_there all_are_there
@@ -79,11 +78,11 @@ check costs_are_shown costs_are_shown
 sleep 5
 look
 check within_the_bounds within_the_bounds 5000000000
-# acpi_pm goes round in 4.7 s, so that this many looks apart it cannot be read like a clock.
+# acpi_pm wraps after 4.7 s, so between looks this far apart it cannot be read like a clock.
 sleep 7
 look
 check within_the_bounds_later within_the_bounds 12000000000
-# The next load begins anew.
+# The next load starts anew.
 check unloads unload
 before_ms=$(uptime_ms)
 check loads_again load

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# PV EOI: hooked, counted, explained, unhooked. MODE: shared or owned (nopv). APIC: the mode that its
-# registers are in, where that is not the usual one: a guest without paravirtual features has no x2apic
-# unless its interrupts are remapped.
+# PV EOI: hooked, counted, explained, unhooked. MODE: shared or owned (nopv). APIC: the mode of the local
+# APIC if it is not the usual one. A guest without paravirtual features uses x2APIC only with interrupt
+# remapping.
 . /tests/lib.sh
 . /tests/eoi_lib.sh
 
@@ -12,7 +12,7 @@ APIC=${APIC:-$usual}
 CPUS=$(online_cpus)
 EOI_MSR=0x4b564d04
 
-# In shared mode the MSRs stay as they are; in owned mode each CPU has a cache line of its own.
+# In shared mode the MSRs stay as they are. In owned mode each CPU's word has its own cache line.
 words_are_registered() {
 	if [ "$MODE" = shared ]; then
 		grep '^eoi_en ' /tmp/msrs.before > /tmp/eoi.before
@@ -27,7 +27,7 @@ words_are_registered() {
 	equal "number of cache lines" "$(sort -u /tmp/lines | wc -l)" "$CPUS"
 }
 
-# IA32_APIC_BASE, bit 10, on each CPU; and an EOI that is written is an MSR's (0x80b) or the page's.
+# x2APIC mode is bit 10 of IA32_APIC_BASE on each CPU. An EOI is then written to an MSR (0x80b), or else to the page.
 apic_is_in_mode() {
 	if [ "$APIC" = x2apic ]; then bit=1 written_by=msr; else bit=0 written_by=mem; fi
 	for cpu in $(seq 0 $((CPUS - 1))); do
@@ -55,8 +55,8 @@ refuses_bad_input() {
 	rmmod kvmpv && undone
 }
 
-# The best of five looks at most: whatever takes the host's CPU away between an interrupt and its end makes
-# one more that is written, and nothing makes one less. All of them are reported.
+# The best of at most five looks. If the host takes the CPU away between an interrupt and its end, one more EOI
+# is written, and nothing makes it one less. All looks are reported.
 busy() {
 	: > /tmp/looks
 	for look in 1 2 3 4 5; do
@@ -80,7 +80,7 @@ unhooks_and_hooks_again() {
 	within elided "$(total_elided)" 1 1000000000
 }
 
-# Interrupts of a running task on a CPU whose slot somebody else has cleared before we came.
+# Interrupts of a running task on a CPU whose slot somebody has cleared before the module was loaded.
 never_armed_is_told() {
 	value=$(msr 1 $EOI_MSR)
 	write_msr 1 $EOI_MSR 0 && echo 0 > $DEBUG/eoi/hook && echo 1 > $DEBUG/eoi/hook || return 1
@@ -92,7 +92,7 @@ never_armed_is_told() {
 		END { exit !told }' /tmp/cpus
 }
 
-# Every wake-up reads hpet first, and that is an exit.
+# Every wake-up reads hpet first, which is an exit.
 idle_on_hpet_is_told() {
 	select_clocksource hpet || return 1
 	echo 0 > $DEBUG/eoi/hook && echo 1 > $DEBUG/eoi/hook || return 1
@@ -117,7 +117,7 @@ insmod /kvmpv/kvmpv_storm.ko
 check "apic_is_in_mode_$APIC" apic_is_in_mode
 check observes_only observes_only
 check refuses_bad_input refuses_bad_input
-# So that the probe shows no other hook than this one.
+# So that the probe shows only this hook.
 check loads load steal_hook=0
 check mode equal mode "$(mode eoi)" "$MODE"
 check hooked contains "$(reason eoi)" 'hooked, [0-9]+ of [0-9]+ interrupts ended without an exit'

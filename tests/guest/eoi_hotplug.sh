@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# CPUs go and come back while PV EOI is hooked. MODE: shared or owned (nopv).
+# CPUs go offline and come back while PV EOI is hooked. MODE: shared or owned (nopv).
 . /tests/lib.sh
 . /tests/eoi_lib.sh
 
@@ -8,7 +8,7 @@ MODE=${MODE:-shared}
 ROUNDS=20
 CPU1=/sys/devices/system/cpu/cpu1/online
 
-# Its slot holds what it held, and the host offers its interrupts again.
+# The CPU's slot holds the same as before, and the host sets the bit for its interrupts again.
 cpu1_elides() {
 	equal "slot of CPU 1" "$(msr 1 0x4b564d04)" "$slot" || return 1
 	first=$(column eoi/cpus 2 elided)
@@ -29,14 +29,14 @@ cpu1_goes_and_comes() {
 	done
 }
 
-# Loaded while CPU 1 is away: it is taken when it comes.
+# Loaded while CPU 1 is offline: the slot is taken when the CPU comes online.
 late_cpu() {
 	echo 0 > $CPU1 && load clock=0 && echo 1 > $CPU1 || return 1
 	slot=$(msr 1 0x4b564d04)
 	lacks "$slot" '^0x0$' && cpu1_elides
 }
 
-# Unloaded while CPU 1 is away: nothing of ours comes back with it.
+# Unloaded while CPU 1 is offline: nothing of the module comes back with the CPU.
 unloads_without_cpu1() {
 	echo 0 > $CPU1 && rmmod kvmpv && echo 1 > $CPU1 && undone
 }

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What the tests of PV EOI share. Sourced after lib.sh.
+# Functions of the PV EOI tests. Source it after lib.sh.
 
 STORM=/sys/kernel/debug/kvmpv_storm
 
-# A row per CPU: cpu elided written taken LOC. One process reads both files, or the interrupts in
-# between would be counted once. Taken is what /proc/interrupts has without the rows that are no
-# interrupts of their own (TLB) or end without an EOI.
+# A row per CPU: cpu elided written taken LOC. A single process reads both files, or the interrupts in
+# between would be in only one of them. "taken" is /proc/interrupts without the rows that are not
+# interrupts of their own (TLB) or that end without an EOI.
 eoi_snapshot() {
 	awk '
 		FILENAME ~ /eoi/ && FNR == 2 { for (i = 1; i <= NF; i++) at[$i] = i }
@@ -27,8 +27,8 @@ eoi_since() {
 		  print $1, $2 - was[2], $3 - was[3], $4 - was[4], $5 - was[5] }'
 }
 
-# Every EOI of the rows in FILE was counted, to 1 %, or to those that come between the reading of the
-# two files: a busy host takes some ticks for it (9 have been seen).
+# Every EOI of the rows in FILE was counted, within 1 % or within what comes between the reads of the two
+# files, for which a busy host takes some ticks (9 have been seen).
 every_end_is_counted() {
 	awk '
 		{ counted = $2 + $3; off = counted - $4; if (off < 0) off = -off
@@ -36,7 +36,7 @@ every_end_is_counted() {
 		END { exit bad || NR == 0 }' "$1"
 }
 
-# most_elided FILE: nine in ten on each CPU, of at least 1,000 ticks.
+# most_elided FILE: nine in ten were elided on each CPU, of at least 1,000 ticks.
 most_elided() {
 	awk '
 		$5 < 1000 { print "CPU " $1 ": only " $5 " ticks"; bad = 1 }
@@ -44,7 +44,7 @@ most_elided() {
 		END { exit bad || NR == 0 }' "$1"
 }
 
-# Two tasks that never sleep, until each CPU has had N ticks since FILE.
+# Runs two tasks that never sleep until each CPU has had N ticks since FILE.
 busy_for_ticks() {
 	busy_tasks=""
 	for task in $(seq "$(online_cpus)"); do
@@ -66,7 +66,7 @@ eoi_reason() {
 		$DEBUG/eoi/cpus
 }
 
-# The kernel's callback by symbol, from the probe.
+# The symbol of the kernel's EOI callback, from the probe.
 eoi_callback() {
 	hooks | awk '$1 == "apic" && $2 == "eoi_write" { print $3 }
 		$1 == "static_call" && $2 == "apic_call_eoi" { print $3 }'
@@ -81,14 +81,14 @@ write_msr() {
 		left=$((left >> 8))
 	done
 	exec 9<> "/dev/cpu/$1/msr"
-	# Moves the position to the register and writes nothing; the kernel makes a warning of the rest.
+	# Moves the file position to the register and writes nothing. The kernel warns about the rest.
 	dd bs=1 count=0 seek=$(($2)) >&9 2> /dev/null < /dev/null
 	printf "$bytes" >&9
 	exec 9>&-
 	equal "MSR $2 of CPU $1" "$(($(msr "$1" "$2")))" "$(($3))"
 }
 
-# The rows of FILE for whoever reads the results.
+# Shows the rows of FILE with the results.
 report() {
 	echo "# $1: $(awk '{ printf "CPU %s elided %d written %d interrupts %d; ", $1, $2, $3, $4 }' "$2")"
 }

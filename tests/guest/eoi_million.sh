@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# 1,000,000 interrupts between and within CPUs, beside timers and virtio traffic: not one is lost, not
-# one is left in service. MODE: shared or owned (nopv). The traffic goes out on stderr.
+# 1,000,000 interrupts between CPUs and to the sender itself, beside timers and virtio traffic. None is lost and
+# none stays in service. MODE: shared or owned (nopv). The traffic is this script's stderr.
 . /tests/lib.sh
 . /tests/eoi_lib.sh
 
@@ -10,7 +10,7 @@ CPUS=$(online_cpus)
 REMOTE=${REMOTE:-20000}
 TOTAL=${TOTAL:-1000000}
 
-# Lines to the host, each its own write, until the file goes.
+# Writes lines to the host, one write each, until the file is removed.
 start_traffic() {
 	: > /tmp/traffic
 	while [ -e /tmp/traffic ]; do
@@ -56,7 +56,7 @@ check virtio_went_on within virtio "$virtio" 100 100000000
 check every_cpu_has_ticked every_cpu_has_ticked 100 /tmp/million
 check every_end_is_counted every_end_is_counted /tmp/million
 check nothing_in_service equal in_service "$(awk 'NF > 1' $STORM/in_service)" ''
-# The timers go on behind it.
+# The timers continue in the background.
 eoi_snapshot > /tmp/before
 sleep 5
 eoi_since /tmp/before > /tmp/behind

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A host that does not offer PV EOI: off, with the reason, and nothing hooked.
+# If the host does not offer PV EOI, the feature is off, says why, and hooks nothing.
 . /tests/lib.sh
 . /tests/eoi_lib.sh
 

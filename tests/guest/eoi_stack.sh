@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Another module's EOI callback on top of ours, below ours, and gone in both orders.
+# The EOI callback of another module sits on top of ours or below it, and either one leaves first.
 . /tests/lib.sh
 . /tests/eoi_lib.sh
 
 OTHER=/sys/kernel/debug/kvmpv_eoi_on_top
 
-# Both see interrupts end: whoever is on top calls the one below.
+# Both see interrupts end, because the one on top calls the one below.
 both_count() {
 	ours=$(total_elided)
 	others=$(awk '{ print $2 }' $OTHER)
@@ -15,7 +15,7 @@ both_count() {
 		within others $(($(awk '{ print $2 }' $OTHER) - others)) 200 100000
 }
 
-# kvmpv below: it may not go, says so, and goes on working.
+# kvmpv is below: it refuses to unhook, says so, and continues to work.
 stays_below_another() {
 	load clock=0 && insmod /kvmpv/kvmpv_eoi_on_top.ko || return 1
 	fails_with 'busy' sh -c "echo 0 > $DEBUG/eoi/hook" || return 1
@@ -24,13 +24,13 @@ stays_below_another() {
 	both_count
 }
 
-# The other one leaves first.
+# The other module leaves first.
 leaves_after_it() {
 	rmmod kvmpv_eoi_on_top && equal above "$(field eoi/hook above)" - || return 1
 	echo 0 > $DEBUG/eoi/hook && echo 1 > $DEBUG/eoi/hook && rmmod kvmpv && undone
 }
 
-# Unloading from below waits, and says for whom.
+# Unloading from below waits, and the log says for whom.
 unloading_waits_for_it() {
 	load clock=0 && insmod /kvmpv/kvmpv_eoi_on_top.ko || return 1
 	rmmod kvmpv &
@@ -45,7 +45,7 @@ unloading_waits_for_it() {
 	rmmod kvmpv_eoi_on_top && wait $rmmod && undone
 }
 
-# kvmpv on top of another one: shared mode is not known there any more, and nothing is hooked.
+# kvmpv comes after another module: it cannot tell who uses the slot, and hooks nothing.
 comes_after_another() {
 	insmod /kvmpv/kvmpv_eoi_on_top.ko || return 1
 	hooks > /tmp/hooks.other

@@ -16,7 +16,7 @@ sleeps_and_wakes() {
 	within elided $(($(total_elided) - first)) 100 100000
 }
 
-# All but the clock's MSRs, where sleep has cleared what firmware had left in CPU 0's.
+# All MSRs but the clock's. Sleep has cleared what firmware had left in that of CPU 0.
 eoi_is_undone() {
 	hooks | diff /tmp/hooks.before - || return 1
 	grep '^eoi_en ' /tmp/msrs.before > /tmp/eoi.before

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Interrupts of each kind at a known number, for the host to count between two marks; then what was
-# driven and, if kvmpv is loaded, what it has counted of them: a name and a number a line. The
-# bracket is what kvmpv counted at least and at most between the marks themselves (mark.c).
+# Makes a known number of interrupts of each kind, which the host counts between two marks. Then prints, as one
+# name and one number per line, what was made and, if kvmpv is loaded, what kvmpv has counted. The bracket is the
+# least and the most that kvmpv can have counted between the marks themselves (mark.c).
 . /tests/lib.sh
 . /tests/eoi_lib.sh
 
-# The first three for each CPU.
+# The first three numbers are per CPU.
 TIMERS=${TIMERS:-2000}
 IPIS=${IPIS:-4000}
 REMOTE=${REMOTE:-200}
@@ -19,7 +19,7 @@ mark() {
 	/tests/mark "$1" $DEBUG/eoi/cpus "/tmp/$2.before" "/tmp/$2.after"
 }
 
-# sums FROM TO: of all CPUs, ended without an exit and ended.
+# sums FROM TO: sums over all CPUs of ends without an exit, and of all ends.
 sums() {
 	awk 'FNR > 2 { sign = FILENAME == ARGV[1] ? -1 : 1; elided += sign * $2; ends += sign * ($2 + $3) }
 		END { print elided + 0, ends + 0 }' "$1" "$2"
@@ -37,7 +37,7 @@ mark $((KVMPV_MARK + 1)) end
 eoi_since /tmp/before > /tmp/window
 cpus=$(online_cpus)
 echo "cpus $cpus"
-# IA32_APIC_BASE, bit 10, of all of them.
+# Bit 10 of IA32_APIC_BASE on all CPUs.
 [ "$(rdmsr -a -u 0x1b | awk '{ print int($1 / 1024) % 2 }' | sort -u | wc -l)" = 1 ]
 echo "x2apic $(($(rdmsr -p 0 -c 0x1b) >> 10 & 1))"
 echo "timer $((TIMERS * cpus))"

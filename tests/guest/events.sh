@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What the host does to the clock becomes an event, and the switch force_unstable does what it says.
-# tests/host/clock_chaos.py plays the host. MODE: shared or owned (nopv). In shared mode it does
-# only what the kernel's own clock survives: that one hangs on a torn record.
+# What the host does to the clock becomes an event, and the switch force_unstable works.
+# tests/host/clock_chaos.py plays the host. MODE: shared or owned (nopv). In shared mode it does only what
+# the kernel's own clock survives, because that hangs on a torn record.
 . /tests/lib.sh
 
 MODE=${MODE:-shared}
@@ -16,7 +16,7 @@ now_on() {
 	taskset -c "$1" awk '$1 == "now_ns" { print $2 }' $DEBUG/$STATE
 }
 
-# COUNT reads in turn on both CPUs, for longer than the sampler needs.
+# COUNT reads on both CPUs in turns, which takes longer than the sampler needs.
 never_goes_back() {
 	previous=0
 	reads=0
@@ -63,13 +63,13 @@ forces() {
 		never_goes_back 40 && equal guard_forced "$(field $STATE events_guard_forced)" 1
 }
 
-# The guard is what makes the difference: CPU 1's record is a second behind.
+# Only the guard makes the difference: CPU 1's record is a second behind.
 guard_holds() {
 	held=$(field $STATE held_back_reads)
 	ask_host set "$(record_of 1)" system_time -1000000000
 	never_goes_back 40 || return 1
 	within held_back_reads $(($(field $STATE held_back_reads) - held)) 20 1000000 || return 1
-	# Less by what has passed between two reads, more by how long a vCPU was off its CPU in one.
+	# It may be less by the time between two reads, and more by the time for which a vCPU was preempted in one.
 	within held_back_max_ns "$(field $STATE held_back_max_ns)" 900000000 1100000000 || return 1
 	counts_beyond events_jump_backward 0 || return 1
 	fails_with 'busy' force_0 || return 1
@@ -79,15 +79,15 @@ guard_holds() {
 		equal jump_forward "$(last_value jump_forward)" 1000000000
 }
 
-# What one record says of the next 31 years is not believed: the clock goes on as fast as before, and is
-# not held up when the record is right again.
+# A record that is 31 years ahead is not believed. The clock continues at its old rate, and does not stand still
+# when the record is right again.
 too_far_ahead() {
 	far_reads=$(field $STATE too_far_ahead_reads)
 	ask_host set "$(record_of 1)" system_time +1000000000000000000
 	counts_beyond too_far_ahead_reads "$far_reads" || return 1
 	for cpu in 0 1 0 1; do
 		begin=$(now_on $cpu)
-		sleep 1 # does not end by a clock that stands still
+		sleep 1 # does not end if the clock stands still
 		within "a second on CPU $cpu" $(($(now_on $cpu) - begin)) 990000000 4000000000 || return 1
 	done
 	never_goes_back 40 && fails_with 'busy' force_0 && path_is guarded no || return 1
@@ -101,7 +101,7 @@ goes_back() {
 		equal guard_released "$(field $STATE events_guard_released)" 1
 }
 
-# One event, whoever saw it first, as long as the host says that it lasted.
+# There is one event, from the CPU that saw it first, and its length is what the host says.
 pause_is_one_event() {
 	before=$(field $STATE disruptions)
 	ask_host stop 3
@@ -111,20 +111,20 @@ pause_is_one_event() {
 		within pause_ns "$(last_value pause)" "${answer% *}" "${answer#* }"
 }
 
-# drift_of CLOCK NAME, of the look in /tmp/drift.
+# drift_of CLOCK NAME: a value of the copy in /tmp/drift.
 drift_of() {
 	cell /tmp/drift "$@"
 }
 
-# offset_is CLOCK LEAST MOST: give or take the error that is stated and 500 ppm, NTP's largest slew.
+# offset_is CLOCK LEAST MOST: within the stated error and 500 ppm, NTP's largest slew.
 offset_is() {
 	give=$(($(drift_of "$1" error_ns) + $(drift_of "$1" elapsed_ns) / 2000))
 	within "$1 offset_ns" "$(drift_of "$1" offset_ns)" $(($2 - give)) $(($3 + give))
 }
 
-# The devices of a stopped machine stand still with its clock, but QEMU stops and starts them one
-# after the other, in the time by which the host's two bounds of the pause differ. What runs on is
-# the time of day, and the TSC.
+# While a machine is stopped, its devices stand still like its clock. But QEMU stops and starts them one after
+# the other, in the time by which the host's two bounds of the pause differ. The time of day and the TSC
+# continue.
 drift_shows_the_pause() {
 	cat $DEBUG/clock/drift > /tmp/drift
 	read -r least most < /tmp/pause
@@ -144,7 +144,7 @@ rate_changes() {
 	counts_beyond events_rate_changed 1 && path_is stable $vdso
 }
 
-# What runs on CPU 0 when another CPU has seen a change, by a probe of the kernel's.
+# By a kprobe: what runs on CPU 0 after another CPU has seen a change.
 watch_wakes() {
 	echo 'p:kvmpv_woken kvmpv:woken' > $TRACING/kprobe_events
 	echo 1 > $TRACING/events/kprobes/kvmpv_woken/enable
@@ -154,7 +154,7 @@ wakes() {
 	grep -c "$1.* kvmpv_woken: " $TRACING/trace
 }
 
-# Every change of CPU 1's record that a look has seen, and nothing else, makes CPU 0 run.
+# Each change of CPU 1's record that a look has seen wakes CPU 0, and nothing else does.
 change_wakes_cpu_0() {
 	watch_wakes
 	before=$(field $STATE cpu0_wakes)
@@ -165,7 +165,7 @@ change_wakes_cpu_0() {
 	counts_beyond events_rate_changed "$changes" || return 1
 	ask_host mend "$(record_of 1)"
 	counts_beyond events_rate_changed $((changes + 1)) || return 1
-	# The wake comes after the look that has counted the event.
+	# The wake-up comes after the look that has counted the event.
 	counts_beyond cpu0_wakes $((before + 1)) || return 1
 	equal cpu0_wakes "$(field $STATE cpu0_wakes)" $((before + 2)) || return 1
 	equal wakes_on_cpu_0 "$(wakes '\[000\]')" 2 && equal wakes "$(wakes '')" 2 || return 1
@@ -173,7 +173,7 @@ change_wakes_cpu_0() {
 	echo > $TRACING/kprobe_events
 }
 
-# A record without the promise is read under the guard, whatever the others say.
+# A record without the promise is read under the guard, whatever the other records say.
 flag_comes_and_goes() {
 	ask_host set "$(record_of 1)" flags 0
 	counts_beyond events_stable_lost 0 && never_goes_back 40 || return 1
@@ -183,8 +183,8 @@ flag_comes_and_goes() {
 		equal stable_gained "$(field $STATE events_stable_gained)" 1 && path_is stable $vdso
 }
 
-# One event, however long it lasts. While the host writes a field, too, the record is torn for a
-# moment, and that may have been met before.
+# There is one event, however long the record stays torn. The record is also torn for a moment while the host
+# writes a field, and a read may have met that before.
 torn_for_ever() {
 	before=$(field $STATE events_page_torn)
 	ask_host tear "$(record_of 1)"
@@ -204,9 +204,9 @@ timestamp_ahead() {
 	never_goes_back 40 && path_is stable $vdso
 }
 
-# 100 us are below what two looks are apart, but not below what they can tell.
+# 100 us is less than the time between two looks, but not less than they can detect.
 promise_is_revoked() {
-	# At a record that can be read, or there is nothing to jump from.
+	# From a record that can be read, or there would be no jump.
 	each_cpu_looks || return 1
 	ask_host set "$(record_of 1)" system_time +100000
 	counts_beyond events_stable_revoked 0 || return 1
@@ -229,7 +229,7 @@ check loads load
 check mode equal mode "$(mode clock)" "$MODE"
 check selects select_clocksource kvmpv
 check nothing_has_happened nothing_has_happened
-# First: after it the records say a system_time from which a second can be taken.
+# This comes first, because after it a second can be subtracted from system_time.
 check pause_is_one_event pause_is_one_event
 check drift_shows_the_pause drift_shows_the_pause
 check refuses_nonsense refuses_nonsense

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Where the TSC is invariant and nothing speaks against it, the kernel prefers it to its own kvm-clock
-# (299), and to ours: loading moves nothing. MODE: shared or owned (nopv).
+# If the TSC is invariant and not marked unstable, the kernel prefers it to its own kvm-clock (299) and to
+# ours, so loading changes no clocksource. MODE: shared or owned (nopv).
 . /tests/lib.sh
 
 MODE=${MODE:-shared}
-# One below native, or what native would have had.
+# Native's rating minus one, or in owned mode what native's would be.
 [ "$MODE" = owned ] && rating=299 || rating=298
 
-# Or tsc-early, as it is called until the kernel has measured its rate: on an emulated host without
-# kvm-clock it may never get two readings of the HPET that are close enough.
+# Or tsc-early, as it is called until the kernel has measured its rate. On an emulated host without kvm-clock
+# the kernel may never get two reads of the HPET that are close enough together.
 tsc_is_preferred() {
 	contains "$(current_clocksource)" '^tsc(-early)?$'
 }
@@ -18,7 +18,7 @@ tsc_is_good() {
 	grep -qw constant_tsc /proc/cpuinfo && grep -qw nonstop_tsc /proc/cpuinfo && tsc_is_preferred
 }
 
-# The TSC's 300, or 299 while it is early, is not below ours.
+# The TSC's rating of 300, or 299 while it is early, is not below ours.
 loading_moves_nothing() {
 	load && tsc_is_preferred && equal mode "$(mode clock)" "$MODE"
 }

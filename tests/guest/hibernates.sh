@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Hibernation to a swap disk and back while the kernel's time is read from kvmpv: the image is
-# written, the machine resets itself, another kernel starts and gives way to the image.
-# tests/host/life.py lets it reset. MODE: shared or owned (nopv).
+# Hibernation to a swap disk and back while timekeeping uses kvmpv. The image is written, the machine resets
+# itself, and another kernel boots and is replaced by the image. tests/host/life.py allows the reset. MODE:
+# shared or owned (nopv).
 . /tests/lib.sh
 
 MODE=${MODE:-shared}
 STATE=clock/state
 
-# /proc/uptime, too, counts the time that the machine was away, by its RTC: a start of the guest takes
-# a second at least, and what this guest may take at most is a quarter of an hour.
+# /proc/uptime also counts the time that the machine was off, by its RTC. That is at least a second, which a boot
+# of the guest takes, and at most a quarter of an hour, which is this guest's limit.
 sleeps_and_wakes() {
 	all_msrs > /tmp/msrs.asleep
 	before_ms=$(uptime_ms)
@@ -23,7 +23,7 @@ sleeps_and_wakes() {
 	rises_by_a_second
 }
 
-# How often: some machines are told several times before they obey.
+# Some machines have to be told several times. Says how often.
 was_reset() {
 	ask_host let-reboot
 	within resets $((answer - resets)) 1 100

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# CPUs go and come back while the kernel's time is read from kvmpv. MODE says what to expect: shared
-# or owned (nopv).
+# CPUs go offline and come back while timekeeping uses kvmpv. MODE: shared or owned (nopv).
 . /tests/lib.sh
 
 MODE=${MODE:-shared}
 ROUNDS=20
 CPU1=/sys/devices/system/cpu/cpu1/online
 
-# A CPU that came back has a record of its own again, in its own slot.
+# A CPU that has come back has its own record again, in its own slot.
 cpu1_is_registered() {
 	equal clock_on "$(column cpus 2 clock_on)" yes &&
 		equal "slot of CPU 1" "$(msr 1 0x4b564d01)" "$slot"
@@ -32,14 +31,14 @@ storm() {
 	done
 }
 
-# Loaded while CPU 1 is away: it gets its record when it comes.
+# Loaded while CPU 1 is offline: the CPU gets its record when it comes online.
 late_cpu() {
 	echo 0 > $CPU1 && load && select_clocksource kvmpv && echo 1 > $CPU1 || return 1
 	slot=$(msr 1 0x4b564d01)
 	lacks "$slot" '^0x0$' && cpu1_is_registered
 }
 
-# Readers on all CPUs while the storm goes on.
+# Readers run on all CPUs during the hotplug storm.
 start_readers() {
 	for reader in 1 2; do
 		while :; do

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The clock by the deprecated MSRs, as hosts know it that offer no other. The host keeps one address a
-# vCPU, by whichever MSR it came. For a guest whose kernel has no kvmclock.
+# The clock by the deprecated MSRs, which is all that some hosts offer. The host keeps one address per vCPU,
+# whichever MSR it came by. For a guest whose kernel has no kvmclock.
 . /tests/lib.sh
 
 slots_hold_addresses() {
@@ -12,7 +12,7 @@ slots_hold_addresses() {
 	! equal "CPU 1's slot" "$(msr 1 0x12)" "$(msr 0 0x12)"
 }
 
-# The RTC is kept by QEMU, which knows nothing of kvmclock.
+# QEMU keeps the RTC, which is independent of kvmclock.
 agrees_with_the_rtc() {
 	before_s=$(cat /sys/class/rtc/rtc0/since_epoch)
 	wall=$(awk '$1 == "wall_now_ns" { print $2 }' $DEBUG/clock/wall_clock)
@@ -34,7 +34,7 @@ check agrees_with_the_rtc agrees_with_the_rtc
 select_first_clocksource
 check unloads rmmod kvmpv
 check everything_is_undone undone
-# The way back, which the module's unloading does not go by itself.
+# Back to the new MSRs, which unloading alone does not do.
 check loads_without load
 check masterclock_is_back equal path "$(field clock/state path)" stable
 check unloads_again rmmod kvmpv

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What the guest's side of a test is written with. Runs under busybox sh, as root, in the guest.
-# A script calls `check NAME COMMAND...` as often as it likes and `finish` once, last; the results
-# are printed as KTAP by `finish` alone, so a script that stops early has no plan line and fails.
+# Functions for test scripts. They run in the guest, under busybox sh, as root. A script calls
+# `check NAME COMMAND...` any number of times, and `finish` once at the end. Only `finish` prints the
+# results, as KTAP. So a script that stops early has no plan line, and fails.
 
 DEBUG=/sys/kernel/debug/kvmpv
 CLOCKSOURCE=/sys/devices/system/clocksource/clocksource0
@@ -11,7 +11,7 @@ MODULE=/kvmpv/kvmpv.ko
 results=""
 count=0
 
-# check NAME COMMAND...: passes if the command succeeds; what it printed is shown if it does not.
+# check NAME COMMAND...: passes if the command succeeds. If it fails, its output is shown.
 check() {
 	name=$1
 	shift
@@ -26,7 +26,7 @@ not ok $count $name"
 	fi
 }
 
-# A line that is shown with the results, whatever they are.
+# report TEXT...: a line that is shown with the results, passed or not.
 report() {
 	results="$results
 # $*"
@@ -56,7 +56,7 @@ lacks() {
 	! printf '%s\n' "$1" | grep -E -- "$2"
 }
 
-# fails_with MESSAGE COMMAND...: the command fails and says so.
+# fails_with MESSAGE COMMAND...: the command fails with this message.
 fails_with() {
 	message=$1
 	shift
@@ -71,17 +71,17 @@ online_cpus() {
 	grep -c ^processor /proc/cpuinfo
 }
 
-# msr CPU NUMBER: by the kernel's msr driver and msr-tools, as kvmpv prints it.
+# msr CPU NUMBER: the value by the kernel's msr driver and msr-tools, in the format of kvmpv.
 msr() {
 	rdmsr -p "$1" -c "$2" 2> /dev/null || echo unreadable
 }
 
-# The order of the columns of `cpus`.
+# In the order of the columns of `cpus`.
 MSRS="wall_clock=0x11 system_time=0x12 wall_clock_new=0x4b564d00 system_time_new=0x4b564d01
 async_pf_en=0x4b564d02 steal_time=0x4b564d03 eoi_en=0x4b564d04 poll_control=0x4b564d05
 async_pf_int=0x4b564d06 async_pf_ack=0x4b564d07 migration_control=0x4b564d08"
 
-# Every paravirtual MSR on all CPUs, a line each: the name, then a value per CPU.
+# Every paravirtual MSR on all CPUs, one line each: its name, then a value per CPU.
 all_msrs() {
 	for entry in $MSRS; do
 		values=$(rdmsr -a -c "${entry#*=}" 2> /dev/null) || values=unreadable
@@ -89,7 +89,7 @@ all_msrs() {
 	done
 }
 
-# The same by kvmpv's `cpus`.
+# The same, read from kvmpv's `cpus`.
 msrs_by_kvmpv() {
 	awk -v names="$MSRS" '
 		NR == 2 { for (i = 1; i <= NF; i++) at[$i] = i; columns = split(names, entry) }
@@ -103,26 +103,26 @@ msrs_by_kvmpv() {
 			print part[1] row[i] } }' $DEBUG/cpus
 }
 
-# field FILE NAME: the value of a `field value` table.
+# field FILE NAME: a value of a table with the columns `field value`.
 field() {
 	awk -v name="$2" '$1 == name { print $2 }' "$DEBUG/$1"
 }
 
-# column FILE ROW NAME: a value of a table with a header row below `version 1`; rows count from 1.
+# column FILE ROW NAME: a value of a table with a header row below `version 1`. Rows count from 1.
 column() {
 	awk -v row="$2" -v name="$3" '
 		NR == 2 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
 		NR == 2 + row { print $at }' "$DEBUG/$1"
 }
 
-# cell FILE ROW NAME: the same, of the row that begins with ROW, and of any file of that form.
+# cell FILE ROW NAME: the same for the row that begins with ROW, and for any file in that format.
 cell() {
 	awk -v row="$2" -v name="$3" '
 		NR == 2 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
 		NR > 2 && $1 == row { print $at }' "$1"
 }
 
-# A process that reads the time until it is killed ($reader). A SIGUSR1 makes it say on descriptor 4 what it has seen.
+# Starts a process ($reader) that reads the time until it is killed. On SIGUSR1 it writes what it has seen to descriptor 4.
 start_reader() {
 	mkfifo /tmp/seen
 	/tests/clock_watch > /tmp/seen &
@@ -130,12 +130,12 @@ start_reader() {
 	exec 4< /tmp/seen
 }
 
-# last_value EVENT: of the last entry of that name.
+# last_value EVENT: the value of the last event of that kind.
 last_value() {
 	awk -v name="$1" '$4 == name { value = $5 } END { print value }' $DEBUG/events
 }
 
-# mode FEATURE: its mode in `status`; reason FEATURE: why.
+# mode FEATURE: its mode in `status`. reason FEATURE: the reason for that mode.
 mode() {
 	awk -v name="$1" '$1 == name { print $2; exit }' "$DEBUG/status"
 }
@@ -147,9 +147,9 @@ uptime_ms() {
 	awk '{ sub(/\./, "", $1); print $1 * 10 }' /proc/uptime
 }
 
-# Over a second at least, by as much as the kernel's clock does: each look at ours lies between two at that,
-# however long a slow host takes for them. That one is shown in hundredths, and a host steers some of its
-# clocks by up to 500 ppm and others not.
+# Over at least a second our clock rises by as much as the kernel's. Each read of ours lies between two reads of
+# the kernel's, however long a slow host takes for them. The kernel's is shown in hundredths of a second, and the
+# host slews some of its clocks by up to 500 ppm and others not.
 rises_by_a_second() {
 	outer_ms=$(uptime_ms)
 	rise_ns=$(field clock/state now_ns)
@@ -163,8 +163,8 @@ rises_by_a_second() {
 		$((inner_ms - inner_ms / 1000 - 12)) $((outer_ms + outer_ms / 1000 + 12))
 }
 
-# counts_beyond NAME VALUE: what clock/state counts grows beyond that. What brings it about comes once a second,
-# and later where the host is busy: after half a minute it comes no more.
+# counts_beyond NAME VALUE: waits until the counter NAME of clock/state exceeds VALUE, for half a minute at most.
+# The look that counts comes once a second, and later if the host is busy.
 counts_beyond() {
 	tries=0
 	while [ "$(field clock/state "$1")" -le "$2" ]; do
@@ -177,15 +177,15 @@ counts_beyond() {
 TRACING=/sys/kernel/tracing
 AWAITED=$TRACING/instances/awaited
 
-# each_cpu_has_returned COUNT: as the probe of each_cpu_returns has it.
+# each_cpu_has_returned COUNT: the probe of each_cpu_returns has seen this on every CPU.
 each_cpu_has_returned() {
 	awk -v least="$1" -v cpus="$(online_cpus)" '
 		/ awaited: / { match($0, /\[[0-9]+\]/); times[substr($0, RSTART, RLENGTH)]++ }
 		END { for (cpu in times) enough += times[cpu] >= least; exit enough < cpus }' $AWAITED/trace
 }
 
-# each_cpu_returns FUNCTION COUNT: from that function of the kernel's, so many times from now on, on every CPU that
-# is online; by a probe of the kernel's, in a trace of its own. Within a minute.
+# each_cpu_returns FUNCTION COUNT: waits until every online CPU has returned from a kernel function COUNT times from
+# now on, for a minute at most. Uses a kretprobe in a trace instance of its own.
 each_cpu_returns() {
 	echo "r:awaited $1" >> $TRACING/kprobe_events && mkdir $AWAITED &&
 		echo 1 > $AWAITED/events/kprobes/awaited/enable || return 1
@@ -200,7 +200,7 @@ each_cpu_returns() {
 	rmdir $AWAITED && echo '-:awaited' >> $TRACING/kprobe_events && [ $tries != failed ]
 }
 
-# Every CPU's records are looked at, which happens once a second.
+# Waits until the sampler has looked at the records of every CPU, which happens once a second.
 each_cpu_looks() {
 	each_cpu_returns kvmpv:kvmpv_sample 1
 }
@@ -218,31 +218,31 @@ select_clocksource() {
 	equal current_clocksource "$(current_clocksource)" "$1"
 }
 
-# The one that the kernel liked best when `remember` looked.
+# The clocksource with the highest rating when `remember` was called.
 select_first_clocksource() {
 	select_clocksource "$(tr ' ' '\n' < /tmp/clocks.before | head -n 1)"
 }
 
-# The hooks of the running kernel by symbol, from an instrument of its own (kunit/probe.c).
+# The hooks of the running kernel by symbol, from an independent instrument (the module kvmpv_probe).
 hooks() {
 	cat /proc/kvmpv_probe
 }
 
-# `cpus` says of each MSR of each CPU what the kernel's msr driver reads.
+# `cpus` shows for each MSR of each CPU what the kernel's msr driver reads.
 cpus_equal_msrs() {
 	all_msrs > /tmp/msrs.read
 	equal "number of MSRs" "$(wc -l < /tmp/msrs.read)" 11 && msrs_by_kvmpv | diff /tmp/msrs.read -
 }
 
-# But for the TSC: the kernel lists it, renames it and strikes it off whenever it likes.
+# The clocksources without the TSC, because the kernel adds, renames or removes that at any time.
 clocks() {
 	sed 's/\<tsc\(-early\)\? //' $CLOCKSOURCE/available_clocksource
 }
 
-# Remembers everything that kvmpv must leave as it was; `nothing_changed` compares. An instrument that
-# shows nothing would find no difference: such a guest ends here, without a plan line.
+# Saves everything that kvmpv must restore; `nothing_changed` compares. An instrument that shows nothing
+# would find no difference, so a script in such a guest ends here, without a plan line.
 remember() {
-	# It stays: an earlier script of the same guest may have brought it.
+	# The probe stays loaded: an earlier script of the same guest may have loaded it.
 	[ -e /proc/kvmpv_probe ] || insmod /kvmpv/kvmpv_probe.ko || exit 1
 	rdmsr -a 0x10 > /dev/null || exit 1
 	all_msrs > /tmp/msrs.before
@@ -251,7 +251,7 @@ remember() {
 	clocks > /tmp/clocks.before
 }
 
-# What the clock publishes stays for as long as it is there.
+# While the clock exists its records stay published, so these are not compared.
 hooks_but_the_clocks() {
 	grep -v '^hv_clock_per_cpu ' /tmp/hooks.before > /tmp/hooks.wanted
 	hooks | grep -v '^hv_clock_per_cpu ' | diff /tmp/hooks.wanted -
@@ -265,7 +265,7 @@ nothing_changed() {
 		diff /tmp/clocks.before /tmp/clocks.after
 }
 
-# As before loading, and no trace of the module.
+# Everything is as before loading, and nothing of the module is left.
 undone() {
 	nothing_changed || return 1
 	[ ! -e $DEBUG ] || { echo "$DEBUG is still there"; return 1; }
@@ -276,14 +276,14 @@ load() {
 	insmod $MODULE "$@"
 }
 
-# What a module can leak from: slab, vmalloc, per-CPU memory, page tables, stacks.
+# All kinds of memory that a module can leak: slab, vmalloc, per-CPU memory, page tables, stacks.
 kernel_memory_kb() {
 	echo 3 > /proc/sys/vm/drop_caches
 	awk '/^(Slab|VmallocUsed|Percpu|PageTables|KernelStack):/ { sum += $2 } END { print sum }' /proc/meminfo
 }
 
-# From round $SETTLED, whose memory is in /tmp/memory.settled, to round $ROUNDS. Half a page a round: a page leaked in each round is twice as much, and the slab's own noise a
-# fraction of it.
+# From round $SETTLED, whose memory is in /tmp/memory.settled, to round $ROUNDS. The limit is half a page per round. A
+# page that leaks in each round is twice as much, and the noise of the slab is a fraction of it.
 no_leak() {
 	settled=$(cat /tmp/memory.settled)
 	now=$(kernel_memory_kb)
@@ -291,8 +291,8 @@ no_leak() {
 	within growth_kb $((now - settled)) -1000000 $(((ROUNDS - SETTLED) * 2))
 }
 
-# ask_host VERB ARGUMENT...: the host script does something; what it answers is in $answer. Only in a
-# script that run.sh has not started: that one keeps stdout until the end.
+# ask_host VERB ARGUMENT...: the host script does something, and its answer is in $answer. Not in a
+# script that run.sh starts, because that keeps stdout until the end.
 exec 3>&1
 ask_host() {
 	echo "host: $*" >&3

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The kernel is locked down, as under Secure Boot, after the module has been loaded: what shows can be
-# read, what switches is a parameter. MODE: shared or owned (nopv).
+# The kernel is locked down after the module has been loaded, as under Secure Boot. Read-only files can be read,
+# and parameters work as switches. MODE: shared or owned (nopv).
 . /tests/lib.sh
 
 MODE=${MODE:-shared}
@@ -14,7 +14,7 @@ locks_down() {
 	contains "$(cat $LOCKDOWN)" '\[integrity\]' && fails_with 'not permitted' insmod /kvmpv/kvmpv_steal_monitor.ko
 }
 
-# Not even to be looked at: the reason why each switch's state is told elsewhere, too.
+# These files cannot even be read, which is why the state of each switch is shown elsewhere, too.
 switches_are_refused() {
 	find $DEBUG -type f -perm 0600 > /tmp/switches
 	within "number of files that can be written" "$(wc -l < /tmp/switches)" 6 100 || return 1
@@ -32,14 +32,14 @@ everything_else_is_readable() {
 	done < /tmp/files
 }
 
-# Each file that can be written, and the field that tells its state.
+# Each writable file, and the field that shows its state.
 every_state_is_told() {
 	equal "states" "$(field clock/state released) $(field clock/state forced_unstable)" 'no no' &&
 		equal "states" "$(field steal/state hooked) $(field steal/state attribution)" 'yes no' &&
 		equal "state" "$(field steal/state reset_time_ns)" 0 && equal "state" "$(field eoi/state hooked)" yes
 }
 
-# switches NAME FILE FIELD: to the other value and back; the parameter and the field say so.
+# switches NAME FILE FIELD: switches to the other value and back; the parameter and the field show it.
 switches() {
 	was=$(cat $PARAMETERS/"$1")
 	for value in $((1 - was)) $was; do
@@ -56,7 +56,7 @@ releases() {
 
 before=$(current_clocksource)
 remember
-# So that the kernel chooses kvmpv in shared mode, too, and can be told to leave it.
+# So that in shared mode, too, the kernel selects kvmpv and can be made to leave it.
 [ "$MODE" = shared ] && check loads load clock_rating=450 || check loads load
 check is_the_clock equal current "$(current_clocksource)" kvmpv
 check locks_down locks_down

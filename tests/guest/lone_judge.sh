@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The kernel judges other clocks by kvmpv and would accept none of the others for that: rmmod is refused
-# while that lasts, and does not wait for it.
+# kvmpv is the kernel's clocksource watchdog, and no other clocksource can replace it. As long as that is so,
+# rmmod is refused at once.
 . /tests/lib.sh
 
-# await COMMAND...: the module looks once a second.
+# await COMMAND...: waits until it succeeds. The module looks once a second.
 await() {
 	tries=0
 	until "$@" > /dev/null; do

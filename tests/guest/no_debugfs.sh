@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A kernel whose debugfs is switched off (debugfs=off or debugfs=no-mount): the module works, is
-# switched by its parameters, and is undone. MODE: shared or owned (nopv).
+# With debugfs switched off (debugfs=off or debugfs=no-mount) the module works, its parameters work as switches,
+# and unloading undoes everything. MODE: shared or owned (nopv).
 . /tests/lib.sh
 
 MODE=${MODE:-shared}
@@ -11,7 +11,7 @@ there_is_no_debugfs() {
 	! grep -q ' debugfs ' /proc/mounts && ! mount -t debugfs debugfs /tmp
 }
 
-# In shared mode the rating makes the kernel choose kvmpv, as in owned mode its own does.
+# In shared mode this rating makes the kernel select kvmpv, as the default rating does in owned mode.
 loads() {
 	if [ "$MODE" = shared ]; then load clock_rating=450; else load; fi
 }
@@ -26,19 +26,19 @@ hook_is() {
 	contains "$(hooks)" "^$1 $2( \[kvmpv\])?\$"
 }
 
-# As the kernel has it: a static call since 6.5, a member of struct apic before.
+# In the kernel it is a static call since 6.5, and a member of struct apic before.
 eoi_place() {
 	if hooks | grep -q '^static_call apic_call_eoi '; then echo 'static_call apic_call_eoi'; else echo 'apic eoi_write'; fi
 }
 
-# time_goes_on: by the kernel's clock, which is ours, a second is as long as the sleep takes at least.
+# time_goes_on: by the kernel's clock, which is ours, a sleep of a second takes at least a second.
 time_goes_on() {
 	first=$(awk '{ print int($1 * 100) }' /proc/uptime)
 	sleep 1
 	within "hundredths of a second" $(($(awk '{ print int($1 * 100) }' /proc/uptime) - first)) 99 500
 }
 
-# switches NAME PLACE OURS: off and on again; what the kernel calls meanwhile is what it called before loading.
+# switches NAME PLACE OURS: off and on again. While it is off the kernel calls what it called before loading.
 switches_hook() {
 	before=$(sed -n "s/^$2 //p" /tmp/hooks.before)
 	equal "$1" "$(cat $PARAMETERS/"$1")" 1 && hook_is "$2" "$3" || return 1
@@ -67,7 +67,7 @@ releases() {
 	equal current "$(current_clocksource)" "$before_loading" && equal clock_release "$(cat $PARAMETERS/clock_release)" 1
 }
 
-# What was given at load is in force: nothing is hooked, and the kernel has not chosen our clock.
+# The parameters given at load are in force: nothing is hooked, and the kernel has not selected our clock.
 starts_as_told() {
 	load steal_hook=0 eoi_hook=0 clock_release=1 clock_force_unstable=1 steal_attribution=1 || return 1
 	nothing_is_hooked && equal current "$(current_clocksource)" "$before_loading" || return 1

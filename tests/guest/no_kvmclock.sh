@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A host that does not offer kvmclock: the rest is shown, there is no clocksource.
+# If the host does not offer kvmclock there is no clocksource, but everything else is shown.
 . /tests/lib.sh
 
 remember

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A kernel that was told no-kvmclock: it has everything paravirtual but the clock, which is ours.
+# With no-kvmclock on its command line the kernel uses all paravirtual features but the clock, which is ours.
 . /tests/lib.sh
 
 remember

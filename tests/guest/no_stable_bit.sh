@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# CPUID does not offer the stable bit, but the host sets the flag all the same: the flag alone is
-# not believed. Where there is no RDTSCP to tell whose TSC it is, the guard reads with interrupts off.
+# CPUID does not offer the stable bit, but the host sets the flag in the records. The flag alone is not believed,
+# so the guarded path is used, with or without RDTSCP.
 . /tests/lib.sh
 
 grep -qw rdtscp /proc/cpuinfo && tsc_read=rdtscp || tsc_read=lfence

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The kernel registered nothing, but firmware left a slot enabled on CPU 0: that is foreign, and
-# never taken for the kernel's own, not even where CPU 0 is the only one. The module takes the slots,
-# the guest moves from hpet to our clock by itself, and gets everything back at unload; once the user
-# has named a clocksource, it stays there. BEFORE: what the guest starts on.
+# The kernel has registered nothing, but firmware left a slot enabled on CPU 0. That slot is foreign, and is never
+# taken for the kernel's own, even if CPU 0 is the only CPU. The module takes the slots, the kernel switches from
+# hpet to our clock, and unloading restores everything. Once the user has written current_clocksource, the kernel
+# stays with that. BEFORE: the clocksource at the start.
 . /tests/lib.sh
 
 BEFORE=${BEFORE:-hpet}
@@ -16,8 +16,8 @@ only_cpu_0_is_foreign() {
 	contains "$(reason clock)" "foreign on 1 of $(online_cpus) CPUs \(CPU 0 holds $foreign\)"
 }
 
-# With clock=0 nothing is taken: the host still updates the record that firmware registered, and
-# `cpus` shows it.
+# With clock=0 the slot is not taken. The host still updates the record that firmware has registered, and `cpus`
+# shows it.
 foreign_record_is_shown() {
 	load clock=0 || return 1
 	equal clock_on "$(column cpus 1 clock_on)" yes &&
@@ -26,7 +26,7 @@ foreign_record_is_shown() {
 		rmmod kvmpv && undone
 }
 
-# Every CPU's slot holds an address of its own, and the host has written a record there.
+# Every CPU's slot holds a different address, and the host has written a record there.
 each_cpu_has_a_record() {
 	cpu=1
 	while [ $cpu -le "$(online_cpus)" ]; do
@@ -43,7 +43,7 @@ releases_by_rating() {
 	equal current "$(current_clocksource)" "$before"
 }
 
-# Last: it holds for all that comes after in this guest.
+# This comes last, because it stays in force in this guest.
 stays_where_the_user_put_it() {
 	select_clocksource "$BEFORE" && load || return 1
 	equal rating "$(field clock/state rating)" 400 || return 1

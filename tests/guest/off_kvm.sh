@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Not a KVM guest, as far as CPUID tells: loading fails with one line and touches nothing.
+# If CPUID does not say that this is a KVM guest, loading fails with one line and changes nothing.
 . /tests/lib.sh
 
 one_line_says_why() {
-	# The kernel's own remarks about an unsigned module from outside the tree do not count, and
-	# busybox asks twice, by finit_module and by init_module.
+	# The kernel's own messages about an unsigned out-of-tree module do not count, and busybox tries
+	# twice, by finit_module and by init_module.
 	lines=$(dmesg | grep 'kvmpv: ' | grep -v 'taint' | sed 's/^[^]]*] //' | sort -u)
 	equal "number of lines" "$(printf '%s\n' "$lines" | wc -l)" 1 &&
 		contains "$lines" 'this is no KVM guest: .*; nothing was changed'

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The host stops the guest for a minute. Because the module publishes its clock records where the
-# kernel looks whether it was paused, the kernel's watchdogs are silent; the last check takes that
-# away, to see that they would have complained. For an owned clock (nopv), on a guest that believes
-# its TSC (tsc=reliable): that goes on meanwhile, and is what the soft-lockup watchdog measures with.
-# tsc_early_khz: roughly; a kernel on an emulated host finds no rate of its own.
+# The host stops the guest for a minute. The kernel's watchdogs stay silent, because the module publishes its
+# clock records where the kernel's paused-guest check looks. The last check hides the records, and the watchdogs
+# complain. For an owned clock (nopv) in a guest with tsc=reliable: the TSC runs meanwhile, and the soft-lockup
+# watchdog measures by it. tsc_early_khz is approximate; on an emulated host the kernel cannot calibrate the TSC.
 . /tests/lib.sh
 
 STATE=clock/state
-# Beyond the watchdog's threshold of 20 s.
+# Longer than the watchdog's threshold of 20 s.
 LONG=60
 SHORTER=30
 
@@ -16,7 +15,7 @@ complaints() {
 	dmesg | grep -cE 'BUG: soft lockup|INFO: rcu.*stall|blocked for more than'
 }
 
-# The kernel's watchdog looks at each CPU every 4 s, ours every second.
+# The kernel's watchdog looks at each CPU every 4 s, our sampler every second.
 is_stopped() {
 	pauses=$(field $STATE events_pause)
 	ask_host stop "$1"
@@ -29,9 +28,9 @@ remember
 check loads load
 check mode equal mode "$(mode clock)" owned
 check moves_to_us_by_itself equal current "$(current_clocksource)" kvmpv
-# The watchdog forgives a CPU that was idle.
+# The watchdog does not complain about an idle CPU.
 taskset 2 /tests/clock_watch > /dev/null &
-# Or there is nothing to tell a pause from.
+# So that there is an earlier look with which the pause can be compared.
 check each_cpu_looks each_cpu_looks
 check is_stopped_for_a_minute is_stopped $LONG
 check no_watchdog_complains equal complaints "$(complaints)" 0

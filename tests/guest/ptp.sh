@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# ptp_kvm's time stamps while kvmpv is the clock: precise where it carries kvm-clock's number and is the
-# same counter, and where not, those that programs fall back to. MODE: shared or owned (nopv, vdso=1:
-# ptp_kvm wants a page for user space, which is never given back).
+# Time stamps of ptp_kvm while kvmpv is the clock. They are precise if kvmpv carries kvm-clock's ID and is the same
+# counter; otherwise programs fall back to others. MODE: shared or owned (nopv, vdso=1: ptp_kvm needs the page
+# for user space, which is never freed).
 . /tests/lib.sh
 
 MODE=${MODE:-shared}
-# Whether the kernel tells clocks by numbers.
+# Whether the kernel identifies clocksources by ID.
 case $(uname -r) in
 6.1.*) IDS=no ;;
 *) IDS=yes ;;
@@ -16,8 +16,8 @@ stamps() {
 	/tests/ptp_stamps /dev/ptp0 "$1"
 }
 
-# Both ways agree on how far the host's clock is from ours: within what the second leaves open, and a
-# millisecond for a guest that was away between the two.
+# Both kinds of stamps agree on how far the host's clock is from ours: within the error of the second kind, and a
+# millisecond in case the guest was preempted between the two.
 precise_is_right() {
 	precise=$(stamps precise) || { echo "$precise"; return 1; }
 	sampled=$(stamps sampled) || { echo "$sampled"; return 1; }
@@ -28,7 +28,7 @@ precise_is_right() {
 		within "offset" "$2" -5000000000 5000000000
 }
 
-# chrony and phc2sys go on with these.
+# chrony and phc2sys then use these.
 falls_back() {
 	equal precise "$(stamps precise)" ENODEV && contains "$(stamps sampled)" '^ok '
 }

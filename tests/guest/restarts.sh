@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The guest starts another kernel by kexec, and that one resets the machine, both while the kernel's
-# time is read from kvmpv in owned mode (nopv). After kexec nothing but the module can have told the
-# host to write to its old memory no more: canaries there, which the new kernel has reserved, must
-# live. Each of the three kernels runs this script; a subtest for each.
+# The guest starts another kernel by kexec, and that one resets the machine, both while timekeeping uses kvmpv in
+# owned mode (nopv). After kexec only the module can have stopped the host from writing to the old memory. The
+# new kernel reserves that memory, and the canaries in it must stay intact. Each of the three kernels runs this
+# script, as one subtest.
 . /tests/lib.sh
 . /tests/canary.sh
 
-# subtest NUMBER NAME: what has been checked so far, in the form that run.sh gives it.
+# subtest NUMBER NAME: prints the checks so far in the format of run.sh.
 subtest() {
 	finish | sed 's/^/  /'
 	case "$results" in
@@ -21,7 +21,7 @@ loads_and_moves_to_it() {
 	load && equal mode "$(mode clock)" owned && equal current "$(current_clocksource)" kvmpv
 }
 
-# This root as it was at the start, but for what is mounted on it.
+# The root as it was at the start, without what is mounted on it.
 pack_root() {
 	mkdir /tmp/root
 	mount -o bind / /tmp/root && (cd /tmp/root && find . ! -path ./tests/kernel | cpio -o -H newc) > /tmp/root.cpio
@@ -38,7 +38,7 @@ first_kernel() {
 	check has_pages within pages "$(echo $reserved | wc -w)" 3 4
 	check packs_root pack_root
 	subtest 1 first_kernel
-	# What was printed has to be with the host before this kernel goes.
+	# The output has to reach the host before this kernel ends.
 	ask_host let-reboot
 	/tests/kexec /tests/kernel /tmp/root.cpio "$(cat /proc/cmdline)$reserved"
 }
@@ -63,7 +63,7 @@ canaries_live() {
 	done
 }
 
-# The host writes every registered record anew when it continues.
+# When the host continues the guest it writes every registered record.
 canaries_survive_a_stop() {
 	ask_host stop 1
 	canaries_live
@@ -89,7 +89,7 @@ second_kernel() {
 	reboot -f
 }
 
-# How often: some machines are told several times before they obey.
+# Some machines have to be told several times. Says how often.
 third_kernel() {
 	check was_reset within resets "$answer" 1 100
 	remember

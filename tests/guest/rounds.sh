@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# 200 times, under a storm of interrupts that has both vCPUs contend for their host's CPU: load, use all that there is, give it up,
-# unload, and everything is as before. A leak shows between round 50 and round 200. MODE: shared or
-# owned (nopv).
+# 200 times: load, use every feature, release the clock, unload, and everything is as before. Meanwhile a storm of
+# interrupts makes both vCPUs contend for their host CPU. A leak shows between round 50 and round 200. MODE: shared
+# or owned (nopv).
 . /tests/lib.sh
 . /tests/steal_lib.sh
 . /tests/eoi_lib.sh
@@ -11,14 +11,14 @@ ROUNDS=${ROUNDS:-200}
 SETTLED=50
 WATCH_PAUSE=0.5
 
-# The slots that are taken in owned mode; `undone` looks at all the other MSRs at the end.
+# The slots that are taken in owned mode. `undone` checks all other MSRs at the end.
 slots() {
 	for slot in 0x4b564d01 0x4b564d03 0x4b564d04; do
 		rdmsr -a -c $slot
 	done
 }
 
-# The clock must have been ours and must have moved.
+# Timekeeping used our clock, and the clock advanced.
 clock_moves() {
 	select_clocksource kvmpv || return 1
 	first=$(field clock/state now_ns)
@@ -28,7 +28,7 @@ clock_moves() {
 	select_clocksource "$native"
 }
 
-# The kernel must have asked us, and something must have been stolen, in its account and in ours.
+# The kernel asked our steal clock, and steal grew both in its account and in ours.
 steal_is_asked_for() {
 	steal_clock_is 'kvmpv_steal_clock \[kvmpv\]' &&
 		grows steal_field $((round % 2)) bursts && grows stat_steal ""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A guest whose kernel has registered everything: load, look, select, release, unload.
+# A guest whose kernel has registered everything. Load, read the files, select, release, unload.
 . /tests/lib.sh
 
-# 400, or 299 where the TSC is good enough to be preferred (arch/x86/kernel/kvmclock.c).
+# 400, or 299 if the TSC is good enough to be preferred (arch/x86/kernel/kvmclock.c).
 native_rating() {
 	if grep -qw constant_tsc /proc/cpuinfo && grep -qw nonstop_tsc /proc/cpuinfo; then
 		echo 299
@@ -12,7 +12,7 @@ native_rating() {
 	fi
 }
 
-# `status` has a row below the header "clocksource rating ...".
+# `status` has this row below the header "clocksource rating ...".
 status_rating() {
 	awk '$1 == "kvmpv" && $2 ~ /^[0-9]+$/ { print $2 }' $DEBUG/status
 }
@@ -30,8 +30,8 @@ loads_without_clock() {
 		! available kvmpv && rmmod kvmpv && undone
 }
 
-# Above every other: the kernel selects it by itself, and gives it up by rating as well. Must come
-# before the first write to current_clocksource, which would override all ratings from then on.
+# With the highest rating the kernel selects it by itself, and leaves it by rating, too. This must come before
+# the first write to current_clocksource, which overrides all ratings from then on.
 rating_selects_and_releases() {
 	load clock_rating=450 || return 1
 	equal current "$(current_clocksource)" kvmpv || return 1
@@ -77,7 +77,7 @@ check refuses_bad_parameters refuses_bad_parameters
 check loads_without_clock loads_without_clock
 check rating_selects_and_releases rating_selects_and_releases
 
-# Hooking is the matter of steal.sh and eoi.sh.
+# steal.sh and eoi.sh test the hooks.
 check loads load steal_hook=0 eoi_hook=0
 check loading_changes_no_msr_and_no_hook sh -c '. /tests/lib.sh; all_msrs | diff /tmp/msrs.before - && hooks | diff /tmp/hooks.before -'
 check loading_changes_no_selection equal current "$(current_clocksource)" "$before"

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Sleeps, on the native clock and on ours: as much time has passed by the host's clock as by the guest's.
-# tests/host/life.py says what the host's is.
+# Over sleeps, on the native clock and on ours, as much time passes by the host's clock as by the guest's.
+# tests/host/life.py reads the host's clock.
 . /tests/lib.sh
 
 SECONDS_ASLEEP=5
 
-# The host's clock, between two looks at ours, in ms.
+# Reads the host's clock between two reads of ours, in ms.
 look() {
 	before_ms=$(uptime_ms)
 	ask_host now
 	after_ms=$(uptime_ms)
 }
 
-# However long the host takes to answer, what passed between two answers lies between the nearest and the
-# farthest looks. Until these are so far apart that a clock which runs wrong by an eighth is outside.
+# However long the host takes to answer, the time between two answers lies between that of the nearest and that of
+# the farthest reads. Sleeps until these are close enough to find a clock that is wrong by an eighth.
 sleeps() {
 	look
 	first_before_ms=$before_ms first_host_ms=$answer first_after_ms=$after_ms
@@ -29,7 +29,7 @@ sleeps() {
 	echo "# $1: in $round sleeps $host_ms ms passed for the host, $least_ms to $most_ms for the guest" >&3
 	[ $(((most_ms - least_ms) * 8)) -le $least_ms ] || { echo "the host took too long to answer"; return 1; }
 	within "ms of sleep" $least_ms $((round * SECONDS_ASLEEP * 1000 - 10)) 900000 || return 1
-	# A host may steer one of its clocks by 500 ppm, and the guest shows hundredths of a second.
+	# The host may slew one of its clocks by 500 ppm, and the guest's shows hundredths of a second.
 	within "ms by the host's clock" $host_ms \
 		$((least_ms - least_ms / 1000 - 12)) $((most_ms + most_ms / 1000 + 12))
 }

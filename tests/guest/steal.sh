@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Steal time in the kernel's accounting: hooked and unhooked at load and at run time, under a second
-# module and over it, while CPUs come and go. MODE: shared or owned (nopv).
+# Steal time in the kernel's accounting: hooked and unhooked at load and at run time, below and above a second
+# module, while CPUs go online and offline. MODE: shared or owned (nopv).
 . /tests/lib.sh
 . /tests/steal_lib.sh
 
@@ -11,7 +11,7 @@ refuses_bad_parameter() {
 	fails_with 'nvalid' load steal_hook=2 && undone
 }
 
-# Only looking: no hook of the kernel is touched, and in shared mode no MSR.
+# Observing only: no hook of the kernel changes, and in shared mode no MSR.
 observes_only() {
 	load steal_hook=0 eoi_hook=0 || return 1
 	equal mode "$(mode steal)" "$MODE" || return 1
@@ -29,7 +29,7 @@ hooks_at_load() {
 	contains "$(reason steal)" '; hooked$'
 }
 
-# /proc/stat counts in ticks of 10 ms, rounded down; a tick of the scheduler's may come in between.
+# /proc/stat counts in ticks of 10 ms, rounded down, and a scheduler tick may come in between.
 stat_is_ours() {
 	for cpu in 0 1; do
 		low=$(steal_field $cpu accounted_ns)
@@ -45,7 +45,7 @@ steal_grows() {
 	done
 }
 
-# The parts of what was stolen since the reset make the whole.
+# The parts of the steal since the reset add up to the whole.
 bursts_are_the_sum() {
 	echo 1 > $STEAL/reset || return 1
 	reaches 10 steal_field 0 bursts && reaches 10 steal_field 1 bursts || return 1
@@ -79,7 +79,7 @@ unhooks_and_hooks() {
 	echo 1 > $STEAL/hook && hooks_at_load && steal_grows
 }
 
-# Each vCPU on one CPU of the host with others that never sleep: while CPU 0 looks, CPU 1 waits, sooner or later.
+# Each vCPU shares a host CPU with tasks that never sleep. So sooner or later CPU 1 waits while CPU 0 looks.
 preempted_is_live() {
 	tries=0
 	while :; do
@@ -92,8 +92,8 @@ preempted_is_live() {
 	equal "bit 0 of CPU 1's" $(($(cell /tmp/cpus 1 preempted) & 1)) 1
 }
 
-# CPU 1 goes and comes all the time, so that some of it falls into hooking and unhooking: it has to go in
-# the middle of the one and stay away until the other, once in some hundred rounds.
+# CPU 1 goes offline and online all the time, so that it also does during hooking and unhooking. Once in some
+# hundred rounds it has to go offline during the one and stay offline until the other.
 hooks_while_a_cpu_goes() {
 	rm -f /tmp/storm.end
 	while [ ! -e /tmp/storm.end ]; do echo 0 > $CPU1; echo 1 > $CPU1; done &
@@ -119,7 +119,7 @@ asked_on_top() {
 	awk '{ print $2 }' /sys/kernel/debug/kvmpv_steal_on_top
 }
 
-# Somebody comes after us and leaves before us.
+# Another module comes after us and leaves before us.
 stays_under_another() {
 	insmod /kvmpv/kvmpv_steal_on_top.ko || return 1
 	steal_clock_is 'kvmpv_steal_on_top_clock \[kvmpv_steal_on_top\]' && grows asked_on_top && steal_grows || return 1
@@ -129,7 +129,7 @@ stays_under_another() {
 	rmmod kvmpv_steal_on_top && hooks_at_load && steal_grows
 }
 
-# We want to leave first: rmmod waits, says for whom, and the one above goes on asking us.
+# We want to leave first: rmmod waits and says for whom, and the module above continues to ask us.
 leaves_after_another() {
 	insmod /kvmpv/kvmpv_steal_on_top.ko || return 1
 	[ "$MODE" = shared ] || echo 1 > $DEBUG/clock/release || return 1
@@ -148,8 +148,8 @@ leaves_after_another() {
 	undone
 }
 
-# Somebody was there before us. Whether it asks the kernel's own clock is not known, so in shared
-# mode nothing is touched; a free slot is ours.
+# Another module was there before us. Nobody knows whether it asks the kernel's own clock, so in shared mode
+# nothing is changed. A free slot is taken.
 comes_after_another() {
 	insmod /kvmpv/kvmpv_steal_on_top.ko && load || return 1
 	if [ "$MODE" = shared ]; then
@@ -176,7 +176,7 @@ cpus_come_and_go() {
 	equal steps "$(steal_field 1 backward_steps)" 0 && equal steps "$(steal_field 1 forward_steps)" 0
 }
 
-# Off while we come and while we go.
+# CPU 1 is offline while we load and while we unload.
 cpu_is_away() {
 	echo 0 > $CPU1 && load && hooks_at_load || return 1
 	echo 1 > $CPU1 && steal_grows || return 1

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A host that sets steal back to 0, to 2^63, and leaves the version odd (tests/host/steal_host.py): /proc/stat never
-# goes back and never shows more than time, also after rmmod. Not by run.sh, which keeps the output to the
-# end. MODE: shared or owned (nopv).
+# The host (tests/host/steal_host.py) sets steal to 0 and to 2^63, and leaves the version odd. /proc/stat never goes
+# back and never shows more than the elapsed time, not even after rmmod. Not by run.sh, which keeps the output until
+# the end. MODE: shared or owned (nopv).
 . /tests/lib.sh
 . /tests/steal_lib.sh
 
@@ -14,7 +14,7 @@ events_of() {
 	awk -v name="$1" -v cpu="$2" '$4 == name && $3 == cpu' $DEBUG/events | wc -l
 }
 
-# appears EVENT CPU COUNT: so many entries; a look is at most a second away.
+# appears EVENT CPU COUNT: waits for that many events. The next look is at most a second away.
 appears() {
 	tries=0
 	until [ "$(events_of "$1" "$2")" -eq "$3" ]; do
@@ -36,7 +36,7 @@ back_to_zero() {
 	carry_ns=$(steal_field 0 carry_ns)
 	ask_host set "$(record_of 0)" steal 0
 	appears steal_backward 0 1 || return 1
-	# What the record had grown to by the step, less what was added between that and the next look.
+	# The value of the record at the step, less what was added between the step and the next look.
 	step_ns=$(last_value steal_backward)
 	passed_ns=$(($(uptime_ms) - before_ms + 500))000000
 	within "size of the step" "$step_ns" $((raw_ns - passed_ns)) $((raw_ns + passed_ns)) || return 1
@@ -62,9 +62,9 @@ and_back_again() {
 	appears steal_backward 1 1 && both_grow
 }
 
-# KVM makes an odd version even and writes the record anew whenever it takes the vCPU up again. A host with one CPU
-# has to do that between its write and the guest's next look, so there the guest meets no odd one; a
-# clock that did would stand still (kunit/steal_test.cc).
+# KVM makes an odd version even and writes the record whenever it runs the vCPU again. A host with one CPU has to
+# do that between its write and the guest's next look, so there the guest never sees an odd version. A clock that
+# did would stand still (kunit/steal_test.cc).
 left_odd() {
 	for tear in $(seq 20); do
 		ask_host tear "$(record_of 0)"
@@ -75,13 +75,13 @@ left_odd() {
 	both_grow
 }
 
-# The new threads have a run delay of their own, which KVM adds to what is in the record.
+# The new threads start with a run delay of their own, which KVM adds to the value in the record.
 migrates() {
 	ask_host migrate
 	both_grow
 }
 
-# The step right before rmmod, on one CPU back, on the other ahead; native reads these records from then on.
+# A step right before rmmod, back on one CPU and ahead on the other. Native reads these records afterwards.
 unloads_after_steps() {
 	first=$(record_of 0)
 	second=$(record_of 1)
@@ -94,7 +94,7 @@ unloads_after_steps() {
 	sleep 10
 }
 
-# What was healed is where the next load begins.
+# The next load starts at the healed value.
 loads_once_more() {
 	load && both_grow || return 1
 	for cpu in 0 1; do

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What the scripts about steal time have in common, on top of lib.sh. MODE: shared or owned (nopv).
+# Functions of the steal time tests. Source it after lib.sh. MODE: shared or owned (nopv).
 
 MODE=${MODE:-shared}
 STEAL=$DEBUG/steal
-# Two busy vCPUs of one host CPU (tests/host/one_cpu.py) take turns, so each loses about half of its time.
+# Two busy vCPUs that share a host CPU (tests/host/one_cpu.py) take turns, so each loses about half its time.
 start_hogs() {
 	hogs=
 	for hog in $(seq "$(online_cpus)"); do
@@ -24,12 +24,12 @@ steal_field() {
 	cell $STEAL/cpus "$@"
 }
 
-# What the kernel says of a CPU's steal, in ticks of 10 ms; of all CPUs for "".
+# The kernel's steal time of a CPU, in ticks of 10 ms; with "" that of all CPUs.
 stat_steal() {
 	awk -v cpu="cpu$1" '$1 == cpu { print $9 }' /proc/stat
 }
 
-# grows COMMAND...: the number that the command prints grows within 10 s.
+# grows COMMAND...: waits until the number that the command prints grows, for 10 s at most.
 grows() {
 	from=$("$@")
 	tries=0
@@ -40,7 +40,7 @@ grows() {
 	done
 }
 
-# reaches LEAST COMMAND...: the number that the command prints becomes so large within a minute.
+# reaches LEAST COMMAND...: waits until the number that the command prints is at least LEAST, for a minute at most.
 reaches() {
 	least=$1
 	shift
@@ -56,12 +56,12 @@ steal_clock_is() {
 	contains "$(hooks)" "^static_call pv_steal_clock $1( |\$)"
 }
 
-# The kernel's own target in this mode.
+# The kernel's own target of pv_steal_clock in this mode.
 native_clock() {
 	[ "$MODE" = shared ] && echo kvm_steal_clock || echo native_steal_clock
 }
 
-# How often the keys are held that make the scheduler ask: for its accounting, and for its run queues.
+# The counts of the static keys that make the scheduler ask: for its accounting, and for its run queues.
 accounting_is() {
 	for key in paravirt_steal_enabled paravirt_steal_rq_enabled; do
 		contains "$(hooks)" "^static_key $key $1\$" || return 1
@@ -77,14 +77,14 @@ native_accounting() {
 	[ "$MODE" = shared ] && echo 1 || echo 0
 }
 
-# In owned mode the guest takes its time from us as soon as it can.
+# In owned mode the kernel selects our clock as soon as it can.
 unload() {
 	[ "$MODE" = shared ] || echo 1 > $DEBUG/clock/release || return 1
 	rmmod kvmpv
 }
 
-# Watches /proc/stat until watch_found_nothing: no CPU's steal may ever decrease, nor grow by more than the
-# time that has passed. What /proc/stat rounds to 10 ms is watched to the nanosecond besides.
+# Watches /proc/stat until watch_found_nothing: no CPU's steal may decrease, or grow by more than the elapsed time.
+# A kernel module watches the same values to the nanosecond, because /proc/stat rounds to 10 ms.
 start_watch() {
 	insmod /kvmpv/kvmpv_steal_monitor.ko || exit 1
 	rm -f /tmp/watch.end
@@ -102,8 +102,8 @@ watch() {
 	done
 }
 
-# watch_found_nothing LOOKS: and so many were made at least. Time is held against steal over 20 looks, a second
-# at least: what a CPU lost is accounted when it runs again, up to 0.4 s later (0.2 s have been seen).
+# watch_found_nothing LOOKS: nothing was wrong in at least LOOKS looks. Steal is compared with time over 20 looks,
+# at least a second, because a CPU's loss is accounted when it runs again, up to 0.4 s later (0.2 s were seen).
 watch_found_nothing() {
 	touch /tmp/watch.end
 	wait $watcher
@@ -139,7 +139,7 @@ watch_found_nothing() {
 		}' /tmp/watch.out
 }
 
-# Not all that `undone` looks at: the kernel gives up on the TSC when it has been stopped.
+# Less than `undone` checks, because the kernel marks the TSC unstable after the guest was stopped.
 steal_undone() {
 	all_msrs | diff /tmp/msrs.before - && hooks | diff /tmp/hooks.before - &&
 		lacks "$(cat /proc/modules)" '^kvmpv '

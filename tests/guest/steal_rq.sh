@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Of the time that was stolen from a CPU, how much does the kernel take for the time of the task that ran
-# there, while another CPU brings the run queue up to date again and again (remote_looks.c)? Only a kernel
-# with CONFIG_PARAVIRT_TIME_ACCOUNTING asks for steal time then. MODE: shared or owned (nopv). Not by run.sh,
-# which keeps stdout until the end: the host has both vCPUs share a CPU.
+# How much of a CPU's stolen time does the kernel charge to the task that ran there, while another CPU updates the
+# run queue's clock again and again (remote_looks.c)? Only a kernel with CONFIG_PARAVIRT_TIME_ACCOUNTING asks for
+# steal time then. MODE: shared or owned (nopv). Not by run.sh, which keeps stdout until the end: the host makes
+# both vCPUs share a CPU.
 . /tests/lib.sh
 . /tests/steal_lib.sh
 
 ROUNDS=${ROUNDS:-3}
 
-# look HOOK: a line for /tmp/charged: which hook, and nanoseconds that passed, were stolen, and were charged.
+# look HOOK: a line for /tmp/charged: the hook, and how many ns have passed, were stolen and were charged.
 look() {
 	echo "$1" > $STEAL/hook || return 1
 	from=$(steal_field 1 raw_ns)
@@ -23,16 +23,16 @@ takes_turns() {
 	done
 }
 
-# Of 100 ns that were stolen with this hook, how many were charged to the task.
+# How many of 100 ns that were stolen with this hook were charged to the task.
 percent() {
 	awk -v hook="$1" '
 		$1 == hook { stolen += $2; passed += $3; charged += $4 }
-		# Or there would be nothing to see.
+		# Otherwise the test would show nothing.
 		END { if (stolen < passed / 10) print "only", stolen, "of", passed; else printf "%.0f\n", (charged + stolen - passed) * 100 / stolen }
 	' /tmp/charged
 }
 
-# What the kernel's own clock leaves to the task in shared mode is what is stolen while a look is under way.
+# In shared mode the kernel's own clock charges to the task only what is stolen during a look.
 little_is_charged() {
 	native=0
 	[ "$MODE" = owned ] || native=$(percent 0)
@@ -51,7 +51,7 @@ check takes_turns takes_turns
 report "hook, then ns stolen, passed and charged, and looks: $(tr '\n' ';' < /tmp/charged)"
 report "percent of what was stolen charged to the task: $(percent 0) with hook 0, $(percent 1) with hook 1"
 check little_is_charged little_is_charged
-# Nobody subtracts it where the kernel has no steal clock of its own.
+# If the kernel has no steal clock of its own, nobody subtracts steal.
 [ "$MODE" = shared ] || check all_is_charged_without within percent "$(percent 0)" 85 115
 for cpu in 0 1; do
 	check "no_steps_of_cpu$cpu" equal steps "$(steal_field $cpu backward_steps) $(steal_field $cpu forward_steps)" '0 0'

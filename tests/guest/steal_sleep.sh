@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Suspend to RAM and back under contention, while the kernel's steal is ours; the host wakes the guest
+# Suspend to RAM and back under contention, while the kernel asks our steal clock. The host wakes the guest
 # (tests/host/wake.py). MODE: shared or owned (nopv).
 . /tests/lib.sh
 . /tests/steal_lib.sh

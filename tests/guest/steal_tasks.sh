@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Which task and which cgroup lost the time, to the nanosecond, and the trace events. MODE: shared or owned (nopv).
+# Steal by task and by cgroup, to the nanosecond, and the trace events. MODE: shared or owned (nopv).
 . /tests/lib.sh
 . /tests/steal_lib.sh
 
 CGROUPS=/tmp/cgroups
 
-# The parts make what all clocks have grown by since the reset, in ten looks.
+# In ten looks the parts add up to what all clocks have grown by since the reset.
 parts_make_the_whole() {
 	for look in 1 2 3 4 5 6 7 8 9 10; do
 		for file in tasks cgroups; do
@@ -35,7 +35,7 @@ sorted() {
 		}' "$1"
 }
 
-# task_ns PID, cgroup_ns PATH: what it lost, nothing if it is not there.
+# task_ns PID, cgroup_ns PATH: what it lost in ns, or nothing if it is not listed.
 task_ns() {
 	awk -v pid="$1" '$1 == "task" && $2 == pid { print $4 }' $STEAL/tasks
 }
@@ -54,12 +54,12 @@ refuses_nonsense() {
 	off_at_first
 }
 
-# A task in a cgroup of its own, beside the hogs. Not within a check, which would wait for its output to end.
+# Starts a task in a cgroup of its own, beside the busy tasks. Not in a check, which would wait for its output to end.
 start_in_cgroup() {
 	mkdir -p $CGROUPS && mount -t cgroup2 none $CGROUPS && mkdir -p $CGROUPS/outer/inner || exit 1
 	sh -c "echo \$\$ > $CGROUPS/outer/inner/cgroup.procs; while :; do :; done" > /dev/null &
 	inside=$!
-	# What it loses before it is there is another cgroup's.
+	# What it loses before it joins the cgroup is charged to another one.
 	until grep -qx $inside $CGROUPS/outer/inner/cgroup.procs; do sleep 0.1; done
 }
 
@@ -72,10 +72,10 @@ charges_tasks() {
 	grows cgroup_ns /outer/inner && grows cgroup_ns /
 }
 
-# The task is charged what its cgroup is, which nobody else is in.
+# The task and its cgroup are charged the same, because nobody else is in the cgroup.
 task_and_cgroup_agree() {
 	kill -STOP $inside
-	# It stops when it runs next, and is charged for the wait before that.
+	# The task stops when it runs next, and is charged for the wait before that.
 	tries=0
 	until grep -q '^State:.T' /proc/$inside/status && [ "$(task_ns $inside)" = "$(cgroup_ns /outer/inner)" ]; do
 		tries=$((tries + 1))
@@ -88,7 +88,7 @@ task_and_cgroup_agree() {
 exited_tasks_are_kept() {
 	lost_ns=$(task_ns $inside)
 	kill -KILL $inside
-	# Dying takes time, too.
+	# Its exit also takes time.
 	tries=0
 	while [ -d /proc/$inside ] && ! grep -q '^State:.Z' /proc/$inside/status; do
 		tries=$((tries + 1))
@@ -109,7 +109,7 @@ resets() {
 	equal "of the dead" "$(task_ns $inside)" '' && parts_make_the_whole
 }
 
-# Nothing is charged any more; what was, stays to be read.
+# Nothing more is charged, but the old charges can still be read.
 switches_off() {
 	echo 0 > $STEAL/attribution || return 1
 	charged=$(grep -E '^(task|idle|other)' $STEAL/tasks)
@@ -122,7 +122,7 @@ traced_on() {
 	grep -c " steal: cpu=$1 " $TRACING/trace
 }
 
-# A line for each burst, whose sum is what the clock has grown by between the first and the last.
+# There is a line for each burst. Their sum is what the clock has grown by from the first to the last.
 steal_is_traced() {
 	mount -t tracefs tracefs $TRACING 2> /dev/null
 	echo > $TRACING/trace && echo 1 > $TRACING/events/kvmpv/steal/enable || return 1

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What the guest says was stolen against what the host knows: the time for which each vCPU's thread could
-# have run and did not (tests/host/steal_host.py). Not by run.sh, which keeps the output to the end.
+# Compares the guest's steal time with what the host knows: the time for which each vCPU's thread could have run
+# and did not (tests/host/steal_host.py). Not by run.sh, which keeps the output until the end.
 . /tests/lib.sh
 . /tests/steal_lib.sh
 
 SECONDS_WATCHED=20
 exec 3>&1 4>&2
 
-# Of all CPUs, in their order.
+# Values of all CPUs, in their order.
 stolen() {
 	awk 'NR > 2 { printf "%s ", $2 }' $STEAL/cpus
 }
@@ -19,7 +19,7 @@ stolen_by_stat() {
 	awk '/^cpu[0-9]/ { printf "%.0f ", $9 * 10000000 }' /proc/stat
 }
 
-# What tasks, idle and other were charged since the reset, if together it is what the clocks grew by.
+# What tasks, idle and others were charged since the reset, if it adds up to what the clocks have grown by.
 charged() {
 	awk '
 		FNR == 2 { whole = $4 }
@@ -31,8 +31,8 @@ charged() {
 		}' $STEAL/tasks
 }
 
-# The host looks at its own figures and at the records at one moment. What our clocks show then is the
-# record and what is carried, and lies between what they say before and after.
+# The host reads its own figures and the records at one moment. At that moment our clocks show the record plus the
+# carry, which lies between what they show before and after.
 mark() {
 	before=$(stolen)
 	stat_before=$(stolen_by_stat)
@@ -42,8 +42,8 @@ mark() {
 	echo "$before$answer $(carried)$(stolen)$stat_before$(stolen_by_stat)$charged_before$charged_after"
 }
 
-# compare WHAT LEAST_NS: between two markers, what we say was stolen is what the host says within 2 %, or LEAST_NS if that is
-# more; /proc/stat agrees, and what was charged to tasks, idle and other does with the host's sum.
+# compare WHAT LEAST_NS: between two markers our steal time and the host's agree within 2 %, or within LEAST_NS if
+# that is more. /proc/stat agrees, too, and what was charged to tasks, idle and others agrees with the host's sum.
 compare() {
 	cat /tmp/begin /tmp/end | awk -v what="$1" -v least="$2" '
 		# Columns: n before, n times delay and record, n carried, n after, n of /proc/stat before, n after, charged before, after.
@@ -71,8 +71,8 @@ compare() {
 				tolerance = h * 0.02 > least ? h * 0.02 : least
 				printf "%s: CPU %d: host %.3f ms, guest %.3f ms, /proc/stat %.0f to %.0f ms\n", what, cpu, h / 1e6, g / 1e6, low / 1e6, high / 1e6
 				if (g < h - tolerance || g > h + tolerance) { print "not within", tolerance / 1e6, "ms"; bad = 1 }
-				# It counts in ticks of 10 ms, and what was stolen since the last tick of the scheduler comes later: one
-				# turn of the others, 60 ms.
+				# /proc/stat counts in ticks of 10 ms, and steal since the last scheduler tick comes later. That may
+				# be one turn of the other tasks, 60 ms.
 				if (g < low - 70e6 || g > high + 70e6) { print "/proc/stat is not"; bad = 1 }
 				sum += h
 			}
@@ -86,7 +86,7 @@ compare() {
 		}'
 }
 
-# Shown also where all is well.
+# Shown even if everything passes.
 agree() {
 	compare "$@" > /tmp/compared
 	agreed=$?
@@ -105,12 +105,12 @@ busy() {
 	stop_hogs
 	ask_host unpin
 	agree busy 1000000 || return 1
-	# Three who want one CPU: each vCPU waits for two thirds of the time.
+	# Three threads want one CPU, so each vCPU waits for two thirds of the time.
 	cat /tmp/begin /tmp/end |
 		awk '{ n = (NF - 2) / 7 } NR == 1 { first = $(n + 1) } NR == 2 { exit !($(n + 1) - first > 10e9) }'
 }
 
-# Idle wake-ups do wait.
+# Wake-ups from idle do wait for the CPU.
 idle() {
 	sleep 2
 	mark > /tmp/begin
@@ -130,7 +130,7 @@ nothing_was_dropped() {
 remember
 check loads load
 check mode equal mode "$(mode steal)" "$MODE"
-# Where the records are.
+# The addresses of the records.
 records=$(awk 'NR == 2 { for (i = 1; i <= NF; i++) if ($i == "steal_pa") at = i } NR > 2 { print $at }' $DEBUG/cpus)
 check attributes sh -c "echo 1 > $STEAL/attribution"
 check busy busy

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Suspend to RAM and back, three times, while the kernel's time is read from kvmpv; the host wakes
-# the guest (tests/host/wake.py). MODE: shared or owned (nopv).
+# Suspend to RAM and back, three times, while timekeeping uses kvmpv. The host wakes the guest
+# (tests/host/wake.py). MODE: shared or owned (nopv).
 . /tests/lib.sh
 
 MODE=${MODE:-shared}

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A guest that is a KVM host itself has its guests' TSC_AUX in the register while its kernel runs. So
-# here both CPUs say that they are CPU 1, from before the module comes. The guarded read has to be the
-# one that it is otherwise: the same instructions, no interrupts off, no time that goes back.
+# In a guest that is itself a KVM host, TSC_AUX holds its guests' value while its kernel runs. So here TSC_AUX says
+# CPU 1 on both CPUs, from before the module is loaded. The guarded read must not change: it executes the same
+# instructions, does not disable interrupts, and time does not go back.
 . /tests/lib.sh
 . /tests/warp_lib.sh
 
 TSC_AUX=0xc0000103
 
-# What one guarded read executes, by the trap flag. An attempt that is given up makes it longer.
+# How many instructions one guarded read executes, counted by the trap flag. A failed attempt makes it more.
 read_on() {
 	taskset -c "$1" sh -c "echo kvmpv > $BENCH/steps" && sed -n 's/^instructions //p' $BENCH/steps
 }

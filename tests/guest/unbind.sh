@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Root unbinds the clocksource: status says so, release does not give it back to the kernel, rmmod
-# works. MODE: shared or owned (nopv).
+# Root unbinds the clocksource. `status` says so, `release` does not register it again, and rmmod works. MODE:
+# shared or owned (nopv).
 . /tests/lib.sh
 
 MODE=${MODE:-shared}
@@ -26,7 +26,7 @@ release_is_refused() {
 	contains "$(dmesg | tail -3)" 'kvmpv: release: kvmpv was unbound'
 }
 
-# It is still followed: the records are read, and a CPU that comes gets its own.
+# The records are still read, and a CPU that comes online gets its own.
 still_follows() {
 	rises_by_a_second && echo 0 > $CPU1 && echo 1 > $CPU1 && cpus_equal_msrs && rises_by_a_second
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# User space reads the clock without a system call while kvmpv is selected, in shared mode and, with
-# vdso=1, in owned mode; where a condition is not met it reads by system call, and status says why.
-# MODE: shared or owned (nopv); CLOCK: stable or unstable.
+# While kvmpv is selected, user space reads the clock without a system call: in shared mode, and with vdso=1 also in
+# owned mode. If a condition is not met it reads by system call, and `status` says why. MODE: shared or owned
+# (nopv). CLOCK: stable or unstable.
 . /tests/lib.sh
 . /tests/canary.sh
 
@@ -11,7 +11,7 @@ CLOCK=${CLOCK:-stable}
 TRACE=/sys/kernel/tracing/events/raw_syscalls/sys_enter
 NR_CLOCK_GETTIME=228
 
-# Reads the clock COUNT times and puts the clock_gettime system calls that this took into $calls.
+# Reads the clock COUNT times, and puts the number of clock_gettime system calls that this took into $calls.
 count_calls() {
 	echo "hist:keys=id if id == $NR_CLOCK_GETTIME" > $TRACE/trigger || return 1
 	result=$(/tests/clock_reads "$1") || return 1
@@ -24,12 +24,12 @@ no_calls_in_a_million() {
 	count_calls 1000000 && equal "system calls" "$calls" 0
 }
 
-# The counter does count: one system call a read, and the two that begin the program's time.
+# Proves that the counter works: one system call per read, and two at the start of the program.
 every_read_is_a_call() {
 	count_calls 1000 && within "system calls" "$calls" 1000 1010
 }
 
-# User space follows the switch at the kernel's next tick, for which there is no sign to wait for.
+# User space follows the switch at the kernel's next tick. Nothing signals that.
 eventually() {
 	tries=0
 	until said=$("$@"); do
@@ -38,7 +38,7 @@ eventually() {
 	done
 }
 
-# User space knows of no guard, so where the guard is on it has to ask.
+# User space cannot apply the guard, so while the guard is on it has to make a system call.
 follows_the_guard() {
 	echo 1 > $DEBUG/clock/force_unstable
 	eventually every_read_is_a_call || return 1
@@ -71,14 +71,14 @@ cpu0_page() {
 	column cpus 1 clock_pa
 }
 
-# What is left behind is the page, named for every CPU, also for one that was never up.
+# The page stays behind. The pointer of every CPU points at it, even that of a CPU that was never online.
 expect_kept_page() {
 	kept=$(hooks | awk '$1 == "hv_clock_per_cpu" && $2 == 0 { print $3 }')
 	contains "$kept" '^f[0-9a-f]*$' || return 1
 	sed -i "s/^\(hv_clock_per_cpu [0-9]* \).*/\1$kept/" /tmp/hooks.before
 }
 
-# By a reference more, which shows whether the owner's is still there.
+# Takes a reference to the page, which shows whether its owner still has one.
 page_was_freed() {
 	echo fill > $CANARY && contains "$(cat $CANARY)" ' refs 1 changed 0$' && rmmod kvmpv_canary
 }
@@ -134,7 +134,7 @@ else
 	check process_reads_on reads_on
 	[ "$MODE" = shared ] || check page_is_not_free page_is_not_free
 	check all_but_the_page_is_undone undone
-	# Owned: the page that processes have mapped is taken up again.
+	# In owned mode the page that processes have mapped is used again.
 	check loads_again load vdso=1
 	[ "$MODE" = shared ] || check page_is_the_same equal clock_pa "$(cpu0_page)" "$page"
 	check selects_again select_clocksource kvmpv

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The host's wall clock on demand: right to a second, the same for many askers at once, and nothing
-# left behind in the MSR. MODE: shared or owned (nopv).
+# The host's wall clock on demand: correct to a second, the same for many readers at once, and nothing is left in
+# the MSR. MODE: shared or owned (nopv).
 . /tests/lib.sh
 
 MODE=${MODE:-shared}
 WALL_CLOCK=$DEBUG/clock/wall_clock
-# The host computes the epoch anew at each question, from two clocks that it reads one after the other; it may be
-# preempted in between. That makes an answer wrong by as long as it takes, and the others not.
+# For each request the host computes the epoch from two clocks, which it reads one after the other. If it is
+# preempted in between, that one answer is wrong by as long as that takes.
 EPOCH_SPREAD_NS=50000000
 
 wall_field() {
 	awk -v name="$1" '$1 == name { print $2 }' $WALL_CLOCK
 }
 
-# Seconds since 1970 by the host, as it wrote them into the guest's RTC, right before and right after.
+# Seconds since 1970 by the host, from the guest's RTC, right before and right after.
 agrees_with_the_rtc() {
 	before_s=$(cat /sys/class/rtc/rtc0/since_epoch)
 	wall_s=$(($(wall_field wall_now_ns) / 1000000000))
@@ -35,7 +35,7 @@ epoch_stays() {
 	within "epoch moved by" $(($(epoch) - first)) -$EPOCH_SPREAD_NS $EPOCH_SPREAD_NS
 }
 
-# wall_now - realtime = offset, from one look.
+# wall_now - realtime = offset, all from one read of the file.
 offset_is_the_difference() {
 	awk '{ value[$1] = $2 } END { print value["wall_now_ns"], value["realtime_ns"], value["offset_ns"] }' \
 		$WALL_CLOCK > /tmp/look

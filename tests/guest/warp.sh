@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A thread on each CPU reads kvmpv's callback: never back, neither by itself nor against another CPU,
-# while nothing else happens, while CPUs go and come, and while the guard is switched on and off.
-# MODE: shared or owned (nopv); EXPECT_PATH: stable or guarded.
+# A thread on each CPU calls kvmpv's read callback. Time never goes back, neither on one CPU nor between CPUs: while
+# nothing else happens, while CPUs go offline and online, and while the guard is switched on and off. MODE: shared or
+# owned (nopv). EXPECT_PATH: stable or guarded.
 . /tests/lib.sh
 . /tests/warp_lib.sh
 
@@ -11,7 +11,7 @@ EXPECT_PATH=${EXPECT_PATH:-stable}
 STORMS=5
 SWITCHES=20
 
-# The test does find what it looks for.
+# Proves that the test finds a step back.
 finds_own_steps() {
 	start_warp stutter 100000 && equal "own steps" "$(steps own_steps 100000)" $((CPUS * 100))
 }
@@ -33,7 +33,7 @@ cpus_go_and_come() {
 			[ $((round % 2)) = 0 ] || echo 1 > /sys/devices/system/cpu/cpu$cpu/online || return 1
 			cpu=$((cpu + 1))
 		done
-		# In every second round all but CPU 0 are away at once.
+		# In every second round all CPUs but CPU 0 are offline at once.
 		[ $((round % 2)) = 1 ] || equal "online CPUs" "$(online_cpus)" 1 || return 1
 		cpu=1
 		while [ $cpu -lt "$CPUS" ]; do
@@ -64,7 +64,7 @@ while_switched() {
 	start_warp kvmpv 0 && switches && echo "goal $READS" > $BENCH/warp && no_steps
 }
 
-# User space: the kernel's own code, and CPU 0's record only.
+# In user space: the kernel's vDSO code, which reads only CPU 0's record.
 user_space() {
 	result=$(/tests/clock_warp $READS) || return 1
 	report "user space: $result"
@@ -83,7 +83,7 @@ check finds_steps_across finds_steps_across
 check undisturbed undisturbed
 check in_a_storm in_a_storm
 check while_switched while_switched
-# Not by check: a subshell could not report.
+# Not by `check`, because `report` has no effect in a subshell.
 user_space
 check user_space "[" $? = 0 "]"
 check no_broken_promise equal stable_revoked "$(field clock/state stable_revoked)" no

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The warp test of kvmpv_bench.ko, as the scripts use it. Sourced after lib.sh.
+# Functions for the warp test of kvmpv_bench.ko. Source it after lib.sh.
 
 BENCH=/sys/kernel/debug/kvmpv_bench
 READS=1000000
@@ -10,8 +10,8 @@ start_warp() {
 	echo "$1 $2" > $BENCH/warp
 }
 
-# When all threads are done: the sum of column COLUMN, after a look that the test has tested anything:
-# every thread read as often as it was to, and other threads' reads came in between.
+# After all threads are done: the sum of column COLUMN. First checks that the test has tested anything: every thread
+# made all its reads, and reads of other threads came in between.
 steps() {
 	cat $BENCH/warp_end > /tmp/warp
 	cat /tmp/warp >&2

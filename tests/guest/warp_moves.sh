@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A thread on each CPU reads kvmpv's callback while the guest moves to another QEMU, live and by way of a
-# file: never back, neither by itself nor against another CPU. tests/host/life.py plays the host. MODE:
-# shared or owned (nopv); EXPECT_PATH: stable or guarded.
+# A thread on each CPU calls kvmpv's read callback while the guest migrates to another QEMU, live and through a file.
+# Time never goes back, neither on one CPU nor between CPUs. tests/host/life.py plays the host. MODE: shared or owned
+# (nopv). EXPECT_PATH: stable or guarded.
 . /tests/lib.sh
 . /tests/warp_lib.sh
 
 MODE=${MODE:-shared}
 
-# moves VERB ARGUMENT...: the guest has moved when the host answers, and the threads read on.
+# moves VERB ARGUMENT...: migrates. The host answers when that is done, and the threads continue to read.
 moves() {
 	disruptions=$(field clock/state disruptions)
 	start_warp kvmpv 0 || return 1
@@ -25,7 +25,7 @@ check loads load
 check mode equal mode "$(mode clock)" "$MODE"
 check path equal path "$(field clock/state path)" "${EXPECT_PATH:-stable}"
 check selects select_clocksource kvmpv
-# Or there is nothing to tell a move from.
+# So that there is an earlier look with which a migration can be compared.
 check each_cpu_looks each_cpu_looks
 check moves_live moves live
 check moves_by_a_file moves save 3

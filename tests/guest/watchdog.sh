@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# `status` says whether kvmpv is the clock by which the kernel judges others. MODE: shared or owned
-# (nopv).
+# `status` says whether kvmpv is the kernel's clocksource watchdog. MODE: shared or owned (nopv).
 . /tests/lib.sh
 
 MODE=${MODE:-shared}
@@ -10,10 +9,10 @@ watchdog() {
 	sed -n 's/^watchdog: //p' $DEBUG/status
 }
 
-# The kernel's own kvm-clock is rated higher, or there is none and the rest are devices.
+# The kernel's own kvm-clock has a higher rating, or there is none and the others are devices.
 expected_of() {
 	if [ "$1" -gt "$other" ]; then
-		# A kernel that has a TSC may take it for reliable and judge nothing.
+		# If the kernel trusts its TSC it may have no clocksource to check.
 		[ -z "$tsc" ] || echo 'kvmpv is the clock by which the kernel judges the TSC'
 		echo 'kvmpv, with nothing to judge'
 	else
@@ -29,7 +28,7 @@ rated() {
 }
 
 remember
-# The best of those that nobody has to verify: kvm-clock or hpet.
+# The highest-rated clocksource that need not be verified: kvm-clock or hpet.
 [ "$MODE" = shared ] && other=400 || other=250
 tsc=$(grep -w tsc $CLOCKSOURCE/available_clocksource)
 check above rated 450
