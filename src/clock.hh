@@ -112,6 +112,8 @@ private:
     void choose_fallback_records(s32 except_cpu);
     void add_fallback_record(const PvclockVcpuTimeInfo* record);
     static void begin_time();
+    static void begin_time_here();
+    int automatic_rating() const;
     void choose_path();
     kvmpv_clock_read_fn callback(bool guarded) const;
     linux_clock_path path() const { return {read_, vdso() == Vdso::kOn, is_kvm_clock()}; }

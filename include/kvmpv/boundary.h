@@ -391,12 +391,12 @@ void linux_events_unlock(u64 state);
 /* ---- src/linux/hotplug.c ------------------------------------------------------------------ */
 
 /*
- * From enable on, kvmpv_cpu_prepare() and kvmpv_cpu_online() are called for every CPU that is online
- * already, and for every other one when it goes online; kvmpv_cpu_down() and kvmpv_cpu_dead() when a
- * CPU goes offline, and for every online one by linux_hotplug_disable(). For a CPU that goes online
- * the followers are called in the order in which they were enabled, for one that goes offline in the
- * reverse order. Returns 0 or a negative errno. On error the follower has seen every CPU go that it
- * saw come.
+ * From enable on, kvmpv_cpu_prepare() and kvmpv_cpu_online() are called for every CPU that is
+ * online already, and for every other one when it goes online. kvmpv_cpu_down() and
+ * kvmpv_cpu_dead() are called when a CPU goes offline, and for every online one by
+ * linux_hotplug_disable(). For a CPU that goes online the followers are called in the order in
+ * which they were enabled, for one that goes offline in the reverse order. Returns 0 or a negative
+ * errno. On error the follower has seen every CPU go that it saw come.
  */
 int linux_hotplug_enable(u32 follower);
 void linux_hotplug_disable(u32 follower);

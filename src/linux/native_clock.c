@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's own kvmclock (arch/x86/kernel/kvmclock.c): its records, its rating and its wall clock.
+ * The kernel's own kvmclock (arch/x86/kernel/kvmclock.c): its records, its rating and where its
+ * wall clock is.
  */
 #include <linux/clocksource.h>
 #include <linux/percpu.h>
