@@ -54,7 +54,7 @@ inline bool is_online(u32 cpu) {
 }
 
 // Under CpusLock.
-template <class Function>
+template <std::invocable<u32> Function>
 void for_each_offline_cpu(Function&& function) {
     for (const u32 cpu : possible_cpus())
         if (!is_online(cpu)) function(cpu);
@@ -67,26 +67,26 @@ void call_function(u32 cpu, void* function) {
 }
 
 // function(cpu) on every online CPU, in interrupt context; returns when all are done.
-template <class Function>
+template <std::invocable<u32> Function>
 void on_each_cpu(Function function) {
     linux_on_each_cpu(call_function<Function>, &function);
 }
 
 // The same on all of them at once: none goes on before the last one is done.
-template <class Function>
+template <std::invocable<u32> Function>
 void on_stopped_cpus(Function function) {
     linux_stop_cpus(call_function<Function>, &function);
 }
 
 // function(cpu) on `cpu`, which must be online, with interrupts off; returns when it is done.
-template <class Function>
+template <std::invocable<u32> Function>
 void on_cpu(u32 cpu, Function function) {
     linux_call_on_cpu(cpu, call_function<Function>, &function);
 }
 
 // For each possible CPU: on the CPU itself, with interrupts off, where it is online, else here.
 // Under CpusLock.
-template <class Function>
+template <std::invocable<u32> Function>
 void on_or_for_each_cpu(Function function) {
     on_each_cpu(function);
     for_each_offline_cpu(function);

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The slots of a feature in owned mode, and the memory that the host writes to through them: a
-// place for each possible CPU. Beside what registration.hh asks of it, a Layout has here:
-//     static constexpr u32 kStride                     from one CPU's place to the next one's
-//     static constexpr bool kCpu0HasAPageOfItsOwn      the others' places begin on another page
+// place for each possible CPU.
 
 #pragma once
 
@@ -13,7 +11,15 @@
 
 namespace kvmpv {
 
-template <class Layout>
+template <class T>
+concept OwnedSlotLayout = SlotLayout<T> && requires {
+    // From one CPU's place to the next one's, in bytes.
+    { T::kStride } -> std::convertible_to<u32>;
+    // The others' places begin on another page.
+    { T::kCpu0HasAPageOfItsOwn } -> std::convertible_to<bool>;
+};
+
+template <OwnedSlotLayout Layout>
 class OwnedSlots {
 public:
     // `feature` begins the lines in the log.

@@ -2,19 +2,7 @@
 //
 // A registration: one MSR slot per vCPU that holds the address of an area the host keeps writing.
 // Clock, steal time and PV EOI are the three instantiations; what differs between them is their
-// Layout. A Layout has:
-//     static constexpr u32 kIndex                      its place in kvmpv_cpu::foreign_msr
-//     static constexpr u64 kAddressMask                the address bits of the MSR
-//     static std::optional<Msr> msr(const KvmCpuid&)   the slot, or nothing if it is not offered
-//     static Use use(u32 cpu, u64 msr_value)           does the running kernel use what it points
-//     at
-// and a Kernel, the live one or a scripted one:
-//     static int next_online_cpu(int cpu)              -1 starts and ends
-//     static Result<u64> rdmsr(u32 cpu, Msr msr)
-//     static Result<u64> rdmsr_here(Msr msr)            on the CPU that runs this
-//     static Result<void> wrmsr_here(Msr msr, u64 value)
-//     static u64& foreign_msr(u32 cpu, u32 index)      what the slot held before us, if enabled
-//     static bool is_kernel_ram(u64 physical)
+// layout.
 
 #pragma once
 
@@ -24,6 +12,32 @@
 #include "kvmpv/slot.hh"
 
 namespace kvmpv {
+
+template <class T>
+concept SlotLayout = requires(const KvmCpuid& kvm, u32 cpu, u64 msr_value) {
+    // Its place in kvmpv_cpu::foreign_msr.
+    { T::kIndex } -> std::convertible_to<u32>;
+    // The address bits of the MSR.
+    { T::kAddressMask } -> std::convertible_to<u64>;
+    // The slot, or nothing if it is not offered.
+    { T::msr(kvm) } -> std::same_as<std::optional<Msr>>;
+    // Whether the running kernel uses what an enabled slot of `cpu` points at.
+    { T::use(cpu, msr_value) } -> std::same_as<Use>;
+};
+
+// The machine, the live one or a scripted one.
+template <class T>
+concept SlotKernel = requires(int after, u32 cpu, u32 index, u64 value, Msr msr) {
+    // -1 starts and ends.
+    { T::next_online_cpu(after) } -> std::same_as<int>;
+    { T::rdmsr(cpu, msr) } -> std::same_as<Result<u64>>;
+    // On the CPU that runs this; any context.
+    { T::rdmsr_here(msr) } -> std::same_as<Result<u64>>;
+    { T::wrmsr_here(msr, value) } -> std::same_as<Result<void>>;
+    // What the slot held before us, if it was enabled.
+    { T::foreign_msr(cpu, index) } -> std::same_as<u64&>;
+    { T::is_kernel_ram(value) } -> std::same_as<bool>;
+};
 
 struct LiveKernel {
     static int next_online_cpu(int cpu) { return linux_next_online_cpu(cpu); }
@@ -69,7 +83,7 @@ protected:
     Decision decision_;
 };
 
-template <class Layout, class Kernel = LiveKernel>
+template <SlotLayout Layout, SlotKernel Kernel = LiveKernel>
 class Registration : public SlotState {
 public:
     // Reads the slot of every online CPU and decides what may be done with it. No CPU may come or

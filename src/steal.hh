@@ -107,7 +107,7 @@ private:
     Result<void> unhook();
 
     Registration<StealLayout>* slots_ = nullptr;
-    SwitchedHook<Hook<StaticCallSlot<KVMPV_CALL_PV_STEAL_CLOCK>>, StealAccounting> hook_;
+    SwitchedHook<Hook<StaticCallPlace<KVMPV_CALL_PV_STEAL_CLOCK>>, StealAccounting> hook_;
     OwnedSlots<StealLayout> owned_slots_{"steal"};
     bool enabled_ = false;
     bool was_hooked_ = false;
