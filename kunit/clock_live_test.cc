@@ -4,6 +4,7 @@
 // own kvmclock code. Every CPU has its record, but the clocksource is not registered.
 
 #include "../src/clock.hh"
+#include "../src/cpus.hh"
 #include "../src/slots.hh"
 #include "test.hh"
 
@@ -30,9 +31,8 @@ enum class HostKind : u8 {
 };
 
 HostKind host_kind() {
-    for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu))
-        if (!(linux_test_record_flags(static_cast<u32>(cpu)) & kPvclockTscStable))
-            return HostKind::kUnstable;
+    for (const u32 cpu : online_cpus())
+        if (!(linux_test_record_flags(cpu) & kPvclockTscStable)) return HostKind::kUnstable;
     return linux_test_cpuid_offers_stable() ? HostKind::kStable : HostKind::kNotMeant;
 }
 
@@ -315,14 +315,14 @@ void moving(kunit* handle, const Callback& callback) {
 
 u64 counted(ClockCounter counter) {
     u64 sum = 0;
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
-        sum += linux_cpu(static_cast<u32>(cpu))->clock_count[static_cast<unsigned>(counter)];
+    for (const u32 cpu : possible_cpus())
+        sum += linux_cpu(cpu)->clock_count[static_cast<unsigned>(counter)];
     return sum;
 }
 
 void forget_counts() {
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
-        for (u64& count : linux_cpu(static_cast<u32>(cpu))->clock_count) count = 0;
+    for (const u32 cpu : possible_cpus())
+        for (u64& count : linux_cpu(cpu)->clock_count) count = 0;
 }
 
 int refuse(const char* reason, int negative_errno) {
@@ -360,11 +360,11 @@ extern "C" void kvmpv_test_clock_live_leave() {
 KVMPV_TEST(clock_live, host) {
     Test test(handle);
     u32 cpus = 0;
-    for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu)) {
-        const void* const page = linux_cpu(static_cast<u32>(cpu))->clock_record;
+    for (const u32 cpu : online_cpus()) {
+        const void* const page = linux_cpu(cpu)->clock_record;
         u64 physical = 0;
         test.is_true("the CPU reads the record that the kernel names for it",
-                     page == linux_native_clock_record(static_cast<u32>(cpu), &physical));
+                     page == linux_native_clock_record(cpu, &physical));
         test.is_true("the host has written it",
                      static_cast<const PvclockVcpuTimeInfo*>(page)->version != 0);
         ++cpus;

@@ -66,7 +66,7 @@ bool linux_test_has_rdtscp(void)
 
 u64 linux_test_native_read(void)
 {
-	struct clocksource *kvm_clock = (struct clocksource *)kvmpv_symbols.kvm_clock;
+	struct clocksource *kvm_clock = kvmpv_symbols.kvm_clock;
 
 	return kvm_clock->read(kvm_clock);
 }

@@ -4,42 +4,33 @@
 
 #pragma once
 
-#include "live_memory.hh"
+#include "clock_state.hh"
 #include "kvmpv/boundary.h"
 #include "kvmpv/pvclock.hh"
 #include "kvmpv/result.hh"
 #include "kvmpv/x86.hh"
+#include "live_memory.hh"
+#include "owned_slots.hh"
 #include "slots.hh"
 
 namespace kvmpv {
 
-// Whether user space reads the clock without a system call, and if not, why.
-enum class Vdso : u8 {
-    kOn,
-    kParameter,     // vdso=0
-    kOwnedMode,     // vdso=1 was not given
-    kNotStable,     // user space reads CPU 0's record on every CPU: all have to agree
-    kNoPage,        // the kernel has no page to map, or its pointer to it cannot be found
-    kKernelsPage,   // owned mode: the kernel has a page of its own, which it maps
-    kNoMappingBit,  // the kernel's word for modes in use cannot be found
-    kGuardOn,       // it was on; user space knows of no guard
-};
-
 class Clock {
 public:
-    // For mode kShared or kOwned. Allocates the records of owned mode; changes nothing in the
-    // kernel.
+    // For mode kShared or kOwned: gives every CPU its record, chooses the read path and registers
+    // the clocksource.
+    Result<void> start(const kvmpv_parameters& parameters);
+
+    // Waits until the kernel can do without the clocksource, then takes everything back.
+    void stop();
+
+    // The first and last part of that: allocates the records of owned mode, and changes nothing in
+    // the kernel.
     Result<void> create(Slots& found, const kvmpv_parameters& parameters);
     void destroy();
 
-    // Gives every CPU its record, chooses the read path and registers the clocksource. Nothing
-    // stays behind on error.
-    Result<void> enable();
-
-    // Waits until the kernel can do without the clocksource, then takes everything back.
-    void disable();
-
-    // CPU hotplug, see linux_hotplug_enable().
+    // CPU hotplug, see linux_hotplug_enable(). A CPU without a record reads another's, or the
+    // guard's last value.
     void prepare_cpu(u32 cpu);
     Result<void> online_cpu(u32 cpu);
     void down_cpu(u32 cpu);
@@ -60,9 +51,6 @@ public:
     // -EBUSY if there is no way back, -EINVAL with no clocksource.
     Result<void> force_unstable(bool forced);
 
-    // Why the kernel stays with kvmpv after release(), in words.
-    static const char* why_current();
-
     // The guarded path for good: CPUs have been seen to disagree.
     void revoke_stable();
 
@@ -70,6 +58,13 @@ public:
     // can judge the others. Once a second, never twice at once.
     void keep_while_indispensable();
     bool kept() const { return kept_; }
+
+    // CPU 0 runs once: user space reads its record, which the host brings up to date when that vCPU
+    // runs next.
+    void wake_cpu0();
+
+    // Any context but NMI.
+    ClockState state() const;
 
     bool owned() const { return slots_->decision().mode == Mode::kOwned; }
     bool enabled() const { return enabled_; }
@@ -86,7 +81,6 @@ public:
     // One instruction less than lfence and rdtsc, and not slower on any CPU tried.
     bool has_rdtscp() const { return has_rdtscp_; }
     u64 ordered_tsc() const { return has_rdtscp_ ? x86::rdtscp() : x86::lfence_rdtsc(); }
-    const char* tsc_read() const { return has_rdtscp_ ? "rdtscp" : "lfence"; }
     Vdso vdso() const { return vdso_ == Vdso::kOn && guarded() ? Vdso::kGuardOn : vdso_; }
 
     // A counter of kvm-clock's is one of ours: ptp_kvm, which computes it from the record that the
@@ -96,26 +90,30 @@ public:
     }
 
     // Owned mode: user space may have mapped CPU 0's page, so it is never given back.
-    bool page_is_kept() const { return cpu0_area_is_kept_; }
+    bool page_is_kept() const { return owned_slots_.cpu0_is_kept(); }
 
     // The time that the clocksource would return now, in nanoseconds. Only while enabled.
     u64 now_ns() const { return __atomic_load_n(&read_, __ATOMIC_RELAXED)(nullptr); }
 
 private:
+    Result<void> enable();
+    void disable();
+
     // The kernel's documentation of struct clocksource: "1-99: Unfit for real use".
     static constexpr int kReleasedRating = 1;
 
+    static const char* why_current();
     const PvclockVcpuTimeInfo* record_of(u32 cpu) const;
-    u64 physical_of(u32 cpu) const;
     void set_record(u32 cpu, const PvclockVcpuTimeInfo* record);
     static bool other_cpus_are_up();
     void publish_record(u32 cpu, const void* record);
     void leave_cpus();
-    const void* kept_page() const { return page_is_kept() ? cpu0_area_.address : nullptr; }
-    void put_back(u32 cpu);
+    const void* kept_page() const { return page_is_kept() ? owned_slots_.cpu0_page() : nullptr; }
     void choose_fallback_records(s32 except_cpu);
     void add_fallback_record(const PvclockVcpuTimeInfo* record);
     static void begin_time();
+    static void begin_time_here();
+    int automatic_rating() const;
     void choose_path();
     kvmpv_clock_read_fn callback(bool guarded) const;
     linux_clock_path path() const { return {read_, vdso() == Vdso::kOn, is_kvm_clock()}; }
@@ -126,11 +124,7 @@ private:
     Vdso enable_vdso();
 
     Registration<ClockLayout>* slots_ = nullptr;
-    linux_area cpu0_area_{};   // CPU 0's record, alone on its page
-    linux_area other_area_{};  // the others'
-    // Somebody may still read, or write to, CPU 0's record, or all: they are never given back.
-    bool cpu0_area_is_kept_ = false;
-    bool all_areas_are_kept_ = false;
+    OwnedSlots<ClockLayout> owned_slots_{"clock"};
     kvmpv_clock_read_fn read_ = nullptr;
     int rating_ = 0;
     int vdso_parameter_ = 0;
@@ -145,8 +139,7 @@ private:
     bool kept_ = false;
     bool enabled_ = false;
     bool released_ = false;
-    // While enable() runs, a CPU without its record is a reason to give up; later it is not.
-    bool enabling_ = false;
+    u64 cpu0_wakes_ = 0;
 };
 
 inline constexpr int kMaxClockRating = 499;

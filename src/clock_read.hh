@@ -21,6 +21,11 @@ struct Setup {
     bool stable_offered;
 };
 
+// What a CPU without a record reads.
+inline const PvclockVcpuTimeInfo* no_record() {
+    return reinterpret_cast<const PvclockVcpuTimeInfo*>(kvmpv_no_clock_record);
+}
+
 extern constinit Setup setup;
 extern constinit MonotonicGuard guard;
 

@@ -2,10 +2,11 @@
 
 #include "eoi.hh"
 
-#include "cpus.hh"
+#include "followers.hh"
 #include "irqs.hh"
 #include "kvmpv/x86.hh"
 #include "log.hh"
+#include "mutex.hh"
 
 namespace kvmpv {
 
@@ -13,15 +14,18 @@ constinit Eoi eoi;
 
 namespace {
 
-// A cache line each: a CPU that ends an interrupt does not wait for another one's.
-constexpr u32 kWordStride = 64;
-static_assert(sizeof(KvmPvEoi) <= kWordStride);
-
 // The lines whose EOI KVM's IOAPIC waits for (arch/x86/kvm/ioapic.c): the level-triggered ones, the
 // real-time clock's, and the one of the timer that it may have to raise again.
 constexpr u32 kIoapicLines = 24;
 constexpr u32 kTimerLine = 0;
 constexpr u32 kRtcLine = 8;
+
+// Whether the clock that the kernel keeps time by is a device, which the host or QEMU emulates.
+bool clock_read_is_exit() {
+    char name[16];
+    if (linux_clocksource_current_name(name, sizeof(name)) != 0) return false;
+    return __builtin_strcmp(name, "hpet") == 0 || __builtin_strcmp(name, "acpi_pm") == 0;
+}
 
 u64 ioapic_interrupts(u32 cpu) {
     u64 sum = 0;
@@ -45,8 +49,24 @@ struct LiveWord {
 
 }  // namespace
 
-u64 Eoi::physical_of(u32 cpu) const { return words_.physical + cpu * kWordStride; }
+Result<void> Eoi::start(const kvmpv_parameters& parameters) {
+    const Result<void> created = create(slots);
+    return created.ok() && parameters.switches[KVMPV_EOI_HOOK] ? set_hooked(true) : created;
+}
 
+void Eoi::stop() {
+    leave();
+    destroy();
+}
+
+Result<void> Eoi::set_hooked(bool wanted) {
+    const MutexLock lock(KVMPV_MUTEX_EOI);
+    if (!created_) return Error(-kEinval);
+    if (wanted == hooked()) return {};
+    return wanted ? enable() : disable();
+}
+
+// Gives every possible CPU its word; changes nothing in the kernel.
 Result<void> Eoi::create(Slots& found) {
     slots_ = &found.eoi;
     linux_ioapic_lines_prepare();
@@ -54,6 +74,8 @@ Result<void> Eoi::create(Slots& found) {
         !prepared.ok())
         return prepared;
     const Result<void> words = owned() ? create_words() : find_native_words();
+    if (!owned() && !words.ok())
+        linux_log_err("eoi: the kernel's own words were not found where the MSRs say");
     created_ = words.ok();
     return words;
 }
@@ -65,62 +87,51 @@ Result<void> Eoi::create_words() {
         linux_log_err("eoi: the kernel ends interrupts by another hypervisor's means");
         return Error(-kEbusy);
     }
-    const u32 size = (last_possible_cpu() + 1) * kWordStride;
-    if (const int error = linux_area_create(size, &words_); error) return Error(error);
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
-        linux_cpu(static_cast<u32>(cpu))->eoi_word =
-            static_cast<u8*>(words_.address) + static_cast<u32>(cpu) * kWordStride;
+    if (const Result<void> created = owned_slots_.create(*slots_); !created.ok()) return created;
+    for (const u32 cpu : possible_cpus()) linux_cpu(cpu)->eoi_word = owned_slots_.address_of(cpu);
     return {};
 }
 
-// Every possible CPU's, so that one that comes has its word before its first interrupt. Those that
-// are online must have registered just these.
+// Every possible CPU's, so that one that comes has its word before its first interrupt.
 Result<void> Eoi::find_native_words() {
-    Result<void> found = {};
     const CpusLock lock;
-    for (int at = linux_next_possible_cpu(-1); at >= 0 && found.ok();
-         at = linux_next_possible_cpu(at)) {
+    for (const u32 cpu : possible_cpus()) {
         u64 physical = 0;
-        linux_cpu(static_cast<u32>(at))->eoi_word =
-            linux_native_eoi_word(static_cast<u32>(at), &physical);
-        if (!physical) found = Error(-kEnoent);
+        linux_cpu(cpu)->eoi_word = linux_native_eoi_word(cpu, &physical);
+        if (!physical) return Error(-kEnoent);
     }
-    for (int at = linux_next_online_cpu(-1); at >= 0 && found.ok();
-         at = linux_next_online_cpu(at)) {
-        u64 physical = 0;
-        linux_native_eoi_word(static_cast<u32>(at), &physical);
-        const Result<u64> slot = LiveKernel::rdmsr(static_cast<u32>(at), slots_->msr());
-        if (!slot.ok())
-            found = slot.error();
-        else if (slot.value() != (physical | kMsrEnabled))
-            found = Error(-kEio);
-    }
-    if (!found.ok()) linux_log_err("eoi: the kernel's own words were not found where the MSRs say");
-    return found;
+    for (const u32 cpu : online_cpus())
+        if (const Result<void> same = check_native_word(cpu); !same.ok()) return same;
+    return {};
+}
+
+// A CPU that is online must have registered just that.
+Result<void> Eoi::check_native_word(u32 cpu) {
+    u64 physical = 0;
+    linux_native_eoi_word(cpu, &physical);
+    const Result<u64> slot = LiveKernel::rdmsr(cpu, slots_->msr());
+    if (!slot.ok()) return slot.error();
+    if (slot.value() != (physical | kMsrEnabled)) return Error(-kEio);
+    return {};
 }
 
 void Eoi::destroy() {
-    if (words_.address && !words_are_kept_) linux_area_destroy(&words_);
-    words_ = {};
+    owned_slots_.destroy();
     created_ = false;
 }
 
 Result<void> Eoi::register_words() {
     if (!owned()) return {};
-    enabling_ = true;
-    const Result<void> followed = Result<void>::from_errno(linux_hotplug_enable(KVMPV_EOI));
-    enabling_ = false;
+    const Result<void> followed = follow_cpus(KVMPV_EOI);
     registered_ = followed.ok();
     return followed;
 }
 
 Result<void> Eoi::enable() {
-    if (!created_) return Error(-kEinval);
-    if (hooked()) return {};
-    for (int at = linux_next_possible_cpu(-1); at >= 0; at = linux_next_possible_cpu(at)) {
-        struct kvmpv_cpu& of_cpu = *linux_cpu(static_cast<u32>(at));
+    for (const u32 cpu : possible_cpus()) {
+        struct kvmpv_cpu& of_cpu = *linux_cpu(cpu);
         for (u64& count : of_cpu.eoi_count) count = 0;
-        of_cpu.eoi_ioapic_base = ioapic_interrupts(static_cast<u32>(at));
+        of_cpu.eoi_ioapic_base = ioapic_interrupts(cpu);
     }
     // The callback first: the words read 0 until they are registered, and so every EOI is written.
     // The other way round the host would set bits that nobody clears, to no use.
@@ -136,9 +147,8 @@ Result<void> Eoi::enable() {
 // on the callback finds all words 0 and writes every EOI. It is called until all CPUs have seen
 // the change of the hook, and only then may the words and its code go.
 Result<void> Eoi::disable() {
-    if (!hooked()) return {};
-    if (!on_top()) return Error(-kEbusy);
-    if (registered_) linux_hotplug_disable(KVMPV_EOI);
+    if (!hook_.on_top()) return Error(-kEbusy);
+    if (registered_) leave_cpus(KVMPV_EOI);
     registered_ = false;
     const Result<void> unhooked = hook_.unhook();
     if (unhooked.ok()) return unhooked;
@@ -148,9 +158,10 @@ Result<void> Eoi::disable() {
     return unhooked;
 }
 
+// For module exit, which cannot refuse.
 void Eoi::leave() {
     if (!hooked()) return;
-    if (registered_) linux_hotplug_disable(KVMPV_EOI);
+    if (registered_) leave_cpus(KVMPV_EOI);
     registered_ = false;
     hook_.wait_until_on_top("eoi");
     while (!hook_.unhook().ok()) {
@@ -161,12 +172,9 @@ void Eoi::leave() {
 }
 
 Result<void> Eoi::online_cpu(u32 cpu) {
-    const Result<void> taken = slots_->take(cpu, physical_of(cpu));
-    if (taken.ok()) return taken;
-    log_cpu_error("eoi", "the slot could not be taken", cpu, taken.error());
-    give_up(cpu, true);
-    // Its word stays 0, so the CPU writes every EOI.
-    return enabling_ ? taken : Result<void>();
+    const Result<void> taken = owned_slots_.take(cpu);
+    if (!taken.ok()) give_up(cpu, true);
+    return taken;
 }
 
 void Eoi::down_cpu(u32 cpu) { give_up(cpu, true); }
@@ -179,9 +187,7 @@ void Eoi::give_up(u32 cpu, bool for_good) {
         return give_up_word(word);
     }();
     if (!was_set.ok()) {
-        words_are_kept_ = true;
-        log_cpu_error("eoi", "the slot could not be given up, the word stays", cpu,
-                      was_set.error());
+        owned_slots_.keep(cpu, was_set.error());
     } else if (was_set.value()) {
         __atomic_fetch_add(&words_left_set_, 1, __ATOMIC_RELAXED);
         log_cpu_error("eoi", "the host left the word set", cpu, Error(-kEio));
@@ -193,13 +199,11 @@ void Eoi::suspend(u32 cpu) {
 }
 
 void Eoi::resume(u32 cpu) {
-    if (!registered_) return;
-    if (const Result<void> on = slots_->arm(physical_of(cpu)); !on.ok())
-        log_cpu_error("eoi", "the slot could not be taken again after suspend", cpu, on.error());
+    if (registered_) static_cast<void>(owned_slots_.resume(cpu));
 }
 
 void Eoi::restart() {
-    if (registered_) linux_on_each_cpu([](u32 cpu) { eoi.give_up(cpu, false); });
+    if (registered_) on_each_cpu([this](u32 cpu) { give_up(cpu, false); });
 }
 
 EoiCounts Eoi::counts(u32 cpu) const {
@@ -210,6 +214,19 @@ EoiCounts Eoi::counts(u32 cpu) const {
     return {count(EoiCounter::kElided), count(EoiCounter::kWrittenBusy),
             count(EoiCounter::kWrittenIdle),
             grown_by(ioapic_interrupts(cpu), from.eoi_ioapic_base)};
+}
+
+Eoi::OfCpu Eoi::of_cpu(u32 cpu) const {
+    const EoiCounts counted = counts(cpu);
+    return {cpu, counted, why_few(counted, clock_read_is_exit())};
+}
+
+Eoi::State Eoi::state() const {
+    State now{hooked(), {}, words_left_set_, {}};
+    if (!now.hooked) return now;
+    if (!hook_.on_top()) linux_symbol_name(linux_eoi_callback(), now.above, sizeof(now.above));
+    for (const u32 cpu : possible_cpus()) now.counts += counts(cpu);
+    return now;
 }
 
 }  // namespace kvmpv

@@ -4,8 +4,10 @@
 
 #pragma once
 
+#include "cpus.hh"
 #include "hook.hh"
 #include "kvmpv/pv_eoi.hh"
+#include "owned_slots.hh"
 #include "slots.hh"
 
 namespace kvmpv {
@@ -18,20 +20,19 @@ struct EoiPlace {
 
 class Eoi {
 public:
-    // For mode kShared or kOwned. Gives every possible CPU its word; changes nothing in the kernel.
-    Result<void> create(Slots& found);
-    void destroy();
+    // For mode kShared or kOwned. With eoi_hook=0 everything is ready for set_hooked() and nothing
+    // is hooked.
+    Result<void> start(const kvmpv_parameters& parameters);
 
-    // Hooks the callback, then, in owned mode, registers the words. Counts from 0.
-    Result<void> enable();
+    // Waits until nobody sits on top any more, then takes everything back.
+    void stop();
 
-    // The reverse. -EBUSY, and nothing is changed, while somebody else sits on top.
-    Result<void> disable();
+    // Hooks the callback, then, in owned mode, registers the words; counts from 0. Or the reverse:
+    // -EBUSY, and nothing is changed, while somebody else sits on top. -EINVAL while not started.
+    Result<void> set_hooked(bool hooked);
 
-    // For module exit, which cannot refuse: waits until nobody sits on top any more.
-    void leave();
-
-    // CPU hotplug, see linux_hotplug_enable(); owned mode only.
+    // CPU hotplug, see linux_hotplug_enable(); owned mode only. The word of a CPU whose slot could
+    // not be taken stays 0, so that it writes every EOI.
     Result<void> online_cpu(u32 cpu);
     void down_cpu(u32 cpu);
 
@@ -40,33 +41,50 @@ public:
     void resume(u32 cpu);
     void restart();
 
-    bool created() const { return created_; }
     bool owned() const { return slots_->decision().mode == Mode::kOwned; }
     bool hooked() const { return hook_.hooked(); }
-    bool on_top() const { return hook_.on_top(); }
-    EoiCounts counts(u32 cpu) const;
 
-    // Words that the host had left set when they were taken away from it.
-    u32 words_left_set() const { return words_left_set_; }
+    struct State {
+        bool hooked;
+        char above[80];      // who sits on top of our callback; empty: nobody
+        u32 words_left_set;  // by the host, when they were taken away from it
+        EoiCounts counts;    // of all CPUs
+    };
+    State state() const;
+
+    struct OfCpu {
+        u32 cpu;
+        EoiCounts counts;
+        WhyFew why_few;
+    };
+    // row(const OfCpu&) for each online CPU, while the callback is hooked.
+    template <class Row>
+    void for_each_cpu(Row&& row) const {
+        if (!hooked()) return;
+        const CpusLock lock;
+        for (const u32 cpu : online_cpus()) row(of_cpu(cpu));
+    }
 
 private:
+    Result<void> create(Slots& found);
+    void destroy();
+    Result<void> enable();
+    Result<void> disable();
+    void leave();
     Result<void> create_words();
     Result<void> find_native_words();
+    Result<void> check_native_word(u32 cpu);
     Result<void> register_words();
-    u64 physical_of(u32 cpu) const;
     void give_up(u32 cpu, bool for_good);
+    EoiCounts counts(u32 cpu) const;
+    OfCpu of_cpu(u32 cpu) const;
 
     Registration<EoiLayout>* slots_ = nullptr;
     Hook<EoiPlace> hook_;
-    linux_area words_{};  // of owned mode
-    // The host may still write there: never given back.
-    bool words_are_kept_ = false;
+    OwnedSlots<EoiLayout> owned_slots_{"eoi"};
     bool created_ = false;
     // Owned mode: CPUs are followed, their words are registered.
     bool registered_ = false;
-    // While enable() runs, a CPU whose slot cannot be taken is a reason to give up; later it is
-    // not.
-    bool enabling_ = false;
     u32 words_left_set_ = 0;
 };
 

@@ -42,6 +42,14 @@ private:
 
 extern constinit Events events;
 
+// The counts of all kinds at one moment.
+struct EventTotals {
+    std::array<u64, kNumEventKinds> counts;
+    u64 disruptions;
+    u64 pause_max_ns;
+    u64 jump_max_ns;  // in either direction
+};
+
 // Any context but NMI, with interrupts off for as long as it lives. Also guards the sampler's
 // state.
 class EventsLock {
@@ -54,5 +62,16 @@ public:
 private:
     u64 state_;
 };
+
+EventTotals event_totals();
+
+// How many there were, and the number of the oldest one that is still there.
+struct EventSpan {
+    u64 total;
+    u64 oldest;
+};
+EventSpan event_span();
+// Nothing where it has been overwritten meanwhile.
+std::optional<Event> event_at(u64 sequence);
 
 }  // namespace kvmpv

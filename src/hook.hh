@@ -5,14 +5,6 @@
 // by the one on top alone: an unhook from below would cut off those above, and they would go on
 // calling code that is gone.
 //
-// A Slot is the place itself:
-//     static const void* target()          what the kernel calls now; null if it cannot be found
-//     static int set(const void* target)   0 or a negative errno
-// and a Kernel the live one or a scripted one:
-//     static void wait_for_callers()       every call under way has returned
-//     static void report_above(const char* what, const void* function)
-//     static void pause()
-//
 // Between the look at the place and the change of it another module may do the same; the kernel
 // offers nothing that would do both at once. hook() and unhook() are called by one thread at a
 // time.
@@ -25,8 +17,37 @@
 
 namespace kvmpv {
 
+// The place itself.
+template <class T>
+concept HookPlace = requires(const void* target) {
+    // What the kernel calls now; null if the place cannot be found.
+    { T::target() } -> std::same_as<const void*>;
+    // 0, or a negative errno and no change.
+    { T::set(target) } -> std::same_as<int>;
+};
+
+// The kernel, the live one or a scripted one.
+template <class T>
+concept HookKernel = requires(const char* what, const void* function) {
+    // Returns when every call under way has returned.
+    T::wait_for_callers();
+    // Says that `function` sits on top of ours; `what` begins the line.
+    T::report_above(what, function);
+    // Between two looks at the place.
+    T::pause();
+};
+
+// What can be switched on and off.
+template <class T>
+concept HookSwitch = requires {
+    // 0, or a negative errno and it is off.
+    { T::start() } -> std::same_as<int>;
+    // Only what has been started.
+    T::stop();
+};
+
 template <u32 kWhich>
-struct StaticCallSlot {
+struct StaticCallPlace {
     static const void* target() { return linux_static_call_target(kWhich); }
     static int set(const void* target) {
         linux_static_call_set(kWhich, target);
@@ -51,16 +72,16 @@ struct LiveHookKernel {
     static void pause() { linux_msleep(20); }
 };
 
-template <class Slot, class Kernel = LiveHookKernel>
+template <HookPlace Place, HookKernel Kernel = LiveHookKernel>
 class Hook {
 public:
     // The kernel calls `ours` from now on. -ENOENT if the place cannot be found.
     Result<void> hook(const void* ours) {
-        const void* found = Slot::target();
+        const void* found = Place::target();
         if (!found) return Error(-kEnoent);
         // Before the first call: what is called may ask for it.
         below_ = found;
-        const Result<void> done = Result<void>::from_errno(Slot::set(ours));
+        const Result<void> done = Result<void>::from_errno(Place::set(ours));
         if (done.ok()) ours_ = ours;
         return done;
     }
@@ -69,7 +90,7 @@ public:
     // nothing is changed, while somebody else sits on top.
     Result<void> unhook() {
         if (!on_top()) return Error(-kEbusy);
-        if (const Result<void> done = Result<void>::from_errno(Slot::set(below_)); !done.ok())
+        if (const Result<void> done = Result<void>::from_errno(Place::set(below_)); !done.ok())
             return done;
         Kernel::wait_for_callers();
         ours_ = nullptr;
@@ -80,7 +101,7 @@ public:
     // begins the lines in the log, one for each that is found above.
     void wait_until_on_top(const char* what) const {
         const void* reported = nullptr;
-        for (const void* above = Slot::target(); above != ours_; above = Slot::target()) {
+        for (const void* above = Place::target(); above != ours_; above = Place::target()) {
             if (above != reported) Kernel::report_above(what, above);
             reported = above;
             Kernel::pause();
@@ -88,7 +109,7 @@ public:
     }
 
     bool hooked() const { return ours_; }
-    bool on_top() const { return ours_ && Slot::target() == ours_; }
+    bool on_top() const { return ours_ && Place::target() == ours_; }
 
     // Whom we found; stays after unhook().
     const void* below() const { return below_; }
@@ -98,27 +119,25 @@ private:
     const void* below_ = nullptr;
 };
 
-// A Hook whose place is looked at only while something is switched on:
-//     static int start()    0, or a negative errno and nothing is on
-//     static void stop()    only what has been started
-// It is on only while ours is called: what else the kernel would ask then knows less than ours.
-template <class Place, class Switch>
-class SwitchedHook : public Place {
+// A Hook whose place is looked at only while something is switched on. It is on only while ours is
+// called: what else the kernel would ask then knows less than ours.
+template <class Base, HookSwitch Switch>
+class SwitchedHook : public Base {
 public:
     // On error nothing is on; but ours stays where somebody has come on top of it meanwhile.
     Result<void> hook_and_start(const void* ours) {
-        if (const Result<void> hooked = Place::hook(ours); !hooked.ok()) return hooked;
+        if (const Result<void> hooked = Base::hook(ours); !hooked.ok()) return hooked;
         const Result<void> started = start();
-        if (!started.ok()) static_cast<void>(Place::unhook());
+        if (!started.ok()) static_cast<void>(Base::unhook());
         return started;
     }
 
     // On error it is as before, if it can be switched on again.
     Result<void> stop_and_unhook() {
         // First, because stopping cannot be taken back unseen.
-        if (!Place::on_top()) return Error(-kEbusy);
+        if (!Base::on_top()) return Error(-kEbusy);
         stop();
-        const Result<void> unhooked = Place::unhook();
+        const Result<void> unhooked = Base::unhook();
         if (!unhooked.ok()) static_cast<void>(start());
         return unhooked;
     }

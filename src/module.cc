@@ -3,17 +3,10 @@
 // What happens when the module is loaded and unloaded, in order, and what the parameters mean.
 
 #include "clock.hh"
-#include "other_clocks.hh"
-#include "eoi.hh"
+#include "features.hh"
 #include "kvmpv/boundary.h"
 #include "kvmpv/text.hh"
-#include "lifecycle.hh"
-#include "log.hh"
-#include "sampler.hh"
-#include "steal.hh"
-#include "steal_tasks.hh"
 #include "slots.hh"
-#include "wall_clock.hh"
 
 namespace kvmpv {
 namespace {
@@ -74,70 +67,6 @@ void log_unseen(Error error) {
     linux_log_warn(line.text());
 }
 
-// A clock that cannot be started is no reason to refuse the rest: `status` and the log say why.
-void start_clock(const kvmpv_parameters& parameters) {
-    if (slots.clock.decision().mode == Mode::kOff) return;
-    Result<void> started = clock.create(slots, parameters);
-    if (started.ok()) started = clock.enable();
-    if (started.ok()) {
-        if (parameters.switches[KVMPV_CLOCK_FORCE_UNSTABLE])
-            static_cast<void>(clock.force_unstable(true));
-        other_clocks.create();
-        other_clocks.enable();
-        return;
-    }
-    clock.destroy();
-    slots.clock.fail();
-    log_error("the clocksource could not be registered", started.error());
-}
-
-// Likewise. Where the kernel's accounting cannot be made to ask us, there is nothing to own.
-void start_steal(const kvmpv_parameters& parameters) {
-    if (slots.steal.decision().mode == Mode::kOff) return;
-    Result<void> started = steal.create(slots);
-    if (started.ok()) started = steal.enable();
-    if (started.ok() && parameters.switches[KVMPV_STEAL_HOOK]) started = steal.set_hooked(true);
-    if (started.ok()) {
-        if (!parameters.switches[KVMPV_STEAL_ATTRIBUTION]) return;
-        if (const Result<void> on = steal_tasks::set_on(true); !on.ok())
-            log_error("steal: attribution could not be switched on", on.error());
-        return;
-    }
-    steal.disable();
-    steal.destroy();
-    slots.steal.fail();
-    log_error("steal time could not be taken up", started.error());
-}
-
-// Likewise. With eoi_hook=0 everything is ready for eoi/hook and nothing is hooked.
-void start_eoi(const kvmpv_parameters& parameters) {
-    if (slots.eoi.decision().mode == Mode::kOff) return;
-    Result<void> started = eoi.create(slots);
-    if (started.ok() && parameters.switches[KVMPV_EOI_HOOK]) started = eoi.enable();
-    if (started.ok()) return;
-    eoi.destroy();
-    slots.eoi.fail();
-    log_error("PV EOI could not be hooked", started.error());
-}
-
-// Without it the features work, and only their disruptions go unseen.
-void start_sampler() {
-    if (!sampler::enable().ok())
-        linux_log_err("the sampler could not be started; events will stay empty");
-}
-
-void stop_features() {
-    sampler::disable();
-    other_clocks.destroy();
-    eoi.leave();
-    eoi.destroy();
-    steal.disable();
-    steal.destroy();
-    clock.disable();
-    clock.destroy();
-    lifecycle::disable();
-}
-
 Result<void> start(const kvmpv_parameters& parameters) {
     if (const Result<void> checked = check(parameters); !checked.ok()) return checked;
     if (const Result<void> taken = slots.take(parameters.clock == 1, parameters.legacy == 1);
@@ -147,17 +76,9 @@ Result<void> start(const kvmpv_parameters& parameters) {
             "KVMKVMKVM; nothing was changed");
         return taken;
     }
-    if (const Result<void> told = lifecycle::enable(); !told.ok()) return told;
-    start_clock(parameters);
-    start_steal(parameters);
-    start_eoi(parameters);
-    start_sampler();
-    if (const Result<void> created = wall_clock.create(slots.kvm_for_clock); !created.ok()) {
-        if (created.error().negative_errno() != -kEnodev)
-            linux_log_err("no memory for the wall clock's answer; clock/wall_clock will not work");
-    }
+    if (const Result<void> started = start_features(parameters); !started.ok()) return started;
     // Last: a reader of debugfs sees everything in place.
-    const Result<void> files = Result<void>::from_errno(linux_debugfs_create());
+    const Result<void> files = create_files();
     log_loaded(files.ok());
     if (!files.ok()) log_unseen(files.error());
     return {};
@@ -170,10 +91,7 @@ extern "C" int kvmpv_start(const kvmpv_parameters* parameters) {
     return kvmpv::start(*parameters).zero_or_negative_errno();
 }
 
-// The reverse of start(): first nobody looks any more, then nothing is left to look at.
 extern "C" void kvmpv_stop() {
-    linux_debugfs_remove();
-    kvmpv::wall_clock.destroy();
     kvmpv::stop_features();
     linux_log_info("unloaded");
 }

@@ -2,10 +2,10 @@
 
 #include "other_clocks.hh"
 
-#include "ask_lock.hh"
 #include "clock.hh"
 #include "irqs.hh"
 #include "kvmpv/x86.hh"
+#include "mutex.hh"
 
 namespace kvmpv {
 
@@ -100,26 +100,32 @@ const char* other_clock_name(OtherClock which) {
     return "?";
 }
 
-void OtherClocks::create() {
+Result<void> OtherClocks::start(const kvmpv_parameters&) {
+    if (!clock.enabled()) return {};
     for (u32 i = 0; i < kNumOtherClocks; ++i)
         known_[i].present = find(static_cast<OtherClock>(i), known_[i].counter);
-}
-
-void OtherClocks::destroy() {
-    linux_hpet_destroy();
-    known_ = {};
-}
-
-void OtherClocks::enable() {
     for (u32 i = 0; i < kNumOtherClocks; ++i) {
         Known& known = known_[i];
         if (known.present == 0) known.present = look_at(static_cast<OtherClock>(i), known.first);
         known.has_first = known.present == 0;
     }
+    return {};
 }
 
-void OtherClocks::look(Answers& answers) {
-    const AskLock lock;
+void OtherClocks::stop() {
+    linux_hpet_destroy();
+    known_ = {};
+}
+
+u64 OtherClocks::Answers::cost_in_cpuids(u64 read_ns) const {
+    const auto beyond = [&](u64 ns) { return ns > own_read_ns ? ns - own_read_ns : 0; };
+    const u64 unit_ns = beyond(cpuid_ns);
+    return unit_ns ? (beyond(read_ns) + unit_ns / 2) / unit_ns : 0;
+}
+
+bool OtherClocks::look(Answers& answers) {
+    if (!clock.enabled()) return false;
+    const MutexLock lock(KVMPV_MUTEX_OTHER_CLOCKS);
     if (__atomic_exchange_n(&forgotten_, false, __ATOMIC_RELAXED))
         for (Known& known : known_) known.has_first = false;
     answers.own_read_ns = ns_of([] {});
@@ -139,6 +145,7 @@ void OtherClocks::look(Answers& answers) {
         }
         answers.of[i] = answer;
     }
+    return true;
 }
 
 }  // namespace kvmpv

@@ -19,15 +19,13 @@ const char* other_clock_name(OtherClock which);
 
 class OtherClocks {
 public:
-    // Finds the clocks; maps the HPET. What is missing stays missing.
-    void create();
-    void destroy();
-
-    // The first look at each. Only while the clocksource is enabled.
-    void enable();
+    // Finds the clocks, maps the HPET, and looks at each for the first time. What is missing stays
+    // missing. Only where the clocksource is enabled; without it there is nothing to hold against.
+    Result<void> start(const kvmpv_parameters& parameters);
+    void stop();
 
     // After suspend, where counters begin anew: the next look is the first. Any context.
-    void forget() { __atomic_store_n(&forgotten_, true, __ATOMIC_RELAXED); }
+    void resume(u32) { __atomic_store_n(&forgotten_, true, __ATOMIC_RELAXED); }
 
     // One look at each clock that is there. Any number of callers, one after the other; sleeps.
     struct Answer {
@@ -40,8 +38,12 @@ public:
         std::array<Answer, kNumOtherClocks> of;
         u64 own_read_ns;  // two reads of our clock in a row
         u64 cpuid_ns;     // and with a CPUID between them, which is one exit for certain
+
+        // What reading a clock costs beyond our two reads around it, in CPUIDs, rounded.
+        u64 cost_in_cpuids(u64 read_ns) const;
     };
-    void look(Answers& answers);
+    // False if there is no clock of ours to hold against them.
+    bool look(Answers& answers);
 
 private:
     struct Known {

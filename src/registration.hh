@@ -2,19 +2,7 @@
 //
 // A registration: one MSR slot per vCPU that holds the address of an area the host keeps writing.
 // Clock, steal time and PV EOI are the three instantiations; what differs between them is their
-// Layout. A Layout has:
-//     static constexpr u32 kIndex                      its place in kvmpv_cpu::foreign_msr
-//     static constexpr u64 kAddressMask                the address bits of the MSR
-//     static std::optional<Msr> msr(const KvmCpuid&)   the slot, or nothing if it is not offered
-//     static Use use(u32 cpu, u64 msr_value)           does the running kernel use what it points
-//     at
-// and a Kernel, the live one or a scripted one:
-//     static int next_online_cpu(int cpu)              -1 starts and ends
-//     static Result<u64> rdmsr(u32 cpu, Msr msr)
-//     static Result<u64> rdmsr_here(Msr msr)            on the CPU that runs this
-//     static Result<void> wrmsr_here(Msr msr, u64 value)
-//     static u64& foreign_msr(u32 cpu, u32 index)      what the slot held before us, if enabled
-//     static bool is_kernel_ram(u64 physical)
+// layout.
 
 #pragma once
 
@@ -24,6 +12,32 @@
 #include "kvmpv/slot.hh"
 
 namespace kvmpv {
+
+template <class T>
+concept SlotLayout = requires(const KvmCpuid& kvm, u32 cpu, u64 msr_value) {
+    // Its place in kvmpv_cpu::foreign_msr.
+    { T::kIndex } -> std::convertible_to<u32>;
+    // The address bits of the MSR.
+    { T::kAddressMask } -> std::convertible_to<u64>;
+    // The slot, or nothing if it is not offered.
+    { T::msr(kvm) } -> std::same_as<std::optional<Msr>>;
+    // Whether the running kernel uses what an enabled slot of `cpu` points at.
+    { T::use(cpu, msr_value) } -> std::same_as<Use>;
+};
+
+// The machine, the live one or a scripted one.
+template <class T>
+concept SlotKernel = requires(int after, u32 cpu, u32 index, u64 value, Msr msr) {
+    // -1 starts and ends.
+    { T::next_online_cpu(after) } -> std::same_as<int>;
+    { T::rdmsr(cpu, msr) } -> std::same_as<Result<u64>>;
+    // On the CPU that runs this; any context.
+    { T::rdmsr_here(msr) } -> std::same_as<Result<u64>>;
+    { T::wrmsr_here(msr, value) } -> std::same_as<Result<void>>;
+    // What the slot held before us, if it was enabled.
+    { T::foreign_msr(cpu, index) } -> std::same_as<u64&>;
+    { T::is_kernel_ram(value) } -> std::same_as<bool>;
+};
 
 struct LiveKernel {
     static int next_online_cpu(int cpu) { return linux_next_online_cpu(cpu); }
@@ -50,8 +64,27 @@ struct LiveKernel {
     static bool is_kernel_ram(u64 physical) { return linux_is_kernel_ram(physical); }
 };
 
-template <class Layout, class Kernel = LiveKernel>
-class Registration {
+// What was found in the slots of a feature, and what may be done with them.
+class SlotState {
+public:
+    constexpr SlotState() = default;
+    explicit constexpr SlotState(Decision decision) : decision_(decision) {}
+
+    // A step that the decision asked for has failed.
+    void fail() { decision_ = {Mode::kOff, Reason::kStepFailed}; }
+
+    const Decision& decision() const { return decision_; }
+    const SlotSurvey& survey() const { return survey_; }
+    Msr msr() const { return msr_; }
+
+protected:
+    Msr msr_{};
+    SlotSurvey survey_;
+    Decision decision_;
+};
+
+template <SlotLayout Layout, SlotKernel Kernel = LiveKernel>
+class Registration : public SlotState {
 public:
     // Reads the slot of every online CPU and decides what may be done with it. No CPU may come or
     // go meanwhile (linux_cpus_lock). Nothing is read where CPUID does not offer the feature: the
@@ -102,13 +135,6 @@ public:
         return Kernel::wrmsr_here(msr_, before);
     }
 
-    // A step that the decision asked for has failed.
-    void fail() { decision_ = {Mode::kOff, Reason::kStepFailed}; }
-
-    const Decision& decision() const { return decision_; }
-    const SlotSurvey& survey() const { return survey_; }
-    Msr msr() const { return msr_; }
-
 private:
     void look(u32 cpu) {
         const Result<u64> value = Kernel::rdmsr(cpu, msr_);
@@ -117,10 +143,6 @@ private:
         else
             survey_.add_unreadable(cpu, value.error().negative_errno());
     }
-
-    Msr msr_{};
-    SlotSurvey survey_;
-    Decision decision_;
 };
 
 }  // namespace kvmpv

@@ -4,7 +4,9 @@
 
 #include "clock.hh"
 #include "clock_read.hh"
+#include "cpus.hh"
 #include "events.hh"
+#include "followers.hh"
 #include "kvmpv/promise.hh"
 #include "kvmpv/text.hh"
 #include "kvmpv/x86.hh"
@@ -39,9 +41,6 @@ struct Shared {
 };
 constinit Shared shared{};
 constinit bool enabled = false;
-
-// Of CPU 0; since load.
-constinit u64 wakes = 0;
 
 // One look, and all that comes of it.
 class Look {
@@ -149,8 +148,8 @@ private:
     // That is looked at.
     template <class Test>
     static bool every_cpu(Test test) {
-        for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
-            const CpuState& state = state_of(static_cast<u32>(cpu));
+        for (const u32 cpu : possible_cpus()) {
+            const CpuState& state = state_of(cpu);
             if (state.record && !test(state)) return false;
         }
         return true;
@@ -197,35 +196,35 @@ void log_revoked(u32 cpu, u64 by_ns) {
 
 }  // namespace
 
-void start(u32 cpu) { linux_sampler_start(cpu); }
+Result<void> online_cpu(u32 cpu) {
+    linux_sampler_start(cpu);
+    return {};
+}
 
-void stop(u32 cpu) {
+void down_cpu(u32 cpu) {
     linux_sampler_stop(cpu);
     const EventsLock lock;
     state_of(cpu) = {};
 }
 
-void resumed() {
+void resume(u32) {
     const EventsLock lock;
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu))
-        forget(static_cast<u32>(cpu));
+    for (const u32 cpu : possible_cpus()) forget(cpu);
     shared.promise.forget_largest();
     shared.reported_any = false;
     // A machine that comes back from a disk may have a clock that began anew; nobody reads it yet.
     clock_read::guard.restart();
 }
 
-u64 cpu0_wakes() { return x86::load(wakes); }
-
-Result<void> enable() {
-    const Result<void> done = Result<void>::from_errno(linux_hotplug_enable(KVMPV_SAMPLER));
-    enabled = done.ok();
-    return done;
+Result<void> start(const kvmpv_parameters&) {
+    const Result<void> followed = follow_cpus(KVMPV_SAMPLER);
+    enabled = followed.ok();
+    return followed;
 }
 
-void disable() {
+void stop() {
     if (!enabled) return;
-    linux_hotplug_disable(KVMPV_SAMPLER);
+    leave_cpus(KVMPV_SAMPLER);
     linux_sampler_finish();
     shared = {};
     enabled = false;
@@ -245,11 +244,7 @@ extern "C" void kvmpv_sample(u32 cpu) {
         updated = look.updated();
         revokes = look.revokes();
     }
-    // User space reads CPU 0's record, which the host brings up to date when vCPU 0 runs next.
-    if (updated && cpu != 0) {
-        linux_wake_cpu(0);
-        __atomic_fetch_add(&sampler::wakes, 1, __ATOMIC_RELAXED);
-    }
+    if (updated && cpu != 0) kvmpv::clock.wake_cpu0();
     bool judges;
     if (revokes || kvmpv::clock.kept() || linux_clocksource_is_watchdog(&judges) == 1)
         linux_sampler_defer();

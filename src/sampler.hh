@@ -11,20 +11,17 @@
 
 namespace kvmpv::sampler {
 
-// After every feature that is looked at, and before it goes. disable() returns when no look is
-// under way or to come, and what the looks left to do is done or dropped.
-Result<void> enable();
-void disable();
+// After every feature that is looked at, and before it goes. stop() returns when no look is under
+// way or to come, and what the looks left to do is done or dropped.
+Result<void> start(const kvmpv_parameters& parameters);
+void stop();
 
-// A CPU has come, or goes. On that CPU; stop() returns when no look is under way any more.
-void start(u32 cpu);
-void stop(u32 cpu);
-
-// How often CPU 0 was made to run, because another CPU's record had changed. Any context.
-u64 cpu0_wakes();
+// A CPU has come, or goes. On that CPU; down_cpu() returns when no look is under way any more.
+Result<void> online_cpu(u32 cpu);
+void down_cpu(u32 cpu);
 
 // After suspend or hibernation: what was seen before says nothing any more. On the only CPU up,
 // interrupts off.
-void resumed();
+void resume(u32 cpu);
 
 }  // namespace kvmpv::sampler

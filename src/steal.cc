@@ -2,11 +2,12 @@
 
 #include "steal.hh"
 
-#include "cpus.hh"
 #include "events.hh"
+#include "followers.hh"
 #include "irqs.hh"
 #include "kvmpv/x86.hh"
 #include "log.hh"
+#include "mutex.hh"
 
 namespace kvmpv {
 
@@ -16,13 +17,6 @@ namespace {
 
 using steal_clock::CpuState;
 using steal_clock::state_of;
-
-// Each record on a cache line of its own, which the host's rules for the MSR ask for anyway. Whole
-// pages, because guest memory is decrypted by the page.
-constexpr u32 kRecordStride = sizeof(KvmStealTime);
-static_assert((kStealTimeAddressMask | (kRecordStride - 1)) == ~u64{0});
-
-constinit u32 cpus_not_healed = 0;
 
 // The TSC's rate where the kernel has none: one booted with nopv cannot find it out. The TSC is
 // read between the two readings of the clock, so that each try finds too little if the vCPU is
@@ -59,57 +53,74 @@ s64 event_value(u64 ns) {
 }  // namespace
 
 KvmStealTime* Steal::record_of(u32 cpu) const {
-    if (owned()) return static_cast<KvmStealTime*>(area_.address) + cpu;
+    if (owned()) return static_cast<KvmStealTime*>(owned_slots_.address_of(cpu));
     u64 physical = 0;
     return static_cast<KvmStealTime*>(linux_native_steal_record(cpu, &physical));
 }
 
-u64 Steal::physical_of(u32 cpu) const {
-    if (owned()) return area_.physical + u64{cpu} * kRecordStride;
-    u64 physical = 0;
-    linux_native_steal_record(cpu, &physical);
-    return physical;
+// Where the kernel's accounting cannot be made to ask us, there is nothing to own.
+Result<void> Steal::start(const kvmpv_parameters& parameters) {
+    if (const Result<void> created = create(slots); !created.ok()) return created;
+    if (const Result<void> on = enable(); !on.ok()) return on;
+    if (parameters.switches[KVMPV_STEAL_HOOK])
+        if (const Result<void> hooked = set_hooked(true); !hooked.ok()) return hooked;
+    if (parameters.switches[KVMPV_STEAL_ATTRIBUTION])
+        if (const Result<void> on = set_attribution(true); !on.ok())
+            log_error("steal: attribution could not be switched on", on.error());
+    return {};
 }
 
+void Steal::stop() {
+    disable();
+    destroy();
+}
+
+// Allocates the records of owned mode; changes nothing in the kernel.
 Result<void> Steal::create(Slots& found) {
     slots_ = &found.steal;
     u32 tsc_khz = linux_tsc_khz();
     if (!tsc_khz) tsc_khz = measure_tsc_khz();
     if (!tsc_khz) return Error(-kEio);
     steal_clock::setup = {TicksToNs(tsc_khz), linux_tick_ns(), false, false};
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
-        state_of(static_cast<u32>(cpu)) = {};
-        state_of(static_cast<u32>(cpu)).clock.cpu = static_cast<u32>(cpu);
-        linux_cpu(static_cast<u32>(cpu))->steal_here = &state_of(static_cast<u32>(cpu));
+    for (const u32 cpu : possible_cpus()) {
+        state_of(cpu) = {};
+        state_of(cpu).clock.cpu = cpu;
+        linux_cpu(cpu)->steal_here = &state_of(cpu);
     }
-    if (!owned()) return {};
-    return Result<void>::from_errno(
-        linux_area_create((last_possible_cpu() + 1) * kRecordStride, &area_));
+    return owned() ? owned_slots_.create(*slots_) : Result<void>();
 }
 
 void Steal::destroy() {
-    if (area_.address && !area_is_kept_) linux_area_destroy(&area_);
-    area_ = {};
+    owned_slots_.destroy();
     steal_tasks::destroy();
 }
 
+// Nothing stays behind on error.
 Result<void> Steal::enable() {
-    enabling_ = true;
-    const Result<void> hotplug = Result<void>::from_errno(linux_hotplug_enable(KVMPV_STEAL));
-    enabling_ = false;
-    enabled_ = hotplug.ok();
-    return hotplug;
+    const Result<void> followed = follow_cpus(KVMPV_STEAL);
+    enabled_ = followed.ok();
+    return followed;
 }
 
 void Steal::disable() {
     if (!enabled_) return;
     static_cast<void>(steal_tasks::set_on(false));
     while (hooked() && !unhook().ok()) hook_.wait_until_on_top("steal");
-    linux_hotplug_disable(KVMPV_STEAL);
+    leave_cpus(KVMPV_STEAL);
     enabled_ = false;
 }
 
+Result<void> Steal::set_attribution(bool wanted) {
+    const MutexLock lock(KVMPV_MUTEX_STEAL);
+    if (!enabled_) return Error(-kEinval);
+    if (wanted == steal_tasks::is_on()) return {};
+    const Result<void> done = steal_tasks::set_on(wanted);
+    if (done.ok() && wanted) forget_all();
+    return done;
+}
+
 Result<void> Steal::set_hooked(bool wanted) {
+    const MutexLock lock(KVMPV_MUTEX_STEAL);
     if (!enabled_) return Error(-kEinval);
     if (wanted == hooked()) return {};
     return wanted ? hook() : unhook();
@@ -130,12 +141,12 @@ void Steal::heal_all() {
     steal_clock::setup.handover_in_progress = true;
     linux_wait_for_callers();
     const CpusLock lock;
-    cpus_not_healed = 0;
-    on_or_for_each_cpu([](u32 cpu) {
-        if (!steal_clock::heal(state_of(cpu), *steal.record_of(cpu)))
-            __atomic_fetch_add(&cpus_not_healed, 1, __ATOMIC_RELAXED);
+    u32 not_healed = 0;
+    on_or_for_each_cpu([&](u32 cpu) {
+        if (!steal_clock::heal(state_of(cpu), *record_of(cpu)))
+            __atomic_fetch_add(&not_healed, 1, __ATOMIC_RELAXED);
     });
-    if (cpus_not_healed)
+    if (not_healed)
         linux_log_err(
             "steal: a record does not say what was written to it; the kernel may see "
             "steal time step");
@@ -146,8 +157,8 @@ void Steal::heal_all() {
 void Steal::prepare_hook() {
     const CpusLock lock;
     steal_clock::setup.handover_in_progress = !owned();
-    on_or_for_each_cpu([](u32 cpu) {
-        steal_clock::prepare_hook(state_of(cpu), !steal.owned());
+    on_or_for_each_cpu([this](u32 cpu) {
+        steal_clock::prepare_hook(state_of(cpu), !owned());
         forget(state_of(cpu));
     });
     steal_clock::setup.looks_are_ticks = true;
@@ -192,69 +203,55 @@ Result<void> Steal::unhook() {
 // by then is the time before, and every tick later is the guest's own.
 Result<void> Steal::register_cpu(u32 cpu) {
     const IrqsOff irqs_off;
-    if (owned()) {
-        if (const Result<void> taken = slots_->take(cpu, physical_of(cpu)); !taken.ok())
-            return taken;
-    } else {
-        const Result<u64> slot = LiveKernel::rdmsr_here(slots_->msr());
-        if (!slot.ok()) return slot.error();
-        if (slot.value() != (physical_of(cpu) | kMsrEnabled)) return Error(-kEnodev);
-    }
-    begin_cpu(cpu);
+    const Result<void> registered = owned() ? owned_slots_.take(cpu) : check_native_slot(cpu);
+    if (registered.ok()) begin_cpu(cpu);
+    return registered;
+}
+
+Result<void> Steal::check_native_slot(u32 cpu) {
+    u64 physical = 0;
+    linux_native_steal_record(cpu, &physical);
+    const Result<u64> slot = LiveKernel::rdmsr_here(slots_->msr());
+    if (!slot.ok()) return slot.error();
+    if (slot.value() != (physical | kMsrEnabled)) return Error(-kEnodev);
     return {};
 }
 
 Result<void> Steal::online_cpu(u32 cpu) {
     const Result<void> registered = register_cpu(cpu);
     if (registered.ok()) return {};
-    log_cpu_error("steal", "there is no record", cpu, registered.error());
-    if (owned()) put_back(cpu);
-    // Without a record its clock stands still.
-    return enabling_ ? registered : Result<void>();
+    if (owned())
+        owned_slots_.put_back(cpu);
+    else
+        log_cpu_error("steal", "the kernel has no record", cpu, registered.error());
+    return registered;
 }
 
 void Steal::down_cpu(u32 cpu) {
     const IrqsOff irqs_off;
     steal_clock::end(state_of(cpu));
-    if (owned()) put_back(cpu);
-}
-
-// The host may still write to a record whose slot could not be cleared, so its memory is never
-// given back then.
-void Steal::put_back(u32 cpu) {
-    const Result<void> gone = slots_->put_back(cpu);
-    if (gone.ok()) return;
-    area_is_kept_ = true;
-    log_cpu_error("steal", "the slot could not be given up, its memory stays", cpu, gone.error());
+    if (owned()) owned_slots_.put_back(cpu);
 }
 
 void Steal::suspend(u32 cpu) {
     if (!enabled_) return;
     steal_clock::end(state_of(cpu));
-    if (!owned()) return;
-    if (const Result<void> off = slots_->disarm(); !off.ok())
-        log_cpu_error("steal", "the slot could not be cleared before suspend", cpu, off.error());
+    if (owned()) owned_slots_.suspend(cpu);
 }
 
 // The kernel's own have been registered again by now: they were told of sleep before us and are
 // woken before us.
 void Steal::resume(u32 cpu) {
     if (!enabled_) return;
-    if (owned()) {
-        if (const Result<void> on = slots_->arm(physical_of(cpu)); !on.ok()) {
-            log_cpu_error("steal", "the slot could not be taken again after suspend", cpu,
-                          on.error());
-            return;
-        }
-    }
+    if (owned() && !owned_slots_.resume(cpu).ok()) return;
     begin_cpu(cpu);
 }
 
 void Steal::restart() {
     if (!enabled_ || !owned()) return;
-    linux_on_each_cpu([](u32 cpu) {
+    on_each_cpu([this](u32 cpu) {
         steal_clock::end(state_of(cpu));
-        static_cast<void>(slots.steal.disarm());
+        owned_slots_.disarm();
     });
 }
 
@@ -273,10 +270,53 @@ void Steal::sample(u32 cpu) {
     tell(state.clock.forward, state.reported_forward, EventKind::kStealForward);
 }
 
-void Steal::reset() {
+Result<void> Steal::reset() {
+    const MutexLock lock(KVMPV_MUTEX_STEAL);
+    if (!enabled_) return Error(-kEinval);
+    forget_all();
+    return {};
+}
+
+void Steal::forget_all() {
     const CpusLock lock;
     reset_time_ns_ = linux_monotonic_ns();
     on_or_for_each_cpu([](u32 cpu) { forget(state_of(cpu)); });
+}
+
+// ---- What is shown of it ------------------------------------------------------------------------
+
+Steal::State Steal::state() const {
+    State now{};
+    now.enabled = enabled_;
+    now.hooked = hooked();
+    now.was_hooked = was_hooked_;
+    now.on_top = hook_.on_top();
+    linux_symbol_name(linux_static_call_target(KVMPV_CALL_PV_STEAL_CLOCK), now.target,
+                      sizeof(now.target));
+    now.accounting = linux_steal_accounting_is_on(false);
+    now.run_queues = linux_steal_accounting_is_on(true);
+    now.attribution = steal_tasks::is_on();
+    now.reset_time_ns = reset_time_ns_;
+    return now;
+}
+
+// The look itself has to run on the CPU, and for that the host gives it back and clears the byte.
+// So all bytes are read before the first look.
+void Steal::read_preempted() {
+    for (const u32 cpu : online_cpus()) {
+        CpuState& state = state_of(cpu);
+        if (const KvmStealTime* record = x86::load(state.clock.record))
+            __atomic_store_n(&state.preempted_at_look, x86::load(record->preempted),
+                             __ATOMIC_RELAXED);
+    }
+}
+
+void Steal::look_at(u32 cpu, OfCpu& of) {
+    on_cpu(cpu, [&](u32) {
+        steal_clock::look(state_of(cpu));
+        of.state = state_of(cpu);
+    });
+    of.accounted_ns = linux_accounted_steal_ns(cpu);
 }
 
 }  // namespace kvmpv

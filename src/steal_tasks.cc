@@ -3,7 +3,7 @@
 #include "steal_tasks.hh"
 
 #include "cpus.hh"
-#include "steal.hh"
+#include "steal_clock.hh"
 
 namespace kvmpv::steal_tasks {
 
@@ -38,37 +38,34 @@ bool allocate_all() {
 
 void point_at_tables(bool wanted) {
     const CpusLock lock;
-    const auto point = [](u32 cpu) { state_of(cpu).charges = charges_of(cpu); };
-    const auto forget = [](u32 cpu) { state_of(cpu).charges = nullptr; };
-    if (wanted)
-        on_or_for_each_cpu(point);
-    else
-        on_or_for_each_cpu(forget);
+    on_or_for_each_cpu(
+        [wanted](u32 cpu) { state_of(cpu).charges = wanted ? charges_of(cpu) : nullptr; });
 }
 
 // Nothing is charged on that CPU meanwhile, nor does its clock go on.
-void gather_here(u32 cpu, void* unused) {
+void gather_here(u32 cpu) {
     CpuState& state = state_of(cpu);
     if (on) steal_clock::look(state);
     gathering->copy = *charges_of(cpu);
     gathering->since_reset_ns = state.clock.total_ns - state.reset_total_ns;
 }
 
+// Into `report`, by way of `gathered`; take() is the table in question of a CPU's.
 template <class Who, class Take>
-Summary gather(StealCharge<Who>* gathered, u32& count, Take&& take) {
-    Summary sum{};
-    count = 0;
-    if (!all_charges) return sum;
+void gather(Report<Who>& report, StealCharge<Who>* gathered, Take&& take) {
+    report.is_on = on;
+    if (!all_charges) return;
+    u32 count = 0;
     const CpusLock lock;
     const auto add = [&] {
         const auto& table = take(gathering->copy);
-        sum.since_reset_ns += gathering->since_reset_ns;
-        sum.idle_ns += gathering->copy.idle_ns;
-        sum.other_ns += table.other_ns();
+        report.since_reset_ns += gathering->since_reset_ns;
+        report.idle_ns += gathering->copy.idle_ns;
+        report.other_ns += table.other_ns();
         count += table.copy_to(gathered + count);
     };
-    for (int cpu = linux_next_online_cpu(-1); cpu >= 0; cpu = linux_next_online_cpu(cpu)) {
-        linux_call_on_cpu(static_cast<u32>(cpu), gather_here, nullptr);
+    for (const u32 cpu : online_cpus()) {
+        on_cpu(cpu, gather_here);
         add();
     }
     for_each_offline_cpu([&](u32 cpu) {
@@ -76,8 +73,7 @@ Summary gather(StealCharge<Who>* gathered, u32& count, Take&& take) {
         gathering->since_reset_ns = state_of(cpu).clock.total_ns - state_of(cpu).reset_total_ns;
         add();
     });
-    count = merge_charges(gathered, count);
-    return sum;
+    report.charges = {gathered, merge_charges(gathered, count)};
 }
 
 }  // namespace
@@ -101,7 +97,6 @@ bool is_on() { return on; }
 // Tables before looks and looks before nothing: what is charged without a look at each change of
 // task may hit the wrong one.
 Result<void> set_on(bool wanted) {
-    if (!steal.enabled()) return Error(-kEinval);
     if (wanted == on) return {};
     if (!wanted) {
         linux_task_switches_disable();
@@ -116,7 +111,6 @@ Result<void> set_on(bool wanted) {
     if (const int error = linux_task_switches_enable(); error) return Error(error);
     point_at_tables(true);
     on = true;
-    steal.reset();
     return {};
 }
 
@@ -131,16 +125,14 @@ void destroy() {
     gathered_cgroups = nullptr;
 }
 
-Summary summarize(const StealCharge<TaskWho>*& charges, u32& count) {
-    charges = gathered_tasks;
-    return gather(
-        gathered_tasks, count, [](const Charges& of) -> auto& { return of.tasks; });
+void report(Report<TaskWho>& on_tasks) {
+    gather(
+        on_tasks, gathered_tasks, [](const Charges& of) -> auto& { return of.tasks; });
 }
 
-Summary summarize(const StealCharge<CgroupWho>*& charges, u32& count) {
-    charges = gathered_cgroups;
-    return gather(
-        gathered_cgroups, count, [](const Charges& of) -> auto& { return of.cgroups; });
+void report(Report<CgroupWho>& on_cgroups) {
+    gather(
+        on_cgroups, gathered_cgroups, [](const Charges& of) -> auto& { return of.cgroups; });
 }
 
 }  // namespace kvmpv::steal_tasks

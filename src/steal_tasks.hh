@@ -8,6 +8,7 @@
 #include "kvmpv/boundary.h"
 #include "kvmpv/result.hh"
 #include "kvmpv/steal_table.hh"
+#include "mutex.hh"
 
 namespace kvmpv::steal_tasks {
 
@@ -50,7 +51,7 @@ struct Charges {
 void charge(Charges& charges, u64 ns);
 
 // All memory is allocated when it is switched on for the first time, and kept until destroy().
-// -EINVAL while steal time is off.
+// Under steal time's mutex, and only while its clocks run.
 Result<void> set_on(bool on);
 bool is_on();
 void destroy();
@@ -59,13 +60,18 @@ void destroy();
 // none.
 Charges* charges_of(u32 cpu);
 
-// What was charged on all CPUs, those who lost most first. Lives under linux_ask_lock().
-struct Summary {
-    u64 since_reset_ns;  // what the clocks have grown by
-    u64 idle_ns;
-    u64 other_ns;
+// What was charged on all CPUs, those who lost most first. Nothing is gathered anew, hooked or
+// reset while one of these lives.
+template <class Who>
+struct Report {
+    MutexLock lock{KVMPV_MUTEX_STEAL};
+    bool is_on = false;
+    u64 since_reset_ns = 0;  // what the clocks have grown by
+    u64 idle_ns = 0;
+    u64 other_ns = 0;
+    std::span<const StealCharge<Who>> charges{};
 };
-Summary summarize(const StealCharge<TaskWho>*& charges, u32& count);
-Summary summarize(const StealCharge<CgroupWho>*& charges, u32& count);
+void report(Report<TaskWho>& on_tasks);
+void report(Report<CgroupWho>& on_cgroups);
 
 }  // namespace kvmpv::steal_tasks

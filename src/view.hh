@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kvmpv/boundary.h"
+#include "kvmpv/result.hh"
 #include "kvmpv/text.hh"
 
 namespace kvmpv {
@@ -30,6 +31,13 @@ inline const char* yes_no(bool value) { return value ? "yes" : "no"; }
 inline std::optional<bool> parse_switch(const char* text) {
     if ((text[0] != '0' && text[0] != '1') || text[1] != '\0') return std::nullopt;
     return text[0] == '1';
+}
+
+// set(on), or -EINVAL.
+template <class Set>
+int store_switch(const char* text, Set&& set) {
+    const std::optional<bool> wanted = parse_switch(text);
+    return wanted ? set(*wanted).zero_or_negative_errno() : -kEinval;
 }
 
 // A task's name as one value of a table, which holds no blanks; `-` if it has none.

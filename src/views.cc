@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What each file below /sys/kernel/debug/kvmpv says. The format is described in docs/debugfs.md:
-// `version 1`, then tables with a header row; field names are stable.
+// `status` and `features`. The format of all files is described in docs/debugfs.md: `version 1`,
+// then tables with a header row; field names are stable.
 
 #include "views.hh"
 
-#include "clock.hh"
-#include "eoi.hh"
+#include "feature.hh"
 #include "kvmpv/boundary.h"
 #include "slots.hh"
 #include "view.hh"
@@ -56,111 +55,18 @@ void write_reason(Out& out, Reason reason, const SlotSurvey& survey, const char*
     }
 }
 
-template <class Registration>
-void write_feature(Out& out, const char* name, const Registration& registration,
-                   const char* cpuid_name, bool in_use, void (*write_note)(Out&) = nullptr) {
-    const Decision& decision = registration.decision();
-    // What is not hooked takes no slot, whatever it could do.
+void write_row(Out& out, const FeatureRow& feature) {
+    const Decision& decision = feature.slots->decision();
+    const bool in_use = !feature.is_in_use || feature.is_in_use();
     const bool shown_only = !in_use && decision.mode != Mode::kOff;
     const Mode mode = shown_only && decision.mode == Mode::kOwned ? Mode::kOff : decision.mode;
-    out << name;
+    out << feature.name;
     out.pad_to(10) << mode_name(mode);
     out.pad_to(18);
-    write_reason(out, decision.reason, registration.survey(), cpuid_name);
+    write_reason(out, decision.reason, feature.slots->survey(), feature.cpuid_name);
     if (shown_only) out << "; shown only, not hooked";
-    if (write_note && !shown_only) write_note(out);
+    if (feature.write_note && !shown_only) feature.write_note(out);
     out.end_line();
-}
-
-void write_eoi_headline(Out& out) {
-    if (!eoi.hooked()) return;
-    u64 elided = 0, total = 0;
-    for (int cpu = linux_next_possible_cpu(-1); cpu >= 0; cpu = linux_next_possible_cpu(cpu)) {
-        const EoiCounts counts = eoi.counts(static_cast<u32>(cpu));
-        elided += counts.elided;
-        total += counts.total();
-    }
-    out << "; hooked, " << elided << " of " << total << " interrupts ended without an exit";
-}
-
-const char* vdso_text(Vdso vdso) {
-    switch (vdso) {
-        case Vdso::kOn: return "user space reads the clock without a system call";
-        case Vdso::kParameter: return "by system call: disabled by the parameter vdso";
-        case Vdso::kOwnedMode:
-            return "by system call: in owned mode only with the parameter vdso=1";
-        case Vdso::kNotStable: return "by system call: the host does not promise a stable clock";
-        case Vdso::kNoPage:
-            return clock.owned() ? "by system call: kernel symbol pvti_cpu0_va not found"
-                                 : "by system call: the kernel has no page to map for user space";
-        case Vdso::kKernelsPage:
-            return "by system call: the page for user space is the kernel's own";
-        case Vdso::kNoMappingBit: return "by system call: kernel symbol vclocks_used not found";
-        case Vdso::kGuardOn:
-            return "by system call: the guard is on, of which user space knows none";
-    }
-    return "";
-}
-
-// The kernel's watchdog declares a clock unstable, for good, that goes otherwise than it does.
-void write_watchdog(Out& out) {
-    bool judges = false;
-    const int is_watchdog = linux_clocksource_is_watchdog(&judges);
-    if (is_watchdog < 0)
-        out << "watchdog: unknown, kernel symbols watchdog and watchdog_list not found";
-    else if (!is_watchdog)
-        out << "watchdog: another clocksource";
-    else if (clock.kept())
-        out << "watchdog: kvmpv, and the kernel accepts no other clock for that: rmmod answers "
-               "EBUSY until it has one";
-    else if (judges)
-        out << "watchdog: kvmpv is the clock by which the kernel judges the TSC";
-    else
-        out << "watchdog: kvmpv, with nothing to judge";
-    out.end_line();
-}
-
-void write_clocksource(Out& out) {
-    static constexpr Column kColumns[] = {{"clocksource", 11}, {"rating", 6}, {"current", 7},
-                                          {"released", 8},     {"path", 7},   {"tsc_read", 8}};
-    if (!clock.enabled()) return;
-    out.end_line();
-    if (clock.unbound()) {
-        (out << "The clocksource kvmpv was unbound by unbind_clocksource: the kernel does not know "
-                "it any more. The next load registers it again.")
-            .end_line();
-        return;
-    }
-    Table table(out, kColumns);
-    table.cell("kvmpv")
-        .cell(Signed{clock.rating()})
-        .cell(yes_no(clock.current()))
-        .cell(yes_no(clock.released()))
-        .cell(clock.guarded() ? "guarded" : "stable")
-        .cell(clock.tsc_read());
-    (out << "vdso: " << vdso_text(clock.vdso())).end_line();
-    if (clock.page_is_kept())
-        (out << "The page that user space reads is never freed; the next load uses it again.")
-            .end_line();
-    write_watchdog(out);
-    if (clock.owned() && slots.clock.msr() == Msr::KVM_SYSTEM_TIME)
-        (out << "The deprecated MSR 0x12 is in use, which switches the host's masterclock off: no "
-                "stable clock.")
-            .end_line();
-    if (!clock.current()) return;
-    // What there is besides us where the kernel has no kvmclock differs from guest to guest.
-    const bool shared = !clock.owned();
-    (out << "While kvmpv is the current clocksource, rmmod answers EBUSY. To release it:")
-        .end_line();
-    (out << "  echo 1 > /sys/module/kvmpv/parameters/clock_release").end_line();
-    (out << "or, where current_clocksource was set to kvmpv by hand, write another name to it"
-         << (shared ? ":" : ", one of those in available_clocksource:"))
-        .end_line();
-    (out << "  echo " << (shared ? "kvm-clock" : "NAME")
-         << " > /sys/devices/system/clocksource/clocksource0/current_clocksource")
-        .end_line();
-    (out << "Where available_clocksource has no other name the kernel cannot do without kvmpv.")
-        .end_line();
 }
 
 void show_status(void* seq) {
@@ -170,13 +76,10 @@ void show_status(void* seq) {
         .end_line();
     out.end_line();
     (out << "feature   mode    reason").end_line();
-    write_feature(out, "clock", slots.clock, "KVM_FEATURE_CLOCKSOURCE", true);
-    write_feature(out, "steal", slots.steal, "KVM_FEATURE_STEAL_TIME", true, write_steal_note);
-    write_feature(out, "eoi", slots.eoi, "KVM_FEATURE_PV_EOI", eoi.hooked(), write_eoi_headline);
-    out << "async_pf  off     ";
-    write_reason(out, Reason::kNeverTaken, {}, "");
-    out.end_line();
-    write_clocksource(out);
+    for (const FeatureRow& feature : features())
+        if (feature.slots) write_row(out, feature);
+    for (const FeatureRow& feature : features())
+        if (feature.write_section) feature.write_section(out);
 }
 
 // ---- features --------------------------------------------------------------------------------
@@ -204,30 +107,14 @@ void show_features(void* seq) {
     write_bits(kHintNames, slots.kvm.hints, named_hint_bits(), row("edx"));
 }
 
-}  // namespace
-}  // namespace kvmpv
-
-extern "C" constinit const kvmpv_file kvmpv_files[] = {
-    {"", "status", kvmpv::show_status, nullptr},
-    {"", "features", kvmpv::show_features, nullptr},
-    {"", "cpus", kvmpv::show_cpus, nullptr},
-    {"", "events", kvmpv::show_events, nullptr},
-    {"clock", "state", kvmpv::show_clock_state, nullptr},
-    {"clock", "wall_clock", kvmpv::show_wall_clock, nullptr},
-    {"clock", "drift", kvmpv::show_clock_drift, nullptr},
-    {"clock", "release", kvmpv::show_clock_release, kvmpv::store_clock_release},
-    {"clock", "force_unstable", kvmpv::show_clock_force_unstable,
-     kvmpv::store_clock_force_unstable},
-    {"steal", "state", kvmpv::show_steal_state, nullptr},
-    {"steal", "cpus", kvmpv::show_steal_cpus, nullptr},
-    {"steal", "histogram", kvmpv::show_steal_histogram, nullptr},
-    {"steal", "hook", kvmpv::show_steal_hook, kvmpv::store_steal_hook},
-    {"steal", "attribution", kvmpv::show_steal_attribution, kvmpv::store_steal_attribution},
-    {"steal", "tasks", kvmpv::show_steal_tasks, nullptr},
-    {"steal", "cgroups", kvmpv::show_steal_cgroups, nullptr},
-    {"steal", "reset", kvmpv::show_steal_reset, kvmpv::store_steal_reset},
-    {"eoi", "state", kvmpv::show_eoi_state, nullptr},
-    {"eoi", "cpus", kvmpv::show_eoi_cpus, nullptr},
-    {"eoi", "hook", kvmpv::show_eoi_hook, kvmpv::store_eoi_hook},
-    {nullptr, nullptr, nullptr, nullptr},
+constexpr kvmpv_file kFiles[] = {
+    {"", "status", show_status, nullptr},
+    {"", "features", show_features, nullptr},
+    {"", "cpus", show_cpus, nullptr},
 };
+
+}  // namespace
+
+std::span<const kvmpv_file> common_files() { return kFiles; }
+
+}  // namespace kvmpv

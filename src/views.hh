@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What the files of debugfs show and take; views.cc has the table of them.
+// What the table of features shows: each feature's files of debugfs, and what `status` says of it.
 
 #pragma once
 
@@ -8,31 +8,22 @@
 
 namespace kvmpv {
 
-void show_cpus(void* seq);
-void show_events(void* seq);
-
-void show_eoi_state(void* seq);
-void show_eoi_cpus(void* seq);
-void show_eoi_hook(void* seq);
-int store_eoi_hook(const char* text);
-
-void show_clock_state(void* seq);
-void show_wall_clock(void* seq);
-void show_clock_drift(void* seq);
-void show_clock_release(void* seq);
-int store_clock_release(const char* text);
-void show_clock_force_unstable(void* seq);
-int store_clock_force_unstable(const char* text);
-
-// What `status` says of steal time behind the reason of its mode.
+// Behind the reason of its mode.
 void write_steal_note(Out& out);
-void show_steal_state(void* seq);
-void show_steal_cpus(void* seq);
-void show_steal_histogram(void* seq);
-void show_steal_hook(void* seq);
-int store_steal_hook(const char* text);
-void show_steal_reset(void* seq);
-int store_steal_reset(const char* text);
+void write_eoi_note(Out& out);
+// Below the rows of all features.
+void write_clock_section(Out& out);
+
+std::span<const kvmpv_file> clock_files();
+std::span<const kvmpv_file> other_clocks_files();
+std::span<const kvmpv_file> wall_clock_files();
+std::span<const kvmpv_file> steal_files();
+std::span<const kvmpv_file> eoi_files();
+std::span<const kvmpv_file> events_files();
+// Those of all features together.
+std::span<const kvmpv_file> common_files();
+
+void show_cpus(void* seq);
 void show_steal_tasks(void* seq);
 void show_steal_cgroups(void* seq);
 void show_steal_attribution(void* seq);

@@ -3,7 +3,6 @@
 // The files of `eoi/`.
 
 #include "eoi.hh"
-#include "switches.hh"
 #include "view.hh"
 #include "views.hh"
 
@@ -17,17 +16,10 @@ void write_share(Writer<LineSink<200>>& out, u64 part, u64 whole) {
     out << part << " of " << whole << " written ";
 }
 
-// Whether the clock that the kernel keeps time by is a device, which the host or QEMU emulates.
-bool clock_read_is_exit() {
-    char name[16];
-    if (linux_clocksource_current_name(name, sizeof(name)) != 0) return false;
-    return __builtin_strcmp(name, "hpet") == 0 || __builtin_strcmp(name, "acpi_pm") == 0;
-}
-
 // In words, each with the counts that support it; a blank row of counts supports none.
-void write_why_few(ReasonLine& line, const EoiCounts& counts) {
+void write_why_few(ReasonLine& line, WhyFew why, const EoiCounts& counts) {
     Writer<LineSink<200>> out(LineSink<200>{&line});
-    switch (why_few(counts, clock_read_is_exit())) {
+    switch (why) {
         case WhyFew::kNotFew: out << "-"; return;
         case WhyFew::kTooFewToTell:
             out << "too few to tell: " << counts.total() << " interrupts";
@@ -60,44 +52,56 @@ void write_why_few(ReasonLine& line, const EoiCounts& counts) {
 
 }  // namespace
 
+void write_eoi_note(Out& out) {
+    const Eoi::State state = eoi.state();
+    if (!state.hooked) return;
+    out << "; hooked, " << state.counts.elided << " of " << state.counts.total()
+        << " interrupts ended without an exit";
+}
+
+namespace {
+
 void show_eoi_cpus(void* seq) {
     static constexpr Column kColumns[] = {
         {"cpu", 3},    {"elided", 10},         {"written", 10},     {"written_idle", 12},
         {"ioapic", 8}, {"elided_percent", 14}, {"exits_saved", 11}, {"reason", 1}};
     Out out = begin_view(seq);
     Table table(out, kColumns);
-    if (!eoi.hooked()) return;
-    linux_cpus_lock();
-    for (int at = linux_next_online_cpu(-1); at >= 0; at = linux_next_online_cpu(at)) {
-        const EoiCounts counts = eoi.counts(static_cast<u32>(at));
+    eoi.for_each_cpu([&](const Eoi::OfCpu& of) {
         ReasonLine reason;
-        write_why_few(reason, counts);
-        table.cell(static_cast<u32>(at))
-            .cell(counts.elided)
-            .cell(counts.written())
-            .cell(counts.written_idle)
-            .cell(counts.ioapic)
-            .cell(counts.percent_elided())
-            .cell(counts.elided)
+        write_why_few(reason, of.why_few, of.counts);
+        table.cell(of.cpu)
+            .cell(of.counts.elided)
+            .cell(of.counts.written())
+            .cell(of.counts.written_idle)
+            .cell(of.counts.ioapic)
+            .cell(of.counts.percent_elided())
+            .cell(of.counts.elided)
             .cell(reason.text());
-    }
-    linux_cpus_unlock();
+    });
 }
 
 void show_eoi_state(void* seq) {
     Out out = begin_view(seq);
     FieldTable table(out, kFieldColumns);
-    table.cell("hooked").cell(yes_no(eoi.hooked()));
-    if (eoi.hooked()) {
-        char above[80] = "-";
-        if (!eoi.on_top()) linux_symbol_name(linux_eoi_callback(), above, sizeof(above));
-        table.cell("above").cell(above);
-    }
-    table.cell("words_left_set").cell(eoi.words_left_set());
+    const Eoi::State state = eoi.state();
+    table.cell("hooked").cell(yes_no(state.hooked));
+    if (state.hooked) table.cell("above").cell(state.above[0] ? &state.above[0] : "-");
+    table.cell("words_left_set").cell(state.words_left_set);
 }
 
-void show_eoi_hook(void* seq) { show_eoi_state(seq); }
+int store_eoi_hook(const char* text) {
+    return store_switch(text, [](bool on) { return eoi.set_hooked(on); });
+}
 
-int store_eoi_hook(const char* text) { return store_switch(KVMPV_EOI_HOOK, text); }
+constexpr kvmpv_file kFiles[] = {
+    {"eoi", "state", show_eoi_state, nullptr},
+    {"eoi", "cpus", show_eoi_cpus, nullptr},
+    {"eoi", "hook", show_eoi_state, store_eoi_hook},
+};
+
+}  // namespace
+
+std::span<const kvmpv_file> eoi_files() { return kFiles; }
 
 }  // namespace kvmpv

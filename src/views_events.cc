@@ -37,26 +37,20 @@ void write_event(Table<SeqSink, kNumEventColumns>& table, u64 sequence, const Ev
         .cell(event.now.system_time_ns);
 }
 
-std::optional<Event> event_at(u64 sequence) {
-    const EventsLock lock;
-    return events.ring().at(sequence);
-}
-
-}  // namespace
-
 void show_events(void* seq) {
     Out out = begin_view(seq);
-    u64 total, oldest;
-    {
-        const EventsLock lock;
-        total = events.ring().total();
-        oldest = events.ring().oldest();
-    }
+    const auto [total, oldest] = event_span();
     (out << "events " << total << " lost " << oldest - 1).end_line();
     Table table(out, kEventColumns);
     for (u64 sequence = oldest; sequence <= total; ++sequence)
         if (const std::optional<Event> event = event_at(sequence))
             write_event(table, sequence, *event);
 }
+
+constexpr kvmpv_file kFiles[] = {{"", "events", show_events, nullptr}};
+
+}  // namespace
+
+std::span<const kvmpv_file> events_files() { return kFiles; }
 
 }  // namespace kvmpv

@@ -2,9 +2,8 @@
 //
 // `steal/tasks`, `steal/cgroups` and the switch for both.
 
-#include "ask_lock.hh"
+#include "steal.hh"
 #include "steal_tasks.hh"
-#include "switches.hh"
 #include "view.hh"
 #include "views.hh"
 
@@ -13,12 +12,13 @@ namespace kvmpv {
 namespace {
 
 using steal_tasks::CgroupWho;
-using steal_tasks::Summary;
+using steal_tasks::Report;
 using steal_tasks::TaskWho;
 
-void write_head(Out& out, const Summary& sum) {
-    (out << "attribution " << (steal_tasks::is_on() ? "on" : "off") << " since_reset_ns "
-         << sum.since_reset_ns)
+template <class Who>
+void write_head(Out& out, const Report<Who>& report) {
+    (out << "attribution " << (report.is_on ? "on" : "off") << " since_reset_ns "
+         << report.since_reset_ns)
         .end_line();
 }
 
@@ -39,54 +39,47 @@ void show_steal_tasks(void* seq) {
     static constexpr Column kColumns[] = {
         {"what", 5}, {"pid", 8}, {"tgid", 8}, {"steal_ns", 16}, {"comm", 16}};
     Out out = begin_view(seq);
-    const AskLock lock;
-    const StealCharge<TaskWho>* charges = nullptr;
-    u32 count = 0;
-    const Summary sum = steal_tasks::summarize(charges, count);
-    write_head(out, sum);
+    Report<TaskWho> report;
+    steal_tasks::report(report);
+    write_head(out, report);
     TaskTable table(out, kColumns);
-    for (u32 i = 0; i < count; ++i) {
-        const kvmpv_task& task = charges[i].who.task;
+    for (const StealCharge<TaskWho>& charge : report.charges) {
+        const kvmpv_task& task = charge.who.task;
         char name[kTaskNameSize];
-        table.cell("task")
-            .cell(task.pid)
-            .cell(task.tgid)
-            .cell(charges[i].ns)
-            .cell(task_name(task, name));
+        table.cell("task").cell(task.pid).cell(task.tgid).cell(charge.ns).cell(
+            task_name(task, name));
     }
-    write_part(table, "idle", sum.idle_ns);
-    write_part(table, "other", sum.other_ns);
+    write_part(table, "idle", report.idle_ns);
+    write_part(table, "other", report.other_ns);
 }
 
 void show_steal_cgroups(void* seq) {
     static constexpr Column kColumns[] = {{"what", 6}, {"id", 8}, {"steal_ns", 16}, {"path", 20}};
     Out out = begin_view(seq);
-    const AskLock lock;
-    const StealCharge<CgroupWho>* charges = nullptr;
-    u32 count = 0;
-    const Summary sum = steal_tasks::summarize(charges, count);
-    write_head(out, sum);
+    Report<CgroupWho> report;
+    steal_tasks::report(report);
+    write_head(out, report);
     CgroupTable table(out, kColumns);
-    for (u32 i = 0; i < count; ++i) {
+    for (const StealCharge<CgroupWho>& charge : report.charges) {
         char path[256];
-        const bool is_there = linux_cgroup_path(charges[i].who.id, path, sizeof(path)) == 0;
+        const bool is_there = linux_cgroup_path(charge.who.id, path, sizeof(path)) == 0;
         table.cell("cgroup")
-            .cell(charges[i].who.id)
-            .cell(charges[i].ns)
+            .cell(charge.who.id)
+            .cell(charge.ns)
             .cell(is_there ? static_cast<const char*>(path) : "-");
     }
-    write_part(table, "idle", sum.idle_ns);
-    write_part(table, "other", sum.other_ns);
+    write_part(table, "idle", report.idle_ns);
+    write_part(table, "other", report.other_ns);
 }
 
 void show_steal_attribution(void* seq) {
     Out out = begin_view(seq);
     FieldTable table(out, kFieldColumns);
-    table.cell("on").cell(yes_no(steal_tasks::is_on()));
+    table.cell("on").cell(yes_no(steal.state().attribution));
 }
 
 int store_steal_attribution(const char* text) {
-    return store_switch(KVMPV_STEAL_ATTRIBUTION, text);
+    return store_switch(text, [](bool on) { return steal.set_attribution(on); });
 }
 
 }  // namespace kvmpv

@@ -2,9 +2,11 @@
 
 #include "wall_clock.hh"
 
-#include "ask_lock.hh"
-#include "live_memory.hh"
 #include "kvmpv/version_read.hh"
+#include "clock.hh"
+#include "live_memory.hh"
+#include "mutex.hh"
+#include "slots.hh"
 
 namespace kvmpv {
 
@@ -16,20 +18,20 @@ constexpr u64 kNsPerSecond = 1'000'000'000;
 
 }  // namespace
 
-Result<void> WallClock::create(const KvmCpuid& kvm) {
-    const std::optional<ClockMsrs> msrs = clock_msrs(kvm);
-    if (!msrs) return Error(-kEnodev);
+Result<void> WallClock::start(const kvmpv_parameters&) {
+    const std::optional<ClockMsrs> msrs = clock_msrs(slots.kvm_for_clock);
+    if (!msrs) return {};
     msr_ = msrs->wall_clock;
     return Result<void>::from_errno(linux_area_create(sizeof(PvclockWallClock), &area_));
 }
 
-void WallClock::destroy() {
+void WallClock::stop() {
     if (area_.address) linux_area_destroy(&area_);
     area_ = {};
 }
 
 // The host's answer is complete when the write returns.
-Result<void> WallClock::ask() {
+Result<void> WallClock::write_msr() {
     return Result<void>::from_errno(linux_wrmsr_here(static_cast<u32>(msr_), area_.physical));
 }
 
@@ -46,7 +48,7 @@ void WallClock::leave(u64 before) {
 Result<u64> WallClock::epoch_ns() {
     if (!area_.address) return Error(-kEnodev);
     const PvclockWallClock& answer = *static_cast<const PvclockWallClock*>(area_.address);
-    const AskLock lock;
+    const MutexLock lock(KVMPV_MUTEX_WALL_CLOCK);
 
     u64 before = 0;
     Result<void> asked =
@@ -55,7 +57,7 @@ Result<u64> WallClock::epoch_ns() {
     u32 version = 0, seconds = 0, nanoseconds = 0;
     bool whole = false;
     if (asked.ok()) {
-        asked = ask();
+        asked = write_msr();
         LiveMemory machine;
         whole = version_read(machine, answer.version, [&] {
             version = x86::load(answer.version);
@@ -70,6 +72,19 @@ Result<u64> WallClock::epoch_ns() {
     // that wrote something else.
     if (!whole || version == old_version || nanoseconds >= kNsPerSecond) return Error(-kEio);
     return seconds * kNsPerSecond + nanoseconds;
+}
+
+Result<WallClock::Answer> WallClock::ask() {
+    const Result<u64> epoch = epoch_ns();
+    if (!epoch.ok()) return epoch.error();
+    Answer answer{epoch.value(), clock.enabled(), 0, 0};
+    if (!answer.has_now) return answer;
+    const u64 before_ns = linux_realtime_ns();
+    answer.wall_now_ns = epoch.value() + clock.now_ns();
+    const u64 after_ns = linux_realtime_ns();
+    // The middle of two looks, so that the time the looks take falls out of the difference.
+    answer.realtime_ns = before_ns + (after_ns - before_ns) / 2;
+    return answer;
 }
 
 }  // namespace kvmpv

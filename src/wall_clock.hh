@@ -14,16 +14,25 @@ namespace kvmpv {
 
 class WallClock {
 public:
-    // Allocates the area that the host answers in. -ENODEV where the host offers no wall clock.
-    Result<void> create(const KvmCpuid& kvm);
-    void destroy();
+    // Allocates the area that the host answers in, where it offers a wall clock.
+    Result<void> start(const kvmpv_parameters& parameters);
+    void stop();
 
-    // The wall time, in nanoseconds since 1970, at which the guest's system time was 0. -EIO if the
-    // host does not answer or answers with a torn record. Any number of callers at once; sleeps.
-    Result<u64> epoch_ns();
+    struct Answer {
+        u64 epoch_ns;  // the wall time, since 1970, at which the guest's system time was 0
+        // When no clocksource is registered there is no system time to add.
+        bool has_now;
+        u64 wall_now_ns;
+        u64 realtime_ns;  // what the kernel has at the same moment
+    };
+
+    // -EIO if the host does not answer or answers with a torn record. Any number of callers at
+    // once; sleeps.
+    Result<Answer> ask();
 
 private:
-    Result<void> ask();
+    Result<u64> epoch_ns();
+    Result<void> write_msr();
     void leave(u64 before);
 
     linux_area area_{};

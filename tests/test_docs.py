@@ -63,7 +63,8 @@ def log_messages() -> set[str]:
     calls = (
         rf"linux_log_(?:err|warn|info)\(\s*{text_of}\)",
         rf"\blog_error\(\s*{text_of},",
-        rf"\blog_cpu_error\(\s*{QUOTED},\s*{text_of},",
+        rf"\blog_cpu_error\(\s*(?:{QUOTED}|feature_),\s*{text_of},",
+        rf"\.failure = {text_of},",
     )
     text = "\n".join(sources(".cc", ".hh"))
     found = [pieces for call in calls for pieces in re.findall(call, text)]

@@ -22,7 +22,7 @@ extern "C" {
 
 #define KVMPV_VERSION "0.1.0"
 
-/* ---- Per-CPU state ---- */
+/* ---- Shared data ------------------------------------------------------------------------- */
 
 enum { KVMPV_NUM_CLOCK_COUNTERS = 6 };
 enum { KVMPV_NUM_EOI_COUNTERS = 3 };
@@ -91,21 +91,6 @@ extern const u8 kvmpv_task_nivcsw[];
 /* A clock record of zeros, for a CPU that has no record. */
 extern const u8 kvmpv_no_clock_record[32];
 
-/* ---- CPUs (src/linux/cpus.c, hotplug.c) ---- */
-
-/* Take and release the hotplug lock: between these two no CPU goes online or offline. */
-void linux_cpus_lock(void);
-void linux_cpus_unlock(void);
-
-/* The next online CPU after @cpu (start with -1), or -1 at the end. Under linux_cpus_lock(). */
-int linux_next_online_cpu(int cpu);
-
-/* The next possible CPU after @cpu (start with -1), or -1 at the end. Any context. */
-int linux_next_possible_cpu(int cpu);
-
-/* The copy of @cpu, which must be a possible CPU. Any context, NMI included. */
-struct kvmpv_cpu *linux_cpu(u32 cpu);
-
 /* Who is told of CPUs that go online and offline. */
 enum kvmpv_follower {
 	KVMPV_CLOCK,
@@ -115,277 +100,74 @@ enum kvmpv_follower {
 	KVMPV_NUM_FOLLOWERS
 };
 
+/* What can be switched while the module is loaded. Each has a module parameter. */
+enum kvmpv_switch {
+	KVMPV_CLOCK_RELEASE,
+	KVMPV_CLOCK_FORCE_UNSTABLE,
+	KVMPV_STEAL_HOOK,
+	KVMPV_STEAL_ATTRIBUTION,
+	KVMPV_EOI_HOOK,
+	KVMPV_NUM_SWITCHES
+};
+
+struct kvmpv_parameters {
+	int clock; /* 0: no clocksource */
+	int clock_rating; /* 0: automatic; else 1 to 499 */
+	int vdso; /* -1: in shared mode only; 0: never; 1: in owned mode too */
+	int legacy; /* 1: use the deprecated clock MSRs where they are offered */
+	int switches[KVMPV_NUM_SWITCHES]; /* 0 or 1: their state at the start */
+};
+
+/* How a clocksource is read. */
+struct clocksource;
+typedef u64 (*kvmpv_clock_read_fn)(struct clocksource *cs);
+
+/* ---- Upcalls: implemented in C++ --------------------------------------------------------- */
+
+/* 0, or a negative errno, and then nothing is left changed. */
+int kvmpv_start(const struct kvmpv_parameters *parameters);
+void kvmpv_stop(void);
+
 /*
- * From linux_hotplug_enable() on, these are called for every CPU that is online already, and for
- * every other one when it goes online:
+ * Between kvmpv_start() and kvmpv_stop(). Sets @which, an enum kvmpv_switch, to 0 or 1. 0, -EINVAL
+ * for any other @value, or another negative errno.
+ */
+int kvmpv_switch_set(u32 which, int value);
+bool kvmpv_switch_is_on(u32 which);
+
+/*
+ * A CPU goes online; see linux_hotplug_enable(). Each returns 0 or a negative errno.
  *	kvmpv_cpu_prepare()	on another CPU, before this one starts
  *	kvmpv_cpu_online()	on the CPU itself, preemptible but bound to it
- * These are called when a CPU goes offline, and for every online one by linux_hotplug_disable():
+ * A CPU goes offline:
  *	kvmpv_cpu_down()	on the CPU itself, preemptible but bound to it
  *	kvmpv_cpu_dead()	on another CPU, after this one has stopped
- * @follower: an enum kvmpv_follower. For a CPU that goes online the followers are called in the
- * order in which they were enabled, for one that goes offline in the reverse order. Returns 0 or a
- * negative errno. On error the follower has seen every CPU go that it saw come.
+ * @follower: an enum kvmpv_follower.
  */
-int linux_hotplug_enable(u32 follower);
-void linux_hotplug_disable(u32 follower);
 int kvmpv_cpu_prepare(u32 follower, u32 cpu);
 int kvmpv_cpu_online(u32 follower, u32 cpu);
 void kvmpv_cpu_down(u32 follower, u32 cpu);
 void kvmpv_cpu_dead(u32 follower, u32 cpu);
 
-/* Disables interrupts on this CPU; and restores what the first one returned. Any context. */
-u64 linux_irqs_off(void);
-void linux_irqs_on(u64 state);
-
 /*
- * Calls @function on every online CPU, with interrupts off, and returns when all have returned.
- * Interrupts on.
+ * Called around suspend and hibernation, on the only CPU that is online, with interrupts off.
+ * Timekeeping is suspended after kvmpv_suspend() and resumed before kvmpv_resume(); the clock has
+ * callbacks of its own.
  */
-void linux_on_each_cpu(void (*function)(u32 cpu));
-
-/*
- * Calls @function on every online CPU at the same time, with interrupts off. No CPU does anything
- * else before all of them have returned from it.
- */
-void linux_stop_cpus(void (*function)(u32 cpu));
-
-/*
- * Calls @function on @cpu, which must be online, with interrupts off, and returns when it has
- * returned. Interrupts on.
- */
-void linux_call_on_cpu(u32 cpu, void (*function)(u32 cpu, void *argument), void *argument);
-
-/* If @cpu is online, makes it leave its idle state once, and waits for that. Interrupts on. */
-void linux_wake_cpu(u32 cpu);
-
-/* From enable on, kvmpv_restart() is called before the machine restarts, kexec included. */
-int linux_restart_notify_enable(void);
-void linux_restart_notify_disable(void);
-void kvmpv_restart(void);
-
-/*
- * From enable on, the other two are called around suspend and hibernation, on the only CPU that is
- * online, with interrupts off. Timekeeping is suspended after kvmpv_suspend() and resumed before
- * kvmpv_resume(); the clock has callbacks of its own.
- */
-void linux_suspend_notify_enable(void);
-void linux_suspend_notify_disable(void);
 void kvmpv_suspend(u32 cpu);
 void kvmpv_resume(u32 cpu);
 
-/* ---- MSRs (src/linux/msr.c) ---- */
-
-/* Reads @msr on @cpu, which must be online. 0, or -EIO if the read faults there. Interrupts on. */
-int linux_rdmsr_on_cpu(u32 cpu, u32 msr, u64 *value);
-
-/* Access @msr on this CPU. 0, or -EIO if the access faults. Any context. */
-int linux_rdmsr_here(u32 msr, u64 *value);
-int linux_wrmsr_here(u32 msr, u64 value);
-
-/* ---- What the running kernel has registered (src/linux/native_*.c) ---- */
-
 /*
- * The record behind @cpu's exported hv_clock_per_cpu pointer, and its guest-physical address. Null
- * and 0 if the kernel has none (nopv, no-kvmclock). Any context.
+ * Called around suspend and hibernation, on @cpu with interrupts off, even if the clocksource is
+ * not the current one. Resume comes before timekeeping reads again. @cpu is the only CPU online,
+ * except in suspend to idle: there the other CPUs are idle with interrupts off, and resume may come
+ * on another CPU than suspend.
  */
-const void *linux_native_clock_record(u32 cpu, u64 *physical);
+void kvmpv_clock_suspend(u32 cpu);
+void kvmpv_clock_resume(u32 cpu);
 
-/*
- * Points @cpu's hv_clock_per_cpu at @page, or at nothing if that is null, so that the kernel's
- * paused-guest check looks there. Never replaces a record of the kernel's own.
- */
-void linux_native_clock_publish(u32 cpu, const void *page);
-
-/* The rating of native kvm-clock, or -ENOENT if its struct clocksource cannot be found. */
-int linux_native_clock_rating(void);
-
-/*
- * The CPU has X86_FEATURE_CONSTANT_TSC and X86_FEATURE_NONSTOP_TSC. Native kvm-clock then takes its
- * lower rating.
- */
-bool linux_tsc_is_invariant(void);
-
-/* The kernel has marked the TSC unstable, which lasts until the next boot. */
-bool linux_tsc_is_unstable(void);
-
-/*
- * 1 if pv_steal_clock calls the kernel's own steal clock for KVM, 0 if it calls the one that always
- * returns 0, -ENOENT if it calls anything else or cannot be found.
- */
-int linux_native_steal_in_force(void);
-
-/*
- * The kernel's own struct kvm_steal_time of @cpu, registered or not, and its guest-physical
- * address. Null and 0 if it cannot be found. Any context.
- */
-void *linux_native_steal_record(u32 cpu, u64 *physical);
-
-/* The steal time that the kernel has accounted on @cpu, in ns; /proc/stat shows it. Any context. */
-u64 linux_accounted_steal_ns(u32 cpu);
-
-/* The length of the scheduler's tick in ns. Any context. */
-u64 linux_tick_ns(void);
-
-/*
- * 1 if the kernel ends interrupts by its own callback for KVM, 0 if by the one that only writes the
- * EOI register, -ENOENT if by anything else or if the callback cannot be found.
- */
-int linux_native_eoi_in_force(void);
-
-/* Looks up the kernel symbols that are not exported. The calls above say if one is missing. */
-void linux_symbols_resolve(void);
-
-/* ---- Functions that the kernel chooses at run time (src/linux/static_hook.c) ---- */
-
-/* The static calls that can be read and set. */
-enum kvmpv_static_call {
-	KVMPV_CALL_PV_STEAL_CLOCK,
-	KVMPV_CALL_APIC_EOI, /* since 6.5 */
-	KVMPV_NUM_STATIC_CALLS
-};
-
-/*
- * What @which (enum kvmpv_static_call) calls now, or null if its symbols were not found. Any
- * context.
- */
-const void *linux_static_call_target(u32 which);
-
-/* From now on @which calls @target, on all CPUs. Only if linux_static_call_target() is not null. */
-void linux_static_call_set(u32 which, const void *target);
-
-/*
- * For functions that are called with interrupts off: returns when every call that was under way has
- * returned.
- */
-void linux_wait_for_callers(void);
-
-/* Writes the name of the function at @address, and of its module. @size includes the NUL. */
-void linux_symbol_name(const void *address, char *text, u32 size);
-
-/*
- * Increment and decrement two static keys of the kernel. While paravirt_steal_enabled is above 0
- * the scheduler's accounting asks pv_steal_clock. While paravirt_steal_rq_enabled is, its run
- * queues do so, too (CONFIG_PARAVIRT_TIME_ACCOUNTING), and subtract steal from the time that tasks
- * have run. Start returns 0, or -ENOENT and changes nothing if the first key cannot be found; the
- * second may be missing. Stop undoes one start.
- */
-int linux_steal_accounting_start(void);
-void linux_steal_accounting_stop(void);
-
-/*
- * The first of these keys, or the second one (@run_queues), is above 0. False if it was not found.
- */
-bool linux_steal_accounting_is_on(bool run_queues);
-
-/* ---- The end of an interrupt (src/linux/native_apic.c, native_eoi.c, irq_lines.c) ---- */
-
-/*
- * The callback by which the kernel ends every interrupt. notrace; interrupts off. The arguments are
- * those of struct apic's eoi_write before Linux 6.5. Since then there are none, and both are
- * garbage.
- */
-void kvmpv_eoi(u32 reg, u32 value);
-
-/*
- * The callback that the kernel calls now, or null; and its replacement: 0, or an errno and no
- * change.
- */
-const void *linux_eoi_callback(void);
-int linux_eoi_callback_set(const void *callback);
-
-/*
- * Finds the callback that writes the EOI register and does nothing else, for linux_eoi_write().
- * Once, before kvmpv_eoi() is hooked. 0, or -ENOENT if there is none.
- */
-int linux_eoi_write_prepare(void);
-
-/* The kernel calls that one now. */
-bool linux_eoi_callback_is_plain(void);
-
-/* Writes the EOI register. notrace; interrupts off. */
-void linux_eoi_write(void);
-
-/* This CPU runs its idle task, or an interrupt that came in it. notrace; interrupts off. */
-bool linux_in_idle(void);
-
-/*
- * The kernel's own PV EOI word of @cpu, and its guest-physical address; null and 0 if it cannot be
- * found. Any context.
- */
-void *linux_native_eoi_word(u32 cpu, u64 *physical);
-
-/* Once, before the next function; without it that returns 0. */
-void linux_ioapic_lines_prepare(void);
-
-/*
- * How many interrupts IOAPIC line @line has raised on @cpu since boot, and whether the line is
- * level-triggered. 0 if there is no such line or the kernel cannot be asked.
- */
-u64 linux_ioapic_line_interrupts(u32 line, u32 cpu, bool *is_level);
-
-/* ---- Steal time (src/steal_clock.cc) ---- */
-
-/*
- * The target of the static call pv_steal_clock: for how many ns @cpu could have run and did not.
- * Never less than before. Interrupts off, possibly with a run queue locked. Any CPU may ask about
- * any other, and several may ask at once.
- */
-u64 kvmpv_steal_clock(int cpu);
-
-/* ---- Tasks (src/linux/tasks.c, sched_switch.c, cgroups.c) ---- */
-
-struct kvmpv_task {
-	u32 pid;
-	u32 tgid;
-	u64 start_ns; /* when it started: tells it from an earlier task of the same pid */
-	u64 cgroup; /* the number (inode) of its cgroup v2 */
-	char comm[16];
-};
-
-/* The task that this CPU runs; pid 0 is the idle task. Any context. */
-void linux_current_task(struct kvmpv_task *task);
-
-/*
- * From enable on, kvmpv_task_switch() is called at every context switch, on the CPU that switches,
- * while the task that leaves is still the current one. Interrupts are off and the run queue is
- * locked. Enable returns 0 or a negative errno. When disable returns, no call is under way and none
- * will come.
- */
-int linux_task_switches_enable(void);
-void linux_task_switches_disable(void);
-void kvmpv_task_switch(void);
-
-/* Writes the path of cgroup v2 number @id. 0, -ENOENT if it is gone, or another negative errno. */
-int linux_cgroup_path(u64 id, char *text, u32 size);
-
-/* ---- Trace events (src/linux/trace.c); no-ops while they are disabled. Any context. ---- */
-
-/* kvmpv:steal: @cpu, which runs this, has lost @delta_ns, and @total_ns in all. */
-void linux_trace_steal(u32 cpu, u64 delta_ns, u64 total_ns);
-
-/*
- * kvmpv:steal_step: the record of @cpu went back by @step_ns, or (@forward) grew by @step_ns more
- * than the time that passed.
- */
-void linux_trace_steal_step(u32 cpu, bool forward, u64 step_ns, u64 total_ns);
-
-/* ---- Memory of our own (src/linux/memory.c) ---- */
-
-/* Zeroed memory of @size bytes, or null. May sleep. */
-void *linux_memory_create(u64 size);
-/* @memory may be null. May sleep. */
-void linux_memory_destroy(void *memory);
-
-/* ---- The clocksource (src/linux/clocksource.c) ---- */
-
-/*
- * Writes the name of the clocksource that timekeeping uses; @size includes the NUL. 0, or -ENOENT
- * if the kernel's symbol was not found.
- */
-int linux_clocksource_current_name(char *name, u32 size);
-
-struct clocksource;
+/* Called before the machine restarts, kexec included. */
+void kvmpv_restart(void);
 
 /*
  * The read callbacks of struct clocksource, which the kernel calls directly: the time in ns.
@@ -396,10 +178,47 @@ u64 kvmpv_clock_read_stable_rdtscp(struct clocksource *cs);
 u64 kvmpv_clock_read_guarded_lfence(struct clocksource *cs);
 u64 kvmpv_clock_read_guarded_rdtscp(struct clocksource *cs);
 
-typedef u64 (*kvmpv_clock_read_fn)(struct clocksource *cs);
+/*
+ * The target of the static call pv_steal_clock: for how many ns @cpu could have run and did not.
+ * Never less than before. Interrupts off, possibly with a run queue locked. Any CPU may ask about
+ * any other, and several may ask at once.
+ */
+u64 kvmpv_steal_clock(int cpu);
 
-/* The CPUs have RDTSCP. Any context. */
-bool linux_has_rdtscp(void);
+/*
+ * Called at every context switch, on the CPU that switches, while the task that leaves is still the
+ * current one. Interrupts are off and the run queue is locked.
+ */
+void kvmpv_task_switch(void);
+
+/*
+ * The callback by which the kernel ends every interrupt. notrace; interrupts off. The arguments are
+ * those of struct apic's eoi_write before Linux 6.5. Since then there are none, and both are
+ * garbage.
+ */
+void kvmpv_eoi(u32 reg, u32 value);
+
+/* Called on @cpu once a second, in a thread that is bound to it, whether it is busy or idle. */
+void kvmpv_sample(u32 cpu);
+
+/* Called after linux_sampler_defer(), where it may take the hotplug lock. */
+void kvmpv_sampler_deferred(void);
+
+/* ---- src/linux/acpi_pm.c ------------------------------------------------------------------ */
+
+/*
+ * 0, or -ENODEV if there is no ACPI PM timer. Only after 0 the counter may be read, in any context.
+ * Bits 24 to 31 of the counter may always be 0.
+ */
+int linux_acpi_pm_create(void);
+u32 linux_acpi_pm_read(void);
+
+/* ---- src/linux/cgroups.c ------------------------------------------------------------------ */
+
+/* Writes the path of cgroup v2 number @id. 0, -ENOENT if it is gone, or another negative errno. */
+int linux_cgroup_path(u64 id, char *text, u32 size);
+
+/* ---- src/linux/clocksource.c -------------------------------------------------------------- */
 
 /* How the clocksource "kvmpv" is read. */
 struct linux_clock_path {
@@ -458,6 +277,12 @@ void linux_clocksource_set_path(const struct linux_clock_path *path);
 bool linux_clocksource_is_current(void);
 
 /*
+ * Writes the name of the clocksource that timekeeping uses; @size includes the NUL. 0, or -ENOENT
+ * if the kernel's symbol was not found.
+ */
+int linux_clocksource_current_name(char *name, u32 size);
+
+/*
  * "kvmpv" is the kernel's watchdog, against which it checks other clocksources: 1, 0, or -ENOENT if
  * that is unknown. @judges: there are clocksources to check at present.
  */
@@ -469,15 +294,6 @@ int linux_clocksource_is_watchdog(bool *judges);
  */
 int linux_clocksource_is_indispensable(void);
 
-/*
- * Called around suspend and hibernation, on @cpu with interrupts off, even if the clocksource is
- * not the current one. Resume comes before timekeeping reads again. @cpu is the only CPU online,
- * except in suspend to idle: there the other CPUs are idle with interrupts off, and resume may come
- * on another CPU than suspend.
- */
-void kvmpv_clock_suspend(u32 cpu);
-void kvmpv_clock_resume(u32 cpu);
-
 /* Unregisters "kvmpv". 0, or -EBUSY while the kernel cannot do without it. */
 int linux_clocksource_unregister(void);
 
@@ -487,60 +303,111 @@ int linux_clocksource_unregister(void);
  */
 void linux_clocksource_wait_for_readers(void);
 
-/* ---- The sampler and its events (src/linux/sampler.c) ---- */
+/* ---- src/linux/cpu_features.c ------------------------------------------------------------- */
+
+/* The CPUs have RDTSCP. Any context. */
+bool linux_has_rdtscp(void);
+
+/* The TSC's frequency in kHz as the kernel has calibrated it, or 0. Any context. */
+u32 linux_tsc_khz(void);
 
 /*
- * From start to stop, kvmpv_sample() is called on @cpu at once and then once a second, in a thread
- * that is bound to it, whether the CPU is busy or idle. Start and stop run on @cpu. Stop waits for
- * a call that is under way.
+ * The CPU has X86_FEATURE_CONSTANT_TSC and X86_FEATURE_NONSTOP_TSC. Native kvm-clock then takes its
+ * lower rating.
  */
-void linux_sampler_start(u32 cpu);
-void linux_sampler_stop(u32 cpu);
-void kvmpv_sample(u32 cpu);
+bool linux_tsc_is_invariant(void);
+
+/* The kernel has marked the TSC unstable, which lasts until the next boot. */
+bool linux_tsc_is_unstable(void);
+
+/* ---- src/linux/cpus.c --------------------------------------------------------------------- */
+
+/* Take and release the hotplug lock: between these two no CPU goes online or offline. */
+void linux_cpus_lock(void);
+void linux_cpus_unlock(void);
+
+/* The next online CPU after @cpu (start with -1), or -1 at the end. Under linux_cpus_lock(). */
+int linux_next_online_cpu(int cpu);
+
+/* The next possible CPU after @cpu (start with -1), or -1 at the end. Any context. */
+int linux_next_possible_cpu(int cpu);
+
+/* The copy of @cpu, which must be a possible CPU. Any context, NMI included. */
+struct kvmpv_cpu *linux_cpu(u32 cpu);
+
+/* Disables interrupts on this CPU; and restores what the first one returned. Any context. */
+u64 linux_irqs_off(void);
+void linux_irqs_on(u64 state);
+
+/* ---- src/linux/cross_calls.c -------------------------------------------------------------- */
 
 /*
- * Any context but NMI. Has kvmpv_sampler_deferred() called soon, where it may take the hotplug
- * lock.
+ * Calls @function on every online CPU, with interrupts off, and returns when all have returned.
+ * Interrupts on.
  */
-void linux_sampler_defer(void);
-void kvmpv_sampler_deferred(void);
+void linux_on_each_cpu(void (*function)(u32 cpu, void *context), void *context);
 
-/* After every sampler has been stopped: returns when no deferred call is left. */
-void linux_sampler_finish(void);
+/*
+ * Calls @function on every online CPU at the same time, with interrupts off. No CPU does anything
+ * else before all of them have returned from it.
+ */
+void linux_stop_cpus(void (*function)(u32 cpu, void *context), void *context);
+
+/*
+ * Calls @function on @cpu, which must be online, with interrupts off, and returns when it has
+ * returned. Interrupts on.
+ */
+void linux_call_on_cpu(u32 cpu, void (*function)(u32 cpu, void *context), void *context);
+
+/* If @cpu is online, makes it leave its idle state once, and waits for that. Interrupts on. */
+void linux_wake_cpu(u32 cpu);
+
+/* ---- src/linux/debugfs.c ------------------------------------------------------------------ */
+
+/* One file below /sys/kernel/debug/kvmpv/. */
+struct kvmpv_file {
+	const char *directory; /* "" or one level, e.g. "clock" */
+	const char *name;
+	/* Writes the whole text by linux_seq_write(). Called again if the buffer was too short. */
+	void (*show)(void *seq);
+	/*
+	 * @text is what was written, without the final newline, with a NUL. Returns 0 or a negative
+	 * errno. Calls never overlap. Null if the file cannot be written.
+	 */
+	int (*store)(const char *text);
+};
+
+/*
+ * The directory. 0, -EPERM or -ENOENT if debugfs was switched off at boot, or -ENODEV in a kernel
+ * without it. It may be removed after an error, too.
+ */
+int linux_debugfs_create(void);
+void linux_debugfs_remove(void);
+
+/* Between these two: @file, which stays where it is. */
+void linux_debugfs_add(const struct kvmpv_file *file);
+void linux_seq_write(void *seq, const char *text, u32 length);
+
+/* ---- src/linux/events_lock.c -------------------------------------------------------------- */
 
 /* The lock of the event ring; disables interrupts. Any context but NMI. */
 u64 linux_events_lock(void);
 void linux_events_unlock(u64 state);
 
-/* CLOCK_MONOTONIC in ns, which stands still in suspend. Any context. */
-u64 linux_monotonic_ns(void);
-
-/* ---- The vDSO (src/linux/vdso.c) ---- */
-
-/* The page with CPU 0's record that the kernel maps into processes, or null. */
-const void *linux_vdso_page(void);
+/* ---- src/linux/hotplug.c ------------------------------------------------------------------ */
 
 /*
- * Makes @page that page. It must never be freed, because processes keep it mapped. 0, or -ENOENT if
- * the kernel's pointer cannot be found.
+ * From enable on, kvmpv_cpu_prepare() and kvmpv_cpu_online() are called for every CPU that is
+ * online already, and for every other one when it goes online. kvmpv_cpu_down() and
+ * kvmpv_cpu_dead() are called when a CPU goes offline, and for every online one by
+ * linux_hotplug_disable(). For a CPU that goes online the followers are called in the order in
+ * which they were enabled, for one that goes offline in the reverse order. Returns 0 or a negative
+ * errno. On error the follower has seen every CPU go that it saw come.
  */
-int linux_vdso_publish_page(const void *page);
+int linux_hotplug_enable(u32 follower);
+void linux_hotplug_disable(u32 follower);
 
-/*
- * From now on the kernel maps that page for any process that touches it. This cannot be undone. 0,
- * or -ENOENT if the kernel's variable cannot be found.
- */
-int linux_vdso_allow_mapping(void);
-
-/* ---- The wall clock (src/linux/wall_clock.c) ---- */
-
-/* The guest-physical address of the kernel's own wall clock record, or 0 if that is not known. */
-u64 linux_native_wall_clock_physical(void);
-
-/* CLOCK_REALTIME in ns. Any context. */
-u64 linux_realtime_ns(void);
-
-/* ---- Other clocks (src/linux/hpet.c, acpi_pm.c, rtc.c, native_clock.c) ---- */
+/* ---- src/linux/hpet.c --------------------------------------------------------------------- */
 
 /*
  * Maps the HPET, and stores its period in femtoseconds. 0, -ENODEV if there is none or it is
@@ -551,23 +418,142 @@ void linux_hpet_destroy(void);
 /* The lower 32 bits of the main counter. Between create and destroy; any context. */
 u32 linux_hpet_read(void);
 
+/* ---- src/linux/irq_lines.c ---------------------------------------------------------------- */
+
+/* Once, before the next function; without it that returns 0. */
+void linux_ioapic_lines_prepare(void);
+
 /*
- * 0, or -ENODEV if there is no ACPI PM timer. Only after 0 the counter may be read, in any context.
- * Bits 24 to 31 of the counter may always be 0.
+ * How many interrupts IOAPIC line @line has raised on @cpu since boot, and whether the line is
+ * level-triggered. 0 if there is no such line or the kernel cannot be asked.
  */
-int linux_acpi_pm_create(void);
-u32 linux_acpi_pm_read(void);
+u64 linux_ioapic_line_interrupts(u32 line, u32 cpu, bool *is_level);
 
-/* Reads the real-time clock rtc0: seconds since 1970. 0 or a negative errno. */
-int linux_rtc_read(u64 *seconds);
+/* ---- src/linux/log.c ---------------------------------------------------------------------- */
 
-/* The TSC's frequency in kHz as the kernel has calibrated it, or 0. Any context. */
-u32 linux_tsc_khz(void);
+void linux_log_info(const char *line);
+void linux_log_warn(const char *line);
+void linux_log_err(const char *line);
 
-/* CLOCK_MONOTONIC_RAW in ns. Any context. */
-u64 linux_monotonic_raw_ns(void);
+/* ---- src/linux/memory.c ------------------------------------------------------------------- */
 
-/* ---- Shared areas (src/linux/pages.c) ---- */
+/* Zeroed memory of @size bytes, or null. May sleep. */
+void *linux_memory_create(u64 size);
+/* @memory may be null. May sleep. */
+void linux_memory_destroy(void *memory);
+
+/* ---- src/linux/module_ref.c --------------------------------------------------------------- */
+
+/*
+ * Until linux_module_let_go(), rmmod fails with EBUSY. Returns false if the module is already being
+ * unloaded.
+ */
+bool linux_module_keep(void);
+void linux_module_let_go(void);
+
+/* ---- src/linux/msr.c ---------------------------------------------------------------------- */
+
+/* Reads @msr on @cpu, which must be online. 0, or -EIO if the read faults there. Interrupts on. */
+int linux_rdmsr_on_cpu(u32 cpu, u32 msr, u64 *value);
+
+/* Access @msr on this CPU. 0, or -EIO if the access faults. Any context. */
+int linux_rdmsr_here(u32 msr, u64 *value);
+int linux_wrmsr_here(u32 msr, u64 value);
+
+/* ---- src/linux/mutexes.c ------------------------------------------------------------------ */
+
+/*
+ * A mutex for each owner who asks the host or a device, or who changes what cannot be changed in an
+ * instant. Taken before linux_cpus_lock().
+ */
+enum kvmpv_mutex {
+	KVMPV_MUTEX_CLOCK, /* its switches */
+	KVMPV_MUTEX_OTHER_CLOCKS, /* two readers of the same device would measure each other */
+	KVMPV_MUTEX_WALL_CLOCK, /* all CPUs share its MSR */
+	KVMPV_MUTEX_STEAL, /* its switches, reset, and whoever gathers its charges */
+	KVMPV_MUTEX_EOI, /* its switch */
+	KVMPV_NUM_MUTEXES
+};
+
+void linux_mutex_lock(u32 which);
+void linux_mutex_unlock(u32 which);
+
+/* ---- src/linux/native_apic.c -------------------------------------------------------------- */
+
+/*
+ * 1 if the kernel ends interrupts by its own callback for KVM, 0 if by the one that only writes the
+ * EOI register, -ENOENT if by anything else or if the callback cannot be found.
+ */
+int linux_native_eoi_in_force(void);
+
+/*
+ * The callback that the kernel calls now, or null; and its replacement: 0, or an errno and no
+ * change.
+ */
+const void *linux_eoi_callback(void);
+int linux_eoi_callback_set(const void *callback);
+
+/* The kernel calls that one now. */
+bool linux_eoi_callback_is_plain(void);
+
+/*
+ * The kernel's own PV EOI word of @cpu, and its guest-physical address; null and 0 if it cannot be
+ * found. Any context.
+ */
+void *linux_native_eoi_word(u32 cpu, u64 *physical);
+
+/* ---- src/linux/native_clock.c ------------------------------------------------------------- */
+
+/*
+ * The record behind @cpu's exported hv_clock_per_cpu pointer, and its guest-physical address. Null
+ * and 0 if the kernel has none (nopv, no-kvmclock). Any context.
+ */
+const void *linux_native_clock_record(u32 cpu, u64 *physical);
+
+/*
+ * Points @cpu's hv_clock_per_cpu at @page, or at nothing if that is null, so that the kernel's
+ * paused-guest check looks there. Never replaces a record of the kernel's own.
+ */
+void linux_native_clock_publish(u32 cpu, const void *page);
+
+/* The rating of native kvm-clock, or -ENOENT if its struct clocksource cannot be found. */
+int linux_native_clock_rating(void);
+
+/* The guest-physical address of the kernel's own wall clock record, or 0 if that is not known. */
+u64 linux_native_wall_clock_physical(void);
+
+/* ---- src/linux/native_eoi.c --------------------------------------------------------------- */
+
+/*
+ * Finds the callback that writes the EOI register and does nothing else, for linux_eoi_write().
+ * Once, before kvmpv_eoi() is hooked. 0, or -ENOENT if there is none.
+ */
+int linux_eoi_write_prepare(void);
+
+/* Writes the EOI register. notrace; interrupts off. */
+void linux_eoi_write(void);
+
+/* This CPU runs its idle task, or an interrupt that came in it. notrace; interrupts off. */
+bool linux_in_idle(void);
+
+/* ---- src/linux/native_steal.c ------------------------------------------------------------- */
+
+/*
+ * 1 if pv_steal_clock calls the kernel's own steal clock for KVM, 0 if it calls the one that always
+ * returns 0, -ENOENT if it calls anything else or cannot be found.
+ */
+int linux_native_steal_in_force(void);
+
+/*
+ * The kernel's own struct kvm_steal_time of @cpu, registered or not, and its guest-physical
+ * address. Null and 0 if it cannot be found. Any context.
+ */
+void *linux_native_steal_record(u32 cpu, u64 *physical);
+
+/* The steal time that the kernel has accounted on @cpu, in ns; /proc/stat shows it. Any context. */
+u64 linux_accounted_steal_ns(u32 cpu);
+
+/* ---- src/linux/pages.c -------------------------------------------------------------------- */
 
 struct linux_mapping {
 	const void *address;
@@ -607,82 +593,159 @@ void linux_area_destroy(struct linux_area *area);
 /* @physical lies in RAM that the kernel manages. */
 bool linux_is_kernel_ram(u64 physical);
 
-/* ---- debugfs (src/linux/debugfs.c) ---- */
+/* ---- src/linux/restart.c ------------------------------------------------------------------ */
 
-/* One file below /sys/kernel/debug/kvmpv/. */
-struct kvmpv_file {
-	const char *directory; /* "" or one level, e.g. "clock" */
-	const char *name;
-	/* Writes the whole text by linux_seq_write(). Called again if the buffer was too short. */
-	void (*show)(void *seq);
-	/*
-	 * @text is what was written, without the final newline, with a NUL. Returns 0 or a negative
-	 * errno. Calls never overlap. Null if the file cannot be written.
-	 */
-	int (*store)(const char *text);
-};
+/* From enable on, kvmpv_restart() is called. */
+int linux_restart_notify_enable(void);
+void linux_restart_notify_disable(void);
 
-/* The table of all files. The name of the last entry is null. */
-extern const struct kvmpv_file kvmpv_files[];
+/* ---- src/linux/rtc.c ---------------------------------------------------------------------- */
 
-/* 0, -EPERM or -ENOENT if debugfs was switched off at boot, or -ENODEV in a kernel without it. */
-int linux_debugfs_create(void);
-void linux_debugfs_remove(void);
-void linux_seq_write(void *seq, const char *text, u32 length);
+/* Reads the real-time clock rtc0: seconds since 1970. 0 or a negative errno. */
+int linux_rtc_read(u64 *seconds);
 
-/* ---- The kernel log (src/linux/log.c) ---- */
+/* ---- src/linux/sampler.c ------------------------------------------------------------------ */
 
-void linux_log_info(const char *line);
-void linux_log_warn(const char *line);
-void linux_log_err(const char *line);
+/*
+ * From start to stop, kvmpv_sample() is called on @cpu, at once for the first time. Start and stop
+ * run on @cpu. Stop waits for a call that is under way.
+ */
+void linux_sampler_start(u32 cpu);
+void linux_sampler_stop(u32 cpu);
 
+/* Any context but NMI. Has kvmpv_sampler_deferred() called soon. */
+void linux_sampler_defer(void);
+
+/* After every sampler has been stopped: returns when no deferred call is left. */
+void linux_sampler_finish(void);
+
+/* ---- src/linux/sched_switch.c ------------------------------------------------------------- */
+
+/*
+ * From enable on, kvmpv_task_switch() is called. Enable returns 0 or a negative errno. When disable
+ * returns, no call is under way and none will come.
+ */
+int linux_task_switches_enable(void);
+void linux_task_switches_disable(void);
+
+/* ---- src/linux/sleep.c -------------------------------------------------------------------- */
+
+/* The thread sleeps for @ms or somewhat longer. */
 void linux_msleep(u32 ms);
 
-/*
- * A mutex (src/linux/ask_lock.c) for whoever asks the host or a device: all CPUs share the wall
- * clock's MSR, and two readers of the same device would measure each other's delay. Whoever gathers
- * the charges of steal time also holds it, so that nobody hooks or resets steal time meanwhile.
- */
-void linux_ask_lock(void);
-void linux_ask_unlock(void);
+/* ---- src/linux/static_calls.c ------------------------------------------------------------- */
 
-/* ---- The module (src/linux/module_entry.c; keep: src/linux/clocksource.c) ---- */
-
-/*
- * Until linux_module_let_go(), rmmod fails with EBUSY. Returns false if the module is already being
- * unloaded.
- */
-bool linux_module_keep(void);
-void linux_module_let_go(void);
-
-/* What can be switched while the module is loaded. Each has a module parameter. */
-enum kvmpv_switch {
-	KVMPV_CLOCK_RELEASE,
-	KVMPV_CLOCK_FORCE_UNSTABLE,
-	KVMPV_STEAL_HOOK,
-	KVMPV_STEAL_ATTRIBUTION,
-	KVMPV_EOI_HOOK,
-	KVMPV_NUM_SWITCHES
+/* The static calls that can be read and set. */
+enum kvmpv_static_call {
+	KVMPV_CALL_PV_STEAL_CLOCK,
+	KVMPV_CALL_APIC_EOI, /* since 6.5 */
+	KVMPV_NUM_STATIC_CALLS
 };
 
-struct kvmpv_parameters {
-	int clock; /* 0: no clocksource */
-	int clock_rating; /* 0: automatic; else 1 to 499 */
-	int vdso; /* -1: in shared mode only; 0: never; 1: in owned mode too */
-	int legacy; /* 1: use the deprecated clock MSRs where they are offered */
-	int switches[KVMPV_NUM_SWITCHES]; /* 0 or 1: their state at the start */
-};
+/*
+ * What @which (enum kvmpv_static_call) calls now, or null if its symbols were not found. Any
+ * context.
+ */
+const void *linux_static_call_target(u32 which);
 
-/* 0, or a negative errno, and then nothing is left changed. */
-int kvmpv_start(const struct kvmpv_parameters *parameters);
-void kvmpv_stop(void);
+/* From now on @which calls @target, on all CPUs. Only if linux_static_call_target() is not null. */
+void linux_static_call_set(u32 which, const void *target);
 
 /*
- * Between kvmpv_start() and kvmpv_stop(). Sets @which, an enum kvmpv_switch, to 0 or 1. 0, -EINVAL
- * for any other @value, or another negative errno.
+ * For functions that are called with interrupts off: returns when every call that was under way has
+ * returned.
  */
-int kvmpv_switch_set(u32 which, int value);
-bool kvmpv_switch_is_on(u32 which);
+void linux_wait_for_callers(void);
+
+/* ---- src/linux/steal_accounting.c --------------------------------------------------------- */
+
+/*
+ * Increment and decrement two static keys of the kernel. While paravirt_steal_enabled is above 0
+ * the scheduler's accounting asks pv_steal_clock. While paravirt_steal_rq_enabled is, its run
+ * queues do so, too (CONFIG_PARAVIRT_TIME_ACCOUNTING), and subtract steal from the time that tasks
+ * have run. Start returns 0, or -ENOENT and changes nothing if the first key cannot be found; the
+ * second may be missing. Stop undoes one start.
+ */
+int linux_steal_accounting_start(void);
+void linux_steal_accounting_stop(void);
+
+/*
+ * The first of these keys, or the second one (@run_queues), is above 0. False if it was not found.
+ */
+bool linux_steal_accounting_is_on(bool run_queues);
+
+/* ---- src/linux/suspend.c ------------------------------------------------------------------ */
+
+/* From enable on, kvmpv_suspend() and kvmpv_resume() are called. */
+void linux_suspend_notify_enable(void);
+void linux_suspend_notify_disable(void);
+
+/* ---- src/linux/symbol_names.c ------------------------------------------------------------- */
+
+/* Writes the name of the function at @address, and of its module. @size includes the NUL. */
+void linux_symbol_name(const void *address, char *text, u32 size);
+
+/* ---- src/linux/symbols.c ------------------------------------------------------------------ */
+
+/* Looks up the kernel symbols that are not exported. The calls above say if one is missing. */
+void linux_symbols_resolve(void);
+
+/* ---- src/linux/tasks.c -------------------------------------------------------------------- */
+
+struct kvmpv_task {
+	u32 pid;
+	u32 tgid;
+	u64 start_ns; /* when it started: tells it from an earlier task of the same pid */
+	u64 cgroup; /* the number (inode) of its cgroup v2 */
+	char comm[16];
+};
+
+/* The task that this CPU runs; pid 0 is the idle task. Any context. */
+void linux_current_task(struct kvmpv_task *task);
+
+/* ---- src/linux/time.c --------------------------------------------------------------------- */
+
+/* CLOCK_MONOTONIC in ns, which stands still in suspend. Any context. */
+u64 linux_monotonic_ns(void);
+
+/* CLOCK_MONOTONIC_RAW in ns. Any context. */
+u64 linux_monotonic_raw_ns(void);
+
+/* CLOCK_REALTIME in ns. Any context. */
+u64 linux_realtime_ns(void);
+
+/* The length of the scheduler's tick in ns. Any context. */
+u64 linux_tick_ns(void);
+
+/* ---- src/linux/trace.c -------------------------------------------------------------------- */
+
+/* Nothing happens while nobody listens. Any context. */
+
+/* kvmpv:steal: @cpu, which runs this, has lost @delta_ns, and @total_ns in all. */
+void linux_trace_steal(u32 cpu, u64 delta_ns, u64 total_ns);
+
+/*
+ * kvmpv:steal_step: the record of @cpu went back by @step_ns, or (@forward) grew by @step_ns more
+ * than the time that passed.
+ */
+void linux_trace_steal_step(u32 cpu, bool forward, u64 step_ns, u64 total_ns);
+
+/* ---- src/linux/vdso.c --------------------------------------------------------------------- */
+
+/* The page with CPU 0's record that the kernel maps into processes, or null. */
+const void *linux_vdso_page(void);
+
+/*
+ * Makes @page that page. It must never be freed, because processes keep it mapped. 0, or -ENOENT if
+ * the kernel's pointer cannot be found.
+ */
+int linux_vdso_publish_page(const void *page);
+
+/*
+ * From now on the kernel maps that page for any process that touches it. This cannot be undone. 0,
+ * or -ENOENT if the kernel's variable cannot be found.
+ */
+int linux_vdso_allow_mapping(void);
 
 #ifdef __cplusplus
 }

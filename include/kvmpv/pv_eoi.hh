@@ -85,6 +85,14 @@ struct EoiCounts {
     u64 written_idle;
     u64 ioapic;  // interrupts of lines whose EOI the host's IOAPIC has to see
 
+    constexpr EoiCounts& operator+=(const EoiCounts& other) {
+        elided += other.elided;
+        written_busy += other.written_busy;
+        written_idle += other.written_idle;
+        ioapic += other.ioapic;
+        return *this;
+    }
+
     constexpr u64 written() const { return written_busy + written_idle; }
     constexpr u64 total() const { return elided + written(); }
     constexpr u64 percent_elided() const { return total() ? elided * 100 / total() : 0; }

@@ -159,16 +159,6 @@ int linux_clocksource_is_indispensable(void)
 	return indispensable;
 }
 
-bool linux_module_keep(void)
-{
-	return try_module_get(THIS_MODULE);
-}
-
-void linux_module_let_go(void)
-{
-	module_put(THIS_MODULE);
-}
-
 /* Neither is taken under the kernel's lock: both are looked at, not followed. */
 int linux_clocksource_is_watchdog(bool *judges)
 {

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CPUs: which are there, the per-CPU state, and how to get at all of them.
+ * CPUs: which are there, the per-CPU state, and interrupts on this one.
  */
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/irqflags.h>
 #include <linux/percpu.h>
-#include <linux/smp.h>
-#include <linux/stop_machine.h>
 
 #include <kvmpv/boundary.h>
 
@@ -61,45 +59,4 @@ u64 linux_irqs_off(void)
 void linux_irqs_on(u64 state)
 {
 	local_irq_restore((unsigned long)state);
-}
-
-static int call(void *function)
-{
-	((void (*)(u32 cpu))function)(smp_processor_id());
-	return 0;
-}
-
-void linux_stop_cpus(void (*function)(u32 cpu))
-{
-	stop_machine(call, function, cpu_online_mask);
-}
-
-struct call_on_cpu {
-	void (*function)(u32 cpu, void *argument);
-	void *argument;
-};
-
-static void call_with_argument(void *call_on_cpu)
-{
-	struct call_on_cpu *it = call_on_cpu;
-
-	it->function(smp_processor_id(), it->argument);
-}
-
-void linux_call_on_cpu(u32 cpu, void (*function)(u32 cpu, void *argument), void *argument)
-{
-	struct call_on_cpu it = { function, argument };
-
-	smp_call_function_single(cpu, call_with_argument, &it, 1);
-}
-
-/* Traceable: what shows that the CPU did run. */
-static void woken(void *unused)
-{
-}
-
-/* Waits, or the call could come after the module has gone. */
-void linux_wake_cpu(u32 cpu)
-{
-	smp_call_function_single(cpu, woken, NULL, 1);
 }

@@ -85,17 +85,14 @@ static struct dentry *directory(const char *name)
 
 int linux_debugfs_create(void)
 {
-	const struct kvmpv_file *file;
-
 	root = debugfs_create_dir("kvmpv", NULL);
-	if (IS_ERR(root))
-		return PTR_ERR(root);
+	return PTR_ERR_OR_ZERO(root);
+}
 
-	for (file = kvmpv_files; file->name; file++)
-		debugfs_create_file(file->name, file->store ? 0600 : 0400,
-				    directory(file->directory), (void *)file,
-				    file->store ? &read_write : &read_only);
-	return 0;
+void linux_debugfs_add(const struct kvmpv_file *file)
+{
+	debugfs_create_file(file->name, file->store ? 0600 : 0400, directory(file->directory),
+			    (void *)file, file->store ? &read_write : &read_only);
 }
 
 void linux_debugfs_remove(void)

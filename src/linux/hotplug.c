@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CPUs that come and go, and the machine that restarts.
+ * CPUs that come and go.
  */
 #include <linux/cpuhotplug.h>
-#include <linux/reboot.h>
-#include <linux/smp.h>
 
 #include <kvmpv/boundary.h>
 
@@ -90,36 +88,4 @@ void linux_hotplug_disable(u32 follower)
 {
 	cpuhp_remove_state(followers[follower].online_state);
 	cpuhp_remove_state(followers[follower].prepare_state);
-}
-
-static void call(void *function)
-{
-	((void (*)(u32 cpu))function)(smp_processor_id());
-}
-
-void linux_on_each_cpu(void (*function)(u32 cpu))
-{
-	on_each_cpu(call, function, 1);
-}
-
-/* Restarts only: a machine that is powered off runs nothing that could be written over. */
-static int restart(struct notifier_block *block, unsigned long code, void *unused)
-{
-	if (code == SYS_RESTART)
-		kvmpv_restart();
-	return NOTIFY_DONE;
-}
-
-static struct notifier_block restart_block = {
-	.notifier_call = restart,
-};
-
-int linux_restart_notify_enable(void)
-{
-	return register_reboot_notifier(&restart_block);
-}
-
-void linux_restart_notify_disable(void)
-{
-	unregister_reboot_notifier(&restart_block);
 }

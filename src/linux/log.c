@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel log, and waiting.
+ * The kernel log.
  */
 #define pr_fmt(fmt) "kvmpv: " fmt
 
-#include <linux/delay.h>
 #include <linux/printk.h>
 
 #include <kvmpv/boundary.h>
@@ -22,9 +21,4 @@ void linux_log_warn(const char *line)
 void linux_log_err(const char *line)
 {
 	pr_err("%s\n", line);
-}
-
-void linux_msleep(u32 ms)
-{
-	msleep(ms);
 }

@@ -83,7 +83,7 @@ void *linux_native_eoi_word(u32 cpu, u64 *physical)
 	*physical = 0;
 	if (!kvmpv_symbols.kvm_apic_eoi)
 		return NULL;
-	word = per_cpu_ptr((void __percpu __force *)kvmpv_symbols.kvm_apic_eoi, cpu);
+	word = per_cpu_ptr(kvmpv_symbols.kvm_apic_eoi, cpu);
 	*physical = slow_virt_to_phys(word);
 	return word;
 }

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's own kvmclock (arch/x86/kernel/kvmclock.c): its records and its rating.
+ * The kernel's own kvmclock (arch/x86/kernel/kvmclock.c): its records, its rating and where its
+ * wall clock is.
  */
 #include <linux/clocksource.h>
 #include <linux/percpu.h>
-#include <linux/timekeeping.h>
-#include <asm/cpufeature.h>
 #include <asm/pgtable_types.h>
 #include <asm/pvclock.h>
-#include <asm/tsc.h>
 #include <asm/kvmclock.h> /* uses the types of pvclock.h without including it */
 
 #include <kvmpv/boundary.h>
@@ -57,27 +55,7 @@ int linux_native_clock_rating(void)
 	return kvm_clock->rating;
 }
 
-bool linux_tsc_is_invariant(void)
+u64 linux_native_wall_clock_physical(void)
 {
-	return boot_cpu_has(X86_FEATURE_CONSTANT_TSC) && boot_cpu_has(X86_FEATURE_NONSTOP_TSC);
-}
-
-u32 linux_tsc_khz(void)
-{
-	return tsc_khz;
-}
-
-bool linux_tsc_is_unstable(void)
-{
-	return check_tsc_unstable();
-}
-
-u64 linux_monotonic_raw_ns(void)
-{
-	return ktime_get_raw_fast_ns();
-}
-
-bool linux_has_rdtscp(void)
-{
-	return boot_cpu_has(X86_FEATURE_RDTSCP);
+	return kvmpv_symbols.wall_clock ? slow_virt_to_phys(kvmpv_symbols.wall_clock) : 0;
 }

@@ -2,11 +2,11 @@
 /*
  * The kernel's own steal clock (arch/x86/kernel/kvm.c), as far as it can be asked.
  */
-#include <linux/jiffies.h>
 #include <linux/kernel_stat.h>
 #include <linux/percpu.h>
 #include <linux/static_call.h>
 #include <asm/pgtable_types.h>
+#include <uapi/asm/kvm_para.h>
 
 #include <kvmpv/boundary.h>
 
@@ -18,9 +18,10 @@
  */
 void *linux_native_steal_record(u32 cpu, u64 *physical)
 {
-	void __percpu *steal_time = (void __percpu *)kvmpv_symbols.steal_time;
-	void *record = steal_time ? per_cpu_ptr(steal_time, cpu) : NULL;
+	void *record = NULL;
 
+	if (kvmpv_symbols.steal_time)
+		record = per_cpu_ptr(kvmpv_symbols.steal_time, cpu);
 	*physical = record ? slow_virt_to_phys(record) : 0;
 	return record;
 }
@@ -28,11 +29,6 @@ void *linux_native_steal_record(u32 cpu, u64 *physical)
 u64 linux_accounted_steal_ns(u32 cpu)
 {
 	return READ_ONCE(kcpustat_cpu(cpu).cpustat[CPUTIME_STEAL]);
-}
-
-u64 linux_tick_ns(void)
-{
-	return TICK_NSEC;
 }
 
 int linux_native_steal_in_force(void)

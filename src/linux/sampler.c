@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Work once a second on every CPU, and its lock.
+ * Work once a second on every CPU.
  *
  * Not deferrable: a deferrable timer stops with an idle CPU, and then the latency would have no
  * bound.
  */
 #include <linux/jiffies.h>
-#include <linux/ktime.h>
 #include <linux/percpu.h>
 #include <linux/smp.h>
-#include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
 #include <kvmpv/boundary.h>
@@ -56,24 +54,4 @@ void linux_sampler_defer(void)
 void linux_sampler_finish(void)
 {
 	cancel_work_sync(&deferred_work);
-}
-
-static DEFINE_RAW_SPINLOCK(events_lock);
-
-u64 linux_events_lock(void)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&events_lock, flags);
-	return flags;
-}
-
-void linux_events_unlock(u64 state)
-{
-	raw_spin_unlock_irqrestore(&events_lock, (unsigned long)state);
-}
-
-u64 linux_monotonic_ns(void)
-{
-	return ktime_get_mono_fast_ns();
 }

@@ -5,35 +5,46 @@
 #include <linux/types.h>
 
 struct clocksource;
+struct kvm_steal_time;
+struct list_head;
 struct mutex;
+struct pvclock_wall_clock;
+struct static_call_key;
+struct static_key;
 
 /*
  * What kvmpv needs of the kernel that is not exported; null where this kernel has no such symbol.
- * Filled in once by linux_symbols_resolve().
+ * Filled in once by linux_symbols_resolve(). Functions are called by way of static calls alone, and
+ * otherwise only compared.
  */
 struct kvmpv_symbols {
-	void *kvm_clock; /* struct clocksource of native kvm-clock */
-	void *kvm_steal_clock; /* native steal clock for KVM */
-	void *steal_time; /* per CPU: native's struct kvm_steal_time */
-	void *native_steal_clock; /* the steal clock of a kernel that has none */
-	void *pv_steal_clock_key; /* struct static_call_key */
-	void *pv_steal_clock_trampoline;
-	void *paravirt_steal_enabled; /* struct static_key */
-	void *paravirt_steal_rq_enabled; /* struct static_key */
-	void *kvm_guest_apic_eoi_write; /* native PV EOI callback */
-	void *apic_call_eoi_key; /* struct static_call_key, since 6.5 */
-	void *apic_call_eoi_trampoline;
-	void *kvm_apic_eoi; /* per-CPU word of native PV EOI */
-	void *kstat_irqs_cpu; /* counts the interrupts of a line on a CPU */
-	void *wall_clock; /* struct pvclock_wall_clock of native kvmclock */
+	/* ---- The clock ---- */
+	struct clocksource *kvm_clock; /* native kvm-clock */
+	struct pvclock_wall_clock *wall_clock; /* where native has the host answer */
 	unsigned int *vclocks_used; /* bits of the vDSO clock modes that were ever in use */
+	const void **pvti_cpu0_va; /* CPU 0's record, for user space to read */
 	struct clocksource **curr_clocksource; /* by which the kernel keeps time */
 	struct clocksource **watchdog; /* checks other clocksources */
 	struct list_head *watchdog_list; /* those that are checked */
 	struct list_head *clocksource_list; /* all that are registered */
 	struct mutex *clocksource_mutex; /* for that list */
 	const char *override_name; /* what was written to current_clocksource last */
-	const void **pvti_cpu0_va; /* CPU 0's record, for user space to read */
+
+	/* ---- Steal time ---- */
+	u64 (*kvm_steal_clock)(int cpu); /* native steal clock for KVM */
+	u64 (*native_steal_clock)(int cpu); /* the steal clock of a kernel that has none */
+	struct kvm_steal_time __percpu *steal_time; /* native's records */
+	struct static_call_key *pv_steal_clock_key;
+	void *pv_steal_clock_trampoline;
+	struct static_key *paravirt_steal_enabled;
+	struct static_key *paravirt_steal_rq_enabled;
+
+	/* ---- The end of an interrupt ---- */
+	const void *kvm_guest_apic_eoi_write; /* native PV EOI callback; has arguments before 6.5 */
+	unsigned long __percpu *kvm_apic_eoi; /* native's words */
+	struct static_call_key *apic_call_eoi_key; /* since 6.5 */
+	void *apic_call_eoi_trampoline;
+	unsigned int (*kstat_irqs_cpu)(unsigned int irq, int cpu); /* counts a line's interrupts */
 };
 
 extern struct kvmpv_symbols kvmpv_symbols;

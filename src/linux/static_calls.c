@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Kernel functions that are chosen at run time: static calls and static keys.
+ * Kernel functions that are chosen at run time.
  *
  * Not by static_call_update(): that macro wants the key at compile time, and these keys are not
- * exported. What it expands to is, and so is the static key's part.
+ * exported. What it expands to is.
  */
-#include <linux/jump_label.h>
-#include <linux/kernel.h>
 #include <linux/rcupdate.h>
 #include <linux/static_call.h>
 
@@ -53,34 +51,4 @@ void linux_static_call_set(u32 which, const void *target)
 void linux_wait_for_callers(void)
 {
 	synchronize_rcu();
-}
-
-void linux_symbol_name(const void *address, char *text, u32 size)
-{
-	snprintf(text, size, "%ps", address);
-}
-
-int linux_steal_accounting_start(void)
-{
-	if (!kvmpv_symbols.paravirt_steal_enabled)
-		return -ENOENT;
-	static_key_slow_inc(kvmpv_symbols.paravirt_steal_enabled);
-	if (kvmpv_symbols.paravirt_steal_rq_enabled)
-		static_key_slow_inc(kvmpv_symbols.paravirt_steal_rq_enabled);
-	return 0;
-}
-
-void linux_steal_accounting_stop(void)
-{
-	if (kvmpv_symbols.paravirt_steal_rq_enabled)
-		static_key_slow_dec(kvmpv_symbols.paravirt_steal_rq_enabled);
-	static_key_slow_dec(kvmpv_symbols.paravirt_steal_enabled);
-}
-
-bool linux_steal_accounting_is_on(bool run_queues)
-{
-	struct static_key *key = run_queues ? kvmpv_symbols.paravirt_steal_rq_enabled :
-					      kvmpv_symbols.paravirt_steal_enabled;
-
-	return key && static_key_count(key) > 0;
 }

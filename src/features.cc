@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+#include "features.hh"
+
+#include "clock.hh"
+#include "eoi.hh"
+#include "followers.hh"
+#include "log.hh"
+#include "other_clocks.hh"
+#include "sampler.hh"
+#include "steal.hh"
+#include "steal_tasks.hh"
+#include "views.hh"
+#include "wall_clock.hh"
+
+namespace kvmpv {
+
+namespace {
+
+// A member of an object as a plain function.
+template <auto& kObject, auto kMember>
+struct Bound;
+template <auto& kObject, class Class, class Return, class... Arguments,
+          Return (Class::*kMember)(Arguments...)>
+struct Bound<kObject, kMember> {
+    static Return call(Arguments... arguments) { return (kObject.*kMember)(arguments...); }
+};
+template <auto& kObject, class Class, class Return, class... Arguments,
+          Return (Class::*kMember)(Arguments...) const>
+struct Bound<kObject, kMember> {
+    static Return call(Arguments... arguments) { return (kObject.*kMember)(arguments...); }
+};
+
+template <auto& kObject, auto kMember>
+constexpr auto of = Bound<kObject, kMember>::call;
+
+constexpr Switch kClockSwitches[] = {
+    {KVMPV_CLOCK_RELEASE, of<clock, &Clock::release>, of<clock, &Clock::released>},
+    {KVMPV_CLOCK_FORCE_UNSTABLE, of<clock, &Clock::force_unstable>, of<clock, &Clock::forced>},
+};
+
+constexpr Switch kStealSwitches[] = {
+    {KVMPV_STEAL_HOOK, of<steal, &Steal::set_hooked>, of<steal, &Steal::hooked>},
+    {KVMPV_STEAL_ATTRIBUTION, of<steal, &Steal::set_attribution>, steal_tasks::is_on},
+};
+
+constexpr Switch kEoiSwitches[] = {
+    {KVMPV_EOI_HOOK, of<eoi, &Eoi::set_hooked>, of<eoi, &Eoi::hooked>},
+};
+
+// The order, downwards: load, a CPU that comes, the end of sleep, the rows of `status`. Upwards:
+// unload, a CPU that goes, the begin of sleep, restart.
+//   - The clock first and last: the others read it.
+//   - Steal time before EOI, for no other reason than that `status` has always shown them so.
+//   - The sampler behind all that it looks at.
+//   - What is only asked by files of debugfs behind that.
+constexpr FeatureRow kFeatures[] = {
+    {
+        .name = "clock",
+        .start = of<clock, &Clock::start>,
+        .stop = of<clock, &Clock::stop>,
+        .failure = "the clocksource could not be registered",
+        .follower = KVMPV_CLOCK,
+        .prepare_cpu = of<clock, &Clock::prepare_cpu>,
+        .online_cpu = of<clock, &Clock::online_cpu>,
+        .down_cpu = of<clock, &Clock::down_cpu>,
+        .dead_cpu = of<clock, &Clock::dead_cpu>,
+        .clock_suspend = of<clock, &Clock::suspend>,
+        .clock_resume = of<clock, &Clock::resume>,
+        .restart = of<clock, &Clock::restart>,
+        .slots = &slots.clock,
+        .cpuid_name = "KVM_FEATURE_CLOCKSOURCE",
+        .write_section = write_clock_section,
+        .files = clock_files,
+        .switches = kClockSwitches,
+    },
+    {
+        .name = "steal",
+        .start = of<steal, &Steal::start>,
+        .stop = of<steal, &Steal::stop>,
+        .failure = "steal time could not be taken up",
+        .follower = KVMPV_STEAL,
+        .online_cpu = of<steal, &Steal::online_cpu>,
+        .down_cpu = of<steal, &Steal::down_cpu>,
+        .suspend = of<steal, &Steal::suspend>,
+        .resume = of<steal, &Steal::resume>,
+        .restart = of<steal, &Steal::restart>,
+        .slots = &slots.steal,
+        .cpuid_name = "KVM_FEATURE_STEAL_TIME",
+        .write_note = write_steal_note,
+        .files = steal_files,
+        .switches = kStealSwitches,
+    },
+    {
+        .name = "eoi",
+        .start = of<eoi, &Eoi::start>,
+        .stop = of<eoi, &Eoi::stop>,
+        .failure = "PV EOI could not be hooked",
+        .follower = KVMPV_EOI,
+        .online_cpu = of<eoi, &Eoi::online_cpu>,
+        .down_cpu = of<eoi, &Eoi::down_cpu>,
+        .suspend = of<eoi, &Eoi::suspend>,
+        .resume = of<eoi, &Eoi::resume>,
+        .restart = of<eoi, &Eoi::restart>,
+        .slots = &slots.eoi,
+        .cpuid_name = "KVM_FEATURE_PV_EOI",
+        .is_in_use = of<eoi, &Eoi::hooked>,
+        .write_note = write_eoi_note,
+        .files = eoi_files,
+        .switches = kEoiSwitches,
+    },
+    // A slot that is only shown.
+    {.name = "async_pf", .slots = &slots.async_pf},
+    {
+        .name = "other clocks",
+        .start = of<other_clocks, &OtherClocks::start>,
+        .stop = of<other_clocks, &OtherClocks::stop>,
+        .clock_resume = of<other_clocks, &OtherClocks::resume>,
+        .files = other_clocks_files,
+    },
+    {
+        .name = "sampler",
+        .start = sampler::start,
+        .stop = sampler::stop,
+        .failure = "the sampler could not be started, events will stay empty",
+        .follower = KVMPV_SAMPLER,
+        .online_cpu = sampler::online_cpu,
+        .down_cpu = sampler::down_cpu,
+        .clock_resume = sampler::resume,
+        .files = events_files,
+    },
+    {
+        .name = "wall clock",
+        .start = of<wall_clock, &WallClock::start>,
+        .stop = of<wall_clock, &WallClock::stop>,
+        .failure = "no memory for the wall clock's answer, clock/wall_clock will not work",
+        .files = wall_clock_files,
+    },
+    {.name = "all together", .files = common_files},
+};
+
+constexpr u32 kNumFeatures = sizeof(kFeatures) / sizeof(kFeatures[0]);
+
+// What has the step `kStep` does it, from the first feature to the last one, or in reverse.
+template <auto kStep, class... Arguments>
+void in_order(Arguments... arguments) {
+    for (const FeatureRow& feature : kFeatures)
+        if (feature.*kStep) (feature.*kStep)(arguments...);
+}
+template <auto kStep, class... Arguments>
+void in_reverse(Arguments... arguments) {
+    for (u32 left = kNumFeatures; left-- > 0;)
+        if (kFeatures[left].*kStep) (kFeatures[left].*kStep)(arguments...);
+}
+
+void start(const FeatureRow& feature, const kvmpv_parameters& parameters) {
+    if (!feature.start) return;
+    if (feature.slots && feature.slots->decision().mode == Mode::kOff) return;
+    const Result<void> started = feature.start(parameters);
+    if (started.ok()) return;
+    feature.stop();
+    if (feature.slots) feature.slots->fail();
+    log_error(feature.failure, started.error());
+}
+
+const FeatureRow& following(u32 follower) {
+    u32 at = 0;
+    while (kFeatures[at].follower != follower) ++at;
+    return kFeatures[at];
+}
+
+const Switch* switch_of(u32 which) {
+    for (const FeatureRow& feature : kFeatures)
+        for (const Switch& one : feature.switches)
+            if (one.which == which) return &one;
+    return nullptr;
+}
+
+}  // namespace
+
+std::span<const FeatureRow> features() { return kFeatures; }
+
+Result<void> start_features(const kvmpv_parameters& parameters) {
+    const Result<void> told = Result<void>::from_errno(linux_restart_notify_enable());
+    if (!told.ok()) return told;
+    linux_suspend_notify_enable();
+    for (const FeatureRow& feature : kFeatures) start(feature, parameters);
+    return {};
+}
+
+// First nobody looks any more, then nothing is left to look at.
+void stop_features() {
+    linux_debugfs_remove();
+    in_reverse<&FeatureRow::stop>();
+    linux_suspend_notify_disable();
+    linux_restart_notify_disable();
+}
+
+Result<void> create_files() {
+    const Result<void> created = Result<void>::from_errno(linux_debugfs_create());
+    if (!created.ok()) return created;
+    for (const FeatureRow& feature : kFeatures)
+        if (feature.files)
+            for (const kvmpv_file& file : feature.files()) linux_debugfs_add(&file);
+    return created;
+}
+
+}  // namespace kvmpv
+
+using namespace kvmpv;
+
+extern "C" int kvmpv_cpu_prepare(u32 follower, u32 cpu) {
+    if (following(follower).prepare_cpu) following(follower).prepare_cpu(cpu);
+    return 0;
+}
+
+extern "C" int kvmpv_cpu_online(u32 follower, u32 cpu) {
+    const Result<void> done = following(follower).online_cpu(cpu);
+    return begins_to_follow(follower) ? done.zero_or_negative_errno() : 0;
+}
+
+extern "C" void kvmpv_cpu_down(u32 follower, u32 cpu) { following(follower).down_cpu(cpu); }
+
+extern "C" void kvmpv_cpu_dead(u32 follower, u32 cpu) {
+    if (following(follower).dead_cpu) following(follower).dead_cpu(cpu);
+}
+
+extern "C" void kvmpv_clock_suspend(u32 cpu) { in_reverse<&FeatureRow::clock_suspend>(cpu); }
+extern "C" void kvmpv_clock_resume(u32 cpu) { in_order<&FeatureRow::clock_resume>(cpu); }
+
+// Timekeeping tells only the clocksources that it knows.
+extern "C" void kvmpv_suspend(u32 cpu) {
+    in_reverse<&FeatureRow::suspend>(cpu);
+    if (clock.unbound()) kvmpv_clock_suspend(cpu);
+}
+
+extern "C" void kvmpv_resume(u32 cpu) {
+    if (clock.unbound()) kvmpv_clock_resume(cpu);
+    in_order<&FeatureRow::resume>(cpu);
+}
+
+extern "C" void kvmpv_restart() { in_reverse<&FeatureRow::restart>(); }
+
+extern "C" int kvmpv_switch_set(u32 which, int value) {
+    const Switch* const found = switch_of(which);
+    if (!found || (value != 0 && value != 1)) return -kEinval;
+    return found->set(value == 1).zero_or_negative_errno();
+}
+
+extern "C" bool kvmpv_switch_is_on(u32 which) {
+    const Switch* const found = switch_of(which);
+    return found && found->is_on();
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A mutex for each who is asked, or changed, on demand.
+ */
+#include <linux/mutex.h>
+
+#include <kvmpv/boundary.h>
+
+static struct mutex mutexes[KVMPV_NUM_MUTEXES] = {
+	[KVMPV_MUTEX_CLOCK] = __MUTEX_INITIALIZER(mutexes[KVMPV_MUTEX_CLOCK]),
+	[KVMPV_MUTEX_OTHER_CLOCKS] = __MUTEX_INITIALIZER(mutexes[KVMPV_MUTEX_OTHER_CLOCKS]),
+	[KVMPV_MUTEX_WALL_CLOCK] = __MUTEX_INITIALIZER(mutexes[KVMPV_MUTEX_WALL_CLOCK]),
+	[KVMPV_MUTEX_STEAL] = __MUTEX_INITIALIZER(mutexes[KVMPV_MUTEX_STEAL]),
+	[KVMPV_MUTEX_EOI] = __MUTEX_INITIALIZER(mutexes[KVMPV_MUTEX_EOI]),
+};
+
+void linux_mutex_lock(u32 which)
+{
+	mutex_lock(&mutexes[which]);
+}
+
+void linux_mutex_unlock(u32 which)
+{
+	mutex_unlock(&mutexes[which]);
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Waiting.
+ */
+#include <linux/delay.h>
+
+#include <kvmpv/boundary.h>
+
+void linux_msleep(u32 ms)
+{
+	msleep(ms);
+}
