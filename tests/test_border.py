@@ -10,6 +10,7 @@ from pathlib import Path
 from built import ROOT
 
 CXX = [".cc", ".hh"]
+TEXTS = [*CXX, ".c", ".h", ".py", ".sh", ""]
 STANDARD_HEADERS = ROOT / "include/kvmpv/std.hh"
 
 
@@ -61,7 +62,7 @@ class Border(unittest.TestCase):
         starts_it = {ROOT / "tests/check", ROOT / "tests/test_bench.py"}
         for folder, other in (("bench", "tests"), ("tests", "bench")):
             for file in (ROOT / folder).rglob("*"):
-                if file.suffix != ".pyc" and file.is_file() and file not in starts_it:
+                if file.suffix in TEXTS and file.is_file() and file not in starts_it:
                     self.assertNotRegex(file.read_text(), rf"\b{other}/(?!run\b)", str(file))
 
     def test_every_file_says_its_licence(self) -> None:
