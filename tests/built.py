@@ -15,6 +15,7 @@ from lab.interrupt_ends import INSIDE  # noqa: E402
 from lab.kernels import Kernel, kernel  # noqa: E402
 
 STOCK_KERNELS = ("6.1", "6.12")
+CHECKED_KERNELS = (*STOCK_KERNELS, "kunit")  # by `make check`
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab import LabError, cache, debian_kernel, kunit_kernel
 
-NAMES = ("6.1", "6.12", "kunit")
+NAMES = ("6.1", "6.12", *kunit_kernel.FRAGMENTS)
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Kernel:
 
 def kernel(name: str) -> Kernel:
     """The kernel. If this machine does not have it yet, it is downloaded and unpacked, or built."""
-    if name == "kunit":
-        return _load(name, _kunit_entry())
+    if name in kunit_kernel.FRAGMENTS:
+        return _load(name, _debug_entry(name))
     if name in NAMES:
         return _load(name, cache.entry(name, lambda into: debian_kernel.unpack(name, into)))
     return _from_file(Path(name))
@@ -67,12 +67,13 @@ def _stem(file: str) -> str:
     return Path(file).name.split(".ko")[0].replace("-", "_")
 
 
-def _kunit_entry() -> Path:
+def _debug_entry(name: str) -> Path:
     """The debug kernel. As with every entry, a finished build is used without a look at the archive.
 
     So it works offline, and a newer source is built only after scripts/kernels drop.
     """
-    return cache.entry(f"kunit-{kunit_kernel.fingerprint()}", kunit_kernel.build)
+    entry = f"{name}-{kunit_kernel.fingerprint(name)}"
+    return cache.entry(entry, lambda into: kunit_kernel.build(name, into))
 
 
 def _load(name: str, entry: Path) -> Kernel:
