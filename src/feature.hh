@@ -5,10 +5,12 @@
 
 #pragma once
 
-#include "registration.hh"
+#include "kvmpv/result.hh"
 #include "view.hh"
 
 namespace kvmpv {
+
+class SlotState;
 
 // A parameter, and a file of debugfs, that is written 0 or 1 while the module runs.
 struct Switch {

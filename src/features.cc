@@ -11,6 +11,10 @@
 #include "steal.hh"
 #include "steal_tasks.hh"
 #include "views.hh"
+#include "views_clock.hh"
+#include "views_eoi.hh"
+#include "views_events.hh"
+#include "views_steal.hh"
 #include "wall_clock.hh"
 
 namespace kvmpv {

@@ -6,7 +6,7 @@
 #include "events.hh"
 #include "other_clocks.hh"
 #include "view.hh"
-#include "views.hh"
+#include "views_clock.hh"
 #include "wall_clock.hh"
 
 namespace kvmpv {

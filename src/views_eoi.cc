@@ -4,7 +4,7 @@
 
 #include "eoi.hh"
 #include "view.hh"
-#include "views.hh"
+#include "views_eoi.hh"
 
 namespace kvmpv {
 

@@ -4,7 +4,7 @@
 
 #include "events.hh"
 #include "view.hh"
-#include "views.hh"
+#include "views_events.hh"
 
 namespace kvmpv {
 

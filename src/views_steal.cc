@@ -4,7 +4,7 @@
 
 #include "steal.hh"
 #include "view.hh"
-#include "views.hh"
+#include "views_steal.hh"
 
 namespace kvmpv {
 

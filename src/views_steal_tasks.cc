@@ -5,7 +5,7 @@
 #include "steal.hh"
 #include "steal_tasks.hh"
 #include "view.hh"
-#include "views.hh"
+#include "views_steal.hh"
 
 namespace kvmpv {
 
