@@ -183,7 +183,7 @@ def programs() -> Programs:
         compile_program(
             "gcc-12", "executed_plugin.so", ["-shared", "-fPIC", "bench/executed_plugin.c"]
         ),
-        compile_benchmark("steal_user_space", "src/steal_clock.cc"),
+        compile_benchmark("steal_user_space", "src/steal/steal_clock.cc"),
     )
 
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The steal clock on the real CPU, by Google Benchmark: src/steal_clock.cc as it stands (linked
-// without -pie, as user_space.cc says) on a record that nobody writes, against what native executes
-// on the same record.
+// The steal clock on the real CPU, by Google Benchmark: src/steal/steal_clock.cc as it stands
+// (linked without -pie, as user_space.cc says) on a record that nobody writes, against what native
+// executes on the same record.
 
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
 #include <cstdlib>
 
-#include "../src/steal_clock.hh"
+#include "../src/steal/steal_clock.hh"
 #include "kvmpv/x86.hh"
 
 struct kvmpv_cpu kvmpv_cpu;
