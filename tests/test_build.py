@@ -49,7 +49,7 @@ class Errors(Folder):
     def break_with(self, text: str) -> subprocess.CompletedProcess[str]:
         copy_of_project(self.tree)
         # The very first object, so that nothing else is compiled in vain.
-        with (self.tree / "src/clock/clock.cc").open("a") as file:
+        with (self.tree / "src/module.cc").open("a") as file:
             file.write(text)
         return make(self.tree, "modules", f"KDIR={kernel('6.12').build}")
 
