@@ -188,7 +188,7 @@ def tables(group: Group) -> Tables:
     plugin = compile_program(
         "gcc-12", "executed_plugin.so", ["-shared", "-fPIC", "bench/executed_plugin.c"]
     )
-    benchmark = compile_benchmark("steal_user_space", "src/steal_clock.cc")
+    benchmark = compile_benchmark("steal_user_space", "src/steal/steal_clock.cc")
     in_guests = [tables_of(group, mode, ping_pong, plugin) for mode in MODES]
     names = ("nothing", "rdtsc", "native", "kvmpv_steal_clock", "kvmpv_task_switch")
     here = group.plan.here(lambda: google_benchmark(benchmark, names, group.sizes))

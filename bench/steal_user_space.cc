@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The steal clock on the real CPU, by Google Benchmark. Compares src/steal_clock.cc as it stands
+// The steal clock on the real CPU, by Google Benchmark. Compares src/steal/steal_clock.cc as it stands
 // (linked without -pie, as user_space.cc says) with what native executes, on a record that nobody
 // writes.
 
@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "../src/steal_clock.hh"
+#include "../src/steal/steal_clock.hh"
 #include "kvmpv/x86.hh"
 
 struct kvmpv_cpu kvmpv_cpu;

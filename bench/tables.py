@@ -123,7 +123,7 @@ def guest_program(source: Path, *options: str) -> Path:
 
 # %gs:kvmpv_cpu has to be the program's own variable: linked without -pie, because the base of %gs is 0 in user space.
 CXX_OPTIONS = ("-std=gnu++20", "-fno-exceptions", "-fcf-protection=branch", "-fno-pie", "-no-pie")
-CXX_INCLUDES = ("-Iinclude", "-Ibench")
+CXX_INCLUDES = ("-Iinclude", "-Isrc", "-Ibench")
 
 
 def compile_benchmark(name: str, *objects: str) -> Path:

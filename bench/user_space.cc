@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Compares one read on the real CPU, by the stable path and by the guarded one, with the models of
-// models.hh, by Google Benchmark. Ours is src/clock_read.cc as it stands: linked without -pie,
+// models.hh, by Google Benchmark. Ours is src/clock/clock_read.cc as it stands: linked without -pie,
 // %gs:kvmpv_cpu is the variable below, because the base of %gs is 0 in user space.
 
 #include <benchmark/benchmark.h>
@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "../src/clock_read.hh"
+#include "../src/clock/clock_read.hh"
 #include "kvmpv/boundary.h"
 #include "models.hh"
 

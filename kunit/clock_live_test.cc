@@ -3,9 +3,9 @@
 // The clock's read callbacks in the guest that runs this, on all CPUs at once, against the kernel's
 // own kvmclock code. Every CPU has its record, but the clocksource is not registered.
 
-#include "../src/clock.hh"
-#include "../src/cpus.hh"
-#include "../src/slots.hh"
+#include "../src/clock/clock.hh"
+#include "../src/base/cpus.hh"
+#include "../src/slot/slots.hh"
 #include "test.hh"
 
 using namespace kvmpv;

@@ -2,7 +2,7 @@
 //
 // hook.hh: who may unhook, and when, at a scripted place.
 
-#include "../src/hook.hh"
+#include "../src/slot/hook.hh"
 #include "test.hh"
 
 using namespace kvmpv;

@@ -3,7 +3,7 @@
 // slot.hh and registration.hh: whose is a slot, and which MSRs are written when it is taken and put
 // back, on a scripted kernel with up to four CPUs.
 
-#include "../src/registration.hh"
+#include "../src/slot/registration.hh"
 #include "test.hh"
 
 using namespace kvmpv;

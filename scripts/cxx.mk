@@ -26,7 +26,7 @@ cxx-drop := -std=% -Wstrict-prototypes -Wmissing-prototypes -Wold-style-% -Wdecl
 # check refuses it. -g0: pahole fails on C++ DWARF when it makes BTF (docs/internals.md).
 cxxflags-kvmpv := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-unwind-tables -fno-gnu-unique \
 	-fno-asynchronous-unwind-tables -Wall -Wextra -Wundef -Wshadow -Wnon-virtual-dtor \
-	-Wno-unused-parameter -g0 -I$(src)/include $(if $(KVMPV_WERROR),-Werror)
+	-Wno-unused-parameter -g0 -I$(src)/include -I$(src)/src $(if $(KVMPV_WERROR),-Werror)
 
 # scripts/Makefile.lib sets these after this file is read, so they are expanded when a rule runs.
 kernel-cflags = $(or $(modkern_cflags),$(error kbuild of this kernel does not set modkern_cflags: \

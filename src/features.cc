@@ -2,16 +2,20 @@
 
 #include "features.hh"
 
-#include "clock.hh"
-#include "eoi.hh"
-#include "followers.hh"
-#include "log.hh"
-#include "other_clocks.hh"
-#include "sampler.hh"
-#include "steal.hh"
-#include "steal_tasks.hh"
-#include "views.hh"
-#include "wall_clock.hh"
+#include "base/followers.hh"
+#include "base/log.hh"
+#include "clock/clock.hh"
+#include "clock/other_clocks.hh"
+#include "clock/views.hh"
+#include "clock/wall_clock.hh"
+#include "eoi/eoi.hh"
+#include "eoi/views.hh"
+#include "events/views.hh"
+#include "files/views.hh"
+#include "sampler/sampler.hh"
+#include "steal/steal.hh"
+#include "steal/tasks.hh"
+#include "steal/views.hh"
 
 namespace kvmpv {
 

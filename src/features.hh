@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include "feature.hh"
+#include "base/feature.hh"
 
 namespace kvmpv {
 

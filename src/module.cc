@@ -2,11 +2,11 @@
 //
 // What happens when the module is loaded and unloaded, in order, and what the parameters mean.
 
-#include "clock.hh"
+#include "clock/clock.hh"
 #include "features.hh"
 #include "kvmpv/boundary.h"
 #include "kvmpv/text.hh"
-#include "slots.hh"
+#include "slot/slots.hh"
 
 namespace kvmpv {
 namespace {

@@ -12,6 +12,8 @@ from built import ROOT
 CXX = [".cc", ".hh"]
 TEXTS = [*CXX, ".c", ".h", ".py", ".sh", ""]
 STANDARD_HEADERS = ROOT / "include/kvmpv/std.hh"
+# A room includes itself and what stands below it. The files above all rooms may include any of them.
+ROOMS = ("files", "sampler", "eoi", "steal", "clock", "events", "slot", "base")
 
 
 def sources(*folders: str, endings: list[str]) -> list[Path]:
@@ -41,6 +43,19 @@ class Border(unittest.TestCase):
                 self.assertTrue(
                     name.startswith('"'), f"{file}: {name}; only std.hh names system headers"
                 )
+
+    def test_includes_go_down_the_rooms_only(self) -> None:
+        src = ROOT / "src"
+        rooms = {file.parent.name for file in sources("src", endings=CXX) if file.parent != src}
+        self.assertEqual(rooms, set(ROOMS))
+        for file in sources("src", endings=CXX):
+            if file.parent == src:
+                continue
+            above = ROOMS[: ROOMS.index(file.parent.name)]
+            for name in includes(file):
+                room, _, rest = name.strip('"').partition("/")
+                self.assertTrue(rest, f"{file}: {name} stands above all rooms")
+                self.assertNotIn(room, above, f"{file}: {name}")
 
     def test_inline_assembly_stays_in_x86(self) -> None:
         for file in sources("src", "include", "kunit", endings=CXX):

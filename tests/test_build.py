@@ -49,7 +49,7 @@ class Errors(Folder):
     def break_with(self, text: str) -> subprocess.CompletedProcess[str]:
         copy_of_project(self.tree)
         # The very first object, so that nothing else is compiled in vain.
-        with (self.tree / "src/clock.cc").open("a") as file:
+        with (self.tree / "src/module.cc").open("a") as file:
             file.write(text)
         return make(self.tree, "modules", f"KDIR={kernel('6.12').build}")
 
@@ -73,16 +73,18 @@ class Sources(Folder):
     def test_only_sources_get_into_a_build(self) -> None:
         copy_of_project(self.tree)
         build = self.tree / "build" / FAKE_RELEASE
-        products = ("kvmpv.o", "kvmpv.mod.c", "kvmpv.mod.o", "kvmpv.ko", "src/clock.o")
-        products += ("src/.clock.o.cmd", "src/.clock.o.d", "src/linux/log.o", "kunit/probe.o")
+        products = ("kvmpv.o", "kvmpv.mod.c", "kvmpv.mod.o", "kvmpv.ko", "src/clock/clock.o")
+        products += ("src/clock/.clock.o.cmd", "src/clock/.clock.o.d")
+        products += ("src/linux/log.o", "kunit/probe.o")
         for name in products:
             (self.tree / name).touch()
         # An object that an earlier version linked, and a source that is gone.
-        (build / "src").mkdir(parents=True)
-        for name in ("src/clock.o", "src/.clock.o.cmd", "src/gone.cc"):
+        for room in ("clock", "steal"):
+            (build / "src" / room).mkdir(parents=True)
+        for name in ("src/clock/clock.o", "src/clock/.clock.o.cmd", "src/gone.cc"):
             (build / name).symlink_to(self.tree / name)
         # Files of this build itself.
-        (build / "src/steal.o").write_text("built here")
+        (build / "src/steal/steal.o").write_text("built here")
 
         done = make(self.tree, "modules", f"KDIR={fake_kernel(self.folder / 'kernel')}")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -97,7 +99,7 @@ class Sources(Folder):
         self.assertEqual(self.linked(), wanted)
         for name in wanted:
             self.assertTrue((build / name).samefile(self.tree / name), name)
-        self.assertEqual((build / "src/steal.o").read_text(), "built here")
+        self.assertEqual((build / "src/steal/steal.o").read_text(), "built here")
 
     def test_a_build_by_hand_stays_out_of_that_for_another_kernel(self) -> None:
         # The folder's name has every character that kbuild can bear. The environment is set for another project.

@@ -90,7 +90,7 @@ class Places(unittest.TestCase):
                 self.assertEqual(self.files_below(self.tree / destdir), [])
 
     def test_destdir_is_where_the_sources_for_dkms_go(self) -> None:
-        (self.tree / "src/clock.o").touch()
+        (self.tree / "src/clock/clock.o").touch()
         stage = self.folder / "it's a stage"
         # As if only their owner may read them.
         subprocess.run(["chmod", "-R", "go=", self.tree], check=True)
@@ -99,7 +99,7 @@ class Places(unittest.TestCase):
         stage = stage.rename(self.folder / "stage")
         (sources,) = (stage / "usr/src").iterdir()
         self.assertRegex(sources.name, r"^kvmpv-\d+\.\d+\.\d+$")
-        self.assertFalse((sources / "src/clock.o").exists())
+        self.assertFalse((sources / "src/clock/clock.o").exists())
         for file in (stage / "usr").rglob("*"):
             with self.subTest(file.name):
                 runs = file.is_dir() or file.read_bytes().startswith(b"#!")

@@ -36,8 +36,9 @@ def section_names(file: Path) -> dict[int, str]:
 def cxx_functions(module: Path, build: Path) -> list[Function]:
     """Functions of the module that a C++ object defines, weak and local ones included."""
     from_cxx = set[str]()
-    for source in (ROOT / "src").glob("*.cc"):
-        from_cxx |= {name for name, _, _, _ in symbols(build / f"src/{source.stem}.o")}
+    for source in (ROOT / "src").rglob("*.cc"):
+        built = build / source.relative_to(ROOT).with_suffix(".o")
+        from_cxx |= {name for name, _, _, _ in symbols(built)}
     sections = section_names(module)
     return [
         Function(name, sections[index], start, size)
@@ -151,7 +152,7 @@ class ModuleObject(unittest.TestCase):
     def test_elided_eoi_is_native_and_one_increment(self) -> None:
         for module in modules_of_stock_kernels():
             with self.subTest(kernel=module.release):
-                code = instructions(module.build / "src/eoi_callback.o", "kvmpv_eoi")
+                code = instructions(module.build / "src/eoi/eoi_callback.o", "kvmpv_eoi")
                 # Up to the first return. The jump that is not taken leads to the register write.
                 elided = code[: code.index("jmp") + 1]
                 self.assertEqual(

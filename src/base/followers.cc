@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+#include "base/followers.hh"
+
+namespace kvmpv {
+
+namespace {
+
+// One at a time: each takes up CPUs at load, or under its owner's mutex.
+constinit u32 beginner = KVMPV_NUM_FOLLOWERS;
+
+}  // namespace
+
+Result<void> follow_cpus(kvmpv_follower follower) {
+    __atomic_store_n(&beginner, follower, __ATOMIC_RELAXED);
+    const Result<void> done = Result<void>::from_errno(linux_hotplug_enable(follower));
+    __atomic_store_n(&beginner, u32{KVMPV_NUM_FOLLOWERS}, __ATOMIC_RELAXED);
+    return done;
+}
+
+void leave_cpus(kvmpv_follower follower) { linux_hotplug_disable(follower); }
+
+bool begins_to_follow(u32 follower) {
+    return __atomic_load_n(&beginner, __ATOMIC_RELAXED) == follower;
+}
+
+}  // namespace kvmpv

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The files of `eoi/`, and what `status` says of PV EOI behind the reason of its mode.
+
+#pragma once
+
+#include "base/view.hh"
+
+namespace kvmpv {
+
+void write_eoi_note(Out& out);
+
+std::span<const kvmpv_file> eoi_files();
+
+}  // namespace kvmpv

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The files about all features together.
+
+#pragma once
+
+#include "base/view.hh"
+
+namespace kvmpv {
+
+std::span<const kvmpv_file> common_files();
+
+void show_cpus(void* seq);
+
+}  // namespace kvmpv

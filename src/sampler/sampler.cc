@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+#include "sampler/sampler.hh"
+
+#include "base/cpus.hh"
+#include "base/followers.hh"
+#include "clock/clock.hh"
+#include "clock/clock_read.hh"
+#include "events/events.hh"
+#include "kvmpv/promise.hh"
+#include "kvmpv/text.hh"
+#include "kvmpv/x86.hh"
+#include "steal/steal.hh"
+
+namespace kvmpv::sampler {
+
+namespace {
+
+// What was seen last on a CPU. Lies in that CPU's kvmpv_cpu.
+struct CpuState {
+    const void* record;
+    ClockSample sample;
+    std::array<u64, kNumClockCounters> counted;
+    u64 held_back_max_ns;
+    PromiseOfCpu promise;
+    bool too_far_ahead;  // what the record says cannot be true
+};
+static_assert(sizeof(CpuState) <= sizeof(linux_cpu(0)->sampler));
+static_assert(std::is_trivially_copyable_v<CpuState>);
+
+CpuState& state_of(u32 cpu) { return *reinterpret_cast<CpuState*>(linux_cpu(cpu)->sampler); }
+
+// Under EventsLock, all of it.
+struct Shared {
+    Promise promise;
+    ClockSample reported;  // the update that was reported last, by whichever CPU
+    bool reported_any;
+    // What is to be done where it may sleep.
+    u64 revoke_by_ns;
+    u32 revoke_cpu;
+};
+constinit Shared shared{};
+constinit bool enabled = false;
+
+// One look, and all that comes of it.
+class Look {
+public:
+    explicit Look(u32 cpu) : cpu_(cpu), state_(state_of(cpu)) {}
+
+    void take() {
+        const struct kvmpv_cpu& own = *linux_cpu(cpu_);
+        if (state_.record != own.clock_record) state_ = fresh(own);
+        ClockMachine machine;
+        const auto& record = *static_cast<const PvclockVcpuTimeInfo*>(own.clock_record);
+        now_ = kvmpv::look(machine, record, state_.sample);
+        updated_ = now_.known && state_.sample.known && !now_.same_update(state_.sample);
+        note_record();
+        note_counters(own);
+        check_pace();
+        if (!clock.guarded()) check_promise();
+        state_.sample = now_;
+    }
+
+    bool updated() const { return updated_; }
+    bool revokes() const { return revokes_; }
+
+private:
+    // Another record, or the first one: nothing is known of it, and what was counted before is not
+    // its fault.
+    static CpuState fresh(const struct kvmpv_cpu& own) {
+        CpuState state{};
+        state.record = own.clock_record;
+        for (u32 i = 0; i < kNumClockCounters; ++i)
+            state.counted[i] = x86::load(own.clock_count[i]);
+        state.held_back_max_ns = x86::load(own.clock_held_back_max_ns);
+        return state;
+    }
+
+    void note(EventKind kind, s64 value, bool has_samples) {
+        events.add({linux_monotonic_ns(), value, state_.sample, now_, cpu_, kind, has_samples});
+    }
+
+    // An update of the host's clock reaches every CPU's record; it is one event, of the CPU that
+    // saw it first.
+    void note_record() {
+        const Disruptions found = compare(state_.sample, now_, clock.stable_offered());
+        const bool reported = shared.reported_any && updated_ && now_.same_update(shared.reported);
+        for (const Disruption& one : found) {
+            if (one.kind == EventKind::kRecordTorn) continue;
+            if (reported && one.kind <= EventKind::kStableGained) continue;
+            note(one.kind, one.value, true);
+        }
+        if (!updated_ || !found.count()) return;
+        shared.reported = now_;
+        shared.reported_any = true;
+    }
+
+    u64 counted_since(const struct kvmpv_cpu& own, ClockCounter counter) {
+        const u32 at = static_cast<u32>(counter);
+        const u64 count = x86::load(own.clock_count[at]);
+        const u64 since = count - state_.counted[at];
+        state_.counted[at] = count;
+        return since;
+    }
+
+    // What the read path met since the last look, whether or not it is still there.
+    void note_counters(const struct kvmpv_cpu& own) {
+        const u64 torn_reads = counted_since(own, ClockCounter::kTorn);
+        if (!state_.sample.torn && (now_.torn || torn_reads))
+            note(EventKind::kRecordTorn, static_cast<s64>(torn_reads), false);
+
+        const u64 held_back_ns = x86::load(own.clock_held_back_max_ns);
+        if (held_back_ns < kHeldBackMinNs || held_back_ns / 2 < state_.held_back_max_ns) return;
+        state_.held_back_max_ns = held_back_ns;
+        note(EventKind::kHeldBack, static_cast<s64>(held_back_ns), false);
+    }
+
+    // What a record says may be ahead of time. It is believed all the same if it has said so before
+    // and every other CPU's does, too: then that is the host's clock.
+    void check_pace() {
+        if (!now_.can_tell_time()) return;
+        struct kvmpv_cpu& own = *linux_cpu(cpu_);
+        const u64 now_ns = now_.ns_at(now_.tsc);
+        const bool first = own.clock_base_tsc == 0;
+        const u64 latest_ns = clock_read::latest_ns_at(own, now_.tsc);
+        const bool can_be = clock_read::guard.can_be(now_ns, latest_ns);
+        const bool believed = can_be || (state_.too_far_ahead && every_cpu_is_ahead());
+        state_.too_far_ahead = !believed;
+        if (!believed) return;
+        // A clock that is ahead by less goes on from where time is, or it could come further ahead
+        // each time.
+        const u64 base_ns = can_be && !first && now_ns > latest_ns ? latest_ns : now_ns;
+        clock_read::set_base(own, now_.tsc, base_ns);
+        clock_read::guard.move_horizon(base_ns);
+        if (first || every_cpu_runs_as_fast()) clock_read::set_base_rate(own, now_);
+    }
+
+    // Where all records name the same rate it is the host's.
+    bool every_cpu_runs_as_fast() const {
+        return every_cpu([this](const CpuState& state) {
+            return &state == &state_ || !state.sample.known || state.sample.same_rate(now_);
+        });
+    }
+    static bool every_cpu_is_ahead() {
+        return every_cpu([](const CpuState& state) { return state.too_far_ahead; });
+    }
+
+    // That is looked at.
+    template <class Test>
+    static bool every_cpu(Test test) {
+        for (const u32 cpu : possible_cpus()) {
+            const CpuState& state = state_of(cpu);
+            if (state.record && !test(state)) return false;
+        }
+        return true;
+    }
+
+    // The looks are in order, because the lock is held and no TSC is read ahead of it.
+    void check_promise() {
+        const u64 now_ns = clock.now_ns();
+        const u64 broken_by_ns =
+            shared.promise.judge(cpu_, state_.promise, state_.sample, now_, now_ns);
+        if (broken_by_ns) revoke(broken_by_ns);
+        // Nobody feeds the guard on the stable path, and some day it may have to take over.
+        clock_read::raise_guard(now_ns);
+    }
+
+    void revoke(u64 by_ns) {
+        if (shared.revoke_by_ns) return;
+        shared.revoke_cpu = cpu_;
+        __atomic_store_n(&shared.revoke_by_ns, by_ns, __ATOMIC_RELEASE);
+        revokes_ = true;
+        note(EventKind::kStableRevoked, static_cast<s64>(by_ns), false);
+    }
+
+    const u32 cpu_;
+    CpuState& state_;
+    ClockSample now_;
+    bool updated_ = false;
+    bool revokes_ = false;
+};
+
+void forget(u32 cpu) {
+    state_of(cpu) = {};
+    clock_read::drop_base(*linux_cpu(cpu));
+}
+
+void log_revoked(u32 cpu, u64 by_ns) {
+    LineBuffer<180> line;
+    Writer<LineSink<180>> out(LineSink<180>{&line});
+    out << "clock: CPU " << cpu << " is " << by_ns
+        << " ns off what other CPUs show, on a host that promised a stable clock; guarded from now "
+           "on";
+    linux_log_warn(line.text());
+}
+
+}  // namespace
+
+Result<void> online_cpu(u32 cpu) {
+    linux_sampler_start(cpu);
+    return {};
+}
+
+void down_cpu(u32 cpu) {
+    linux_sampler_stop(cpu);
+    const EventsLock lock;
+    state_of(cpu) = {};
+}
+
+void resume(u32) {
+    const EventsLock lock;
+    for (const u32 cpu : possible_cpus()) forget(cpu);
+    shared.promise.forget_largest();
+    shared.reported_any = false;
+    // A machine that comes back from a disk may have a clock that began anew; nobody reads it yet.
+    clock_read::guard.restart();
+}
+
+Result<void> start(const kvmpv_parameters&) {
+    const Result<void> followed = follow_cpus(KVMPV_SAMPLER);
+    enabled = followed.ok();
+    return followed;
+}
+
+void stop() {
+    if (!enabled) return;
+    leave_cpus(KVMPV_SAMPLER);
+    linux_sampler_finish();
+    shared = {};
+    enabled = false;
+}
+
+}  // namespace kvmpv::sampler
+
+extern "C" void kvmpv_sample(u32 cpu) {
+    namespace sampler = kvmpv::sampler;
+    bool updated, revokes;
+    {
+        const kvmpv::EventsLock lock;
+        kvmpv::steal.sample(cpu);
+        if (!kvmpv::clock.enabled()) return;
+        sampler::Look look(cpu);
+        look.take();
+        updated = look.updated();
+        revokes = look.revokes();
+    }
+    if (updated && cpu != 0) kvmpv::clock.wake_cpu0();
+    bool judges;
+    if (revokes || kvmpv::clock.kept() || linux_clocksource_is_watchdog(&judges) == 1)
+        linux_sampler_defer();
+}
+
+extern "C" void kvmpv_sampler_deferred() {
+    kvmpv::clock.keep_while_indispensable();
+    // Written once, before this was asked for.
+    const u64 revoke_by_ns =
+        __atomic_load_n(&kvmpv::sampler::shared.revoke_by_ns, __ATOMIC_ACQUIRE);
+    if (!revoke_by_ns || kvmpv::clock.revoked()) return;
+    kvmpv::clock.revoke_stable();
+    kvmpv::sampler::log_revoked(kvmpv::sampler::shared.revoke_cpu, revoke_by_ns);
+}

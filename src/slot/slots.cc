@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+#include "slot/slots.hh"
+
+#include "kvmpv/x86.hh"
+
+namespace kvmpv {
+
+constinit Slots slots;
+
+namespace {
+
+Use use_from_kernel_answer(int in_force) {
+    if (in_force < 0) return Use::kUnknown;
+    return in_force ? Use::kKernel : Use::kNobody;
+}
+
+}  // namespace
+
+std::optional<Msr> ClockLayout::msr(const KvmCpuid& kvm) {
+    const std::optional<ClockMsrs> msrs = clock_msrs(kvm);
+    if (!msrs) return std::nullopt;
+    return msrs->system_time;
+}
+
+Use ClockLayout::use(u32 cpu, u64 msr_value) {
+    u64 physical = 0;
+    const void* record = linux_native_clock_record(cpu, &physical);
+    return record && (msr_value & kSystemTimeAddressMask) == physical ? Use::kKernel : Use::kNobody;
+}
+
+std::optional<Msr> StealLayout::msr(const KvmCpuid& kvm) {
+    if (!kvm.has(Feature::KVM_FEATURE_STEAL_TIME)) return std::nullopt;
+    return Msr::KVM_STEAL_TIME;
+}
+
+Use StealLayout::use(u32, u64) { return use_from_kernel_answer(linux_native_steal_in_force()); }
+
+std::optional<Msr> EoiLayout::msr(const KvmCpuid& kvm) {
+    if (!kvm.has(Feature::KVM_FEATURE_PV_EOI)) return std::nullopt;
+    return Msr::KVM_EOI_EN;
+}
+
+Use EoiLayout::use(u32, u64) { return use_from_kernel_answer(linux_native_eoi_in_force()); }
+
+Result<void> Slots::take(bool clock_wanted, bool legacy) {
+    const std::optional<KvmCpuid> found = find_kvm(x86::cpuid);
+    if (!found) return Error(-kEnodev);
+    kvm = *found;
+
+    linux_symbols_resolve();
+    kvm_for_clock = kvm;
+    if (legacy && kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE))
+        kvm_for_clock.features &= ~(u32{1} << static_cast<u32>(Feature::KVM_FEATURE_CLOCKSOURCE2));
+
+    linux_cpus_lock();
+    clock.find(kvm_for_clock, clock_wanted);
+    steal.find(kvm, true);
+    eoi.find(kvm, true);
+    linux_cpus_unlock();
+    return {};
+}
+
+}  // namespace kvmpv

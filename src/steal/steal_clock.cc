@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// How the kernel's scheduler asks us for steal time: the target of the static call pv_steal_clock,
+// called with interrupts off, often with a run queue locked, also another CPU's. So there is
+// nothing here that could sleep or take a lock. The whole file is compiled without ftrace (Kbuild);
+// what is called of other files, where something was stolen, a clock begins or another CPU's is
+// asked for, may be traced as the scheduler itself may.
+
+#include "steal/steal_clock.hh"
+
+#include "kvmpv/x86.hh"
+
+namespace kvmpv::steal_clock {
+
+constinit Setup setup{};
+
+namespace {
+
+void note_longest(CpuState& state) {
+    state.longest.time_ns = linux_monotonic_ns();
+    linux_current_task(&state.longest.task);
+}
+
+CpuState& state_of(StealClock& own) {
+    static_assert(offsetof(CpuState, clock) == 0);
+    return reinterpret_cast<CpuState&>(own);
+}
+
+// The guest that we run in. One object for all: one on the stack would have the stack guarded.
+struct LiveMachine {
+    template <class T>
+    [[gnu::always_inline]] static T load(const T& shared) {
+        return x86::load(shared);
+    }
+    [[gnu::always_inline]] static void barrier() { x86::barrier(); }
+    static void store(u64& shared, u64 value) {
+        __atomic_store_n(&shared, value, __ATOMIC_RELAXED);
+    }
+    [[gnu::always_inline]] static bool compare_exchange(u64& shared, u64& expected, u64 desired) {
+        return __atomic_compare_exchange_n(&shared, &expected, desired, false, __ATOMIC_RELAXED,
+                                           __ATOMIC_RELAXED);
+    }
+    static void add(u64& shared, u64 value) { x86::add(shared, value); }
+    // No order is needed: between a look and the TSC before it time may only seem longer.
+    [[gnu::always_inline]] static u64 tsc() { return x86::rdtsc(); }
+    static u64 elapsed_ns(u64 tsc_ticks) { return setup.ticks_to_ns(tsc_ticks); }
+    static u64 tick_ns() { return setup.tick_ns; }
+    static u64 uptime_ns() { return linux_monotonic_ns(); }
+    static u64 accounted_ns(const StealClock& own) { return linux_accounted_steal_ns(own.cpu); }
+    static bool handover_in_progress() { return setup.handover_in_progress; }
+
+    static void stepped(StealClock& own, bool forward, u64 ns) {
+        linux_trace_steal_step(own.cpu, forward, ns, own.total_ns);
+    }
+
+    // The parts since the reset make the whole as before.
+    static void rebased(StealClock& own, u64 ns) { state_of(own).reset_total_ns += ns; }
+
+    static void stolen(StealClock& own, u64 ns) {
+        CpuState& state = state_of(own);
+        linux_trace_steal(own.cpu, ns, own.total_ns);
+        if (setup.looks_are_ticks && state.shape.add(ns)) note_longest(state);
+        if (state.charges) [[unlikely]]
+            steal_tasks::charge(*state.charges, ns);
+    }
+};
+constinit LiveMachine machine;
+
+}  // namespace
+
+void prepare_hook(CpuState& state, bool native_shown) {
+    prepare_steal_hook(machine, state.clock, native_shown);
+}
+
+void leave_hook(CpuState& state) { leave_steal_hook(state.clock); }
+
+void begin(CpuState& state, const KvmStealTime* record, bool native_is_asked) {
+    begin_steal(machine, state.clock, record, native_is_asked);
+}
+
+void end(CpuState& state) { end_steal(machine, state.clock); }
+
+bool heal(CpuState& state, KvmStealTime& record) {
+    return heal_steal(machine, state.clock, record);
+}
+
+void look(CpuState& state) { static_cast<void>(ask_steal(machine, state.clock)); }
+
+}  // namespace kvmpv::steal_clock
+
+extern "C" void kvmpv_task_switch() {
+    using namespace kvmpv::steal_clock;
+    auto& own = *static_cast<CpuState*>(kvmpv::x86::this_cpu_load<&kvmpv_cpu.steal_here>());
+    glance_at_steal(machine, own.clock);
+}
+
+extern "C" u64 kvmpv_steal_clock(int cpu) {
+    using namespace kvmpv::steal_clock;
+    auto& own = *static_cast<CpuState*>(kvmpv::x86::this_cpu_load<&kvmpv_cpu.steal_here>());
+    if (own.clock.cpu == static_cast<u32>(cpu)) [[likely]]
+        return ask_steal(machine, own.clock);
+    return ask_steal_from_afar(machine, state_of(static_cast<u32>(cpu)).clock);
+}
