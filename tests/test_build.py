@@ -75,7 +75,7 @@ class Sources(Folder):
         build = self.tree / "build" / FAKE_RELEASE
         products = ("kvmpv.o", "kvmpv.mod.c", "kvmpv.mod.o", "kvmpv.ko", "src/clock/clock.o")
         products += ("src/clock/.clock.o.cmd", "src/clock/.clock.o.d")
-        products += ("src/linux/log.o", "kunit/probe.o")
+        products += ("src/linux/log.o", "tests/modules/probe.o")
         for name in products:
             (self.tree / name).touch()
         # An object that an earlier version linked, and a source that is gone.
@@ -91,7 +91,7 @@ class Sources(Folder):
         suffixes = {".c", ".cc", ".h", ".hh", ".mk"}
         wanted = {
             str(file.relative_to(ROOT))
-            for folder in ("include", "src", "kunit", "bench")
+            for folder in ("include", "src", "kunit", "bench", "tests/modules")
             for file in (ROOT / folder).rglob("*")
             if file.suffix in suffixes
         }

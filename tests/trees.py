@@ -12,7 +12,7 @@ from pathlib import Path
 from built import ROOT
 from lab.kernels import Kernel
 
-PARTS = "Makefile Kbuild dkms.conf LICENSE include src kunit bench scripts".split()
+PARTS = "Makefile Kbuild dkms.conf LICENSE include src kunit bench tests/modules scripts".split()
 
 # A module of two files. It builds in seconds, and says which kernel's headers it was built with.
 SMALL_KBUILD = """\

@@ -9,7 +9,7 @@
 #include <linux/mutex.h>
 #include <linux/string.h>
 
-#include "find_symbol.h"
+#include "../../kunit/find_symbol.h"
 
 #define MAX_CLOCKS 16
 

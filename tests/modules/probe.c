@@ -22,7 +22,7 @@
 #include <asm/pvclock.h>
 #include <asm/kvmclock.h> /* uses the types of pvclock.h without including it */
 
-#include "find_symbol.h"
+#include "../../kunit/find_symbol.h"
 
 static void print_static_call(struct seq_file *seq, const char *name)
 {

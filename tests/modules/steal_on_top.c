@@ -13,7 +13,7 @@
 #include <linux/seq_file.h>
 #include <linux/static_call.h>
 
-#include "find_symbol.h"
+#include "../../kunit/find_symbol.h"
 
 static struct dentry *file;
 static struct static_call_key *key;

@@ -23,7 +23,7 @@ static struct dentry *file;
 static const void *below;
 
 #ifdef apic_update_callback
-#include "find_symbol.h"
+#include "../../kunit/find_symbol.h"
 
 DEFINE_STATIC_CALL_NULL(on_top_below, *apic->eoi);
 static struct static_call_key *key;
