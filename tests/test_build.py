@@ -256,7 +256,13 @@ class Refusals(Folder):
         command = ["make", "modules", f"KDIR={self.kernel}"]
         for _ in range(5):
             builds = [
-                subprocess.Popen(command, cwd=self.tree, stderr=subprocess.PIPE, text=True)
+                subprocess.Popen(
+                    command,
+                    cwd=self.tree,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
                 for _ in range(8)
             ]
             said = [build.communicate()[1] for build in builds]
