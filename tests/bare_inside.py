@@ -32,7 +32,7 @@ STARTED = (
 NO_SERVICES = {"/etc/init.d/kmod", "/etc/rcS.d/S01kmod"}
 
 # Takes minutes of compiling, or the debug kernel, and says nothing of the machine.
-LEFT_OUT = ("debug_kernel", "test_sanitizers", "test_build.Parts")
+LEFT_OUT = ("debug_kernel", "test_new_feature", "test_sanitizers", "test_build.Parts")
 SHOWN = 60  # lines of a failure
 
 Result = tuple[bool, str]
