@@ -68,7 +68,7 @@ KUNIT = (
 SCENARIOS = (
     # The longest ones come first, so that no core is idle while it waits for one at the end.
     Scenario(
-        "rounds-shared", contending("rounds"), (*ONE_CPU, "--timeout", "1800"), check=("6.12",)
+        "rounds-shared", contending("rounds"), (*ONE_CPU, "--timeout", "3600"), check=("6.12",)
     ),
     # With hpet every clock read is an exit. Then 200 rounds under a storm take more than half an hour in an
     # emulated host, so this guest keeps time by its TSC.
