@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +36,21 @@ def modules_of_stock_kernels() -> list[BuiltModule]:
     return [built_for(kernel(name)) for name in STOCK_KERNELS]
 
 
+def run(command: Sequence[str | Path], **environment: str) -> tuple[int, str]:
+    """Runs a command in the project's folder. Returns its exit status and everything that it printed."""
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    return done.returncode, done.stdout
+
+
 PROGRAMS = Path("build/tests")
 
 
@@ -41,15 +58,9 @@ def program_sources() -> list[Path]:
     return [*sorted((ROOT / "tests/guest").glob("*.c")), *sorted(INSIDE.glob("*.c"))]
 
 
-def compile_program(source: Path) -> subprocess.CompletedProcess[str]:
+def compile_program(source: Path) -> tuple[int, str]:
     """Static, for a guest has no libraries."""
     (ROOT / PROGRAMS).mkdir(parents=True, exist_ok=True)
-    return subprocess.run(
-        ["gcc-12", "-O2", "-Wall", "-Werror", "-static", "-o", PROGRAMS / source.stem, source],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
+    return run(
+        ["gcc-12", "-O2", "-Wall", "-Werror", "-static", "-o", PROGRAMS / source.stem, source]
     )

@@ -126,7 +126,9 @@ def judge(kernel: str) -> tuple[list[Case], str]:
 
 if __name__ == "__main__":
     for source in interrupt_ends.PROGRAMS:
-        compile_program(source).check_returncode()
+        status, output = compile_program(source)
+        if status != 0:
+            raise LabError(f"{source.name} does not compile\n{output}")
     for one in sys.argv[1:]:
         found, text = judge(one)
         print(f"{one}\n{text}")

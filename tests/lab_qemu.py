@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from built import ROOT
+from built import ROOT, run
 from ktap import Case
 
 from lab import host_root
@@ -43,7 +43,7 @@ def unpacked() -> tuple[list[Case], str]:
     script = "".join(f"mount -t tmpfs tmpfs {folder} && " for folder in hidden) + 'exec "$@"'
     namespace = ["unshare", "--mount"] + (["--map-root-user"] if os.geteuid() != 0 else [])
     look = f"cat {DMI}/product_version {DMI}/bios_version; ls /sys/bus/pci/devices/*/rom"
-    status, output = _run(
+    status, output = run(
         [*namespace, "sh", "-c", script, "sh", *GUEST, "--lab-qemu", NEWER, *CARD, "--", look]
     )
     seabios = re.search(rb"\d[\w.]*-debian-[\w.~+-]+", _firmware(mine.root))
@@ -81,23 +81,23 @@ def kept() -> tuple[list[Case], str]:
         def case(name: str, passed: bool) -> None:
             results.append(Case(name, passed, outputs[-1]))
 
-        def run() -> int:
-            status, output = _run(guest)
+        def run_guest() -> int:
+            status, output = run(guest)
             outputs.append(output)
             return status
 
-        case("the first run boots it", run() == 0 and boots in outputs[-1])
+        case("the first run boots it", run_guest() == 0 and boots in outputs[-1])
         (state,) = entries.glob("host-*/state")
         before = int(time.time())
-        case("the second does not", run() == 0 and boots not in outputs[-1])
+        case("the second does not", run_guest() == 0 and boots not in outputs[-1])
         times = [int(line) for line in outputs[-1].splitlines() if line.isdecimal()]
         # The guest reads its real-time clock at boot, which has whole seconds.
         case("it has the machine's time", before - 1 <= times[-1] <= int(time.time()) + 1)
         os.truncate(state, state.stat().st_size // 2)
         ended = "the KVM host ended by itself (exit status 1)"
-        case("what is cut off is said", run() == 125 and ended in outputs[-1])
+        case("what is cut off is said", run_guest() == 125 and ended in outputs[-1])
         shutil.rmtree(state.parent)
-        case("what was dropped is made anew", run() == 0 and boots in outputs[-1])
+        case("what was dropped is made anew", run_guest() == 0 and boots in outputs[-1])
     return results, "".join(outputs)
 
 
@@ -109,8 +109,8 @@ def ends_by_itself() -> tuple[list[Case], str]:
     """The lab says how the QEMU that emulates the host has ended, and shows what it had printed."""
     runs = {
         "SIGSEGV": _killed(signal.SIGSEGV),
-        "exit status 1": _run([*GUEST, "--host-qemu=-no-such-option", "--", "true"]),
-        "exit status 0, after a triple fault": _run(
+        "exit status 1": run([*GUEST, "--host-qemu=-no-such-option", "--", "true"]),
+        "exit status 0, after a triple fault": run(
             [*GUEST, "--host-qemu=-append", f"--host-qemu={RESTARTS}", "--", "true"]
         ),
     }
@@ -157,19 +157,6 @@ def _emulator(parent: int) -> int | None:
     except FileNotFoundError:
         pass  # it has ended since
     return None
-
-
-def _run(command: list[str]) -> tuple[int, str]:
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    return done.returncode, done.stdout
 
 
 if __name__ == "__main__":
