@@ -33,7 +33,7 @@ timing() {
 	awk -v cpus="$cpus" 'NR > 2 { print "timing", cpus, $1, $2, $3, $4 }' $BENCH/timing
 }
 
-# ROUNDS READS SLOW_READS ATTEMPTS
+# ROUNDS READS SLOW_READS TIMES
 in_kernel() {
 	load_both
 	for cpus in 1 4; do
@@ -123,7 +123,7 @@ ends() {
 	[ "$1" = no ] || unload
 }
 
-# ATTEMPTS: the elided end of an interrupt, the kernel's own, then ours.
+# TIMES: the elided end of an interrupt, the kernel's own, then ours.
 eoi_steps() {
 	load_both eoi_hook=0
 	for hook in 0 1; do

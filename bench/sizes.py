@@ -13,7 +13,9 @@ class Sizes:
     """The defaults are what the figures of docs/benchmarks.md were measured with."""
 
     rounds: int = 51
-    stepped: int = 200  # times that a call is stepped through, of which the shortest counts
+    stepped: int = (
+        200  # times that the shortest of the calls is seen, unless 200 were stepped through before
+    )
     # One read of a clock, in the kernel and in user space; slow: of one whose reads are exits.
     kernel_reads: int = 50_000
     slow_kernel_reads: int = 50
@@ -40,7 +42,7 @@ class Sizes:
 # batches that there is a lowest tenth.
 SHORT = Sizes(
     rounds=2,
-    stepped=3,
+    stepped=2,
     kernel_reads=1000,
     slow_kernel_reads=5,
     user_reads=1000,

@@ -13,14 +13,14 @@ load_hooked() {
 	[ "$(awk '$1 == "hooked" { print $2 }' $STEAL/hook)" = yes ]
 }
 
-# NAME STATE ATTEMPTS
+# NAME STATE TIMES
 steps() {
 	echo "$1 $3" > $BENCH/steps
 	echo "steps $1 $2 $(awk 'NR == 2 { print $2 }' $BENCH/steps)"
 	awk -v name="$1" -v state="$2" 'NR > 2 { print "step", name, state, $0 }' $BENCH/steps
 }
 
-# ROUNDS CALLS ATTEMPTS
+# ROUNDS CALLS TIMES
 clocks() {
 	load_hooked
 	insmod /kvmpv/kvmpv_bench.ko

@@ -20,9 +20,10 @@
 
 /*
  * A trap may be an exit, at which the host may write the record that is being read, and then the
- * read starts again. The shortest of this many calls is one without that.
+ * read starts again. The shortest of this many calls is one without that. Some take more steps than
+ * there is room for.
  */
-#define ENOUGH_ATTEMPTS 200
+#define MAX_ATTEMPTS 200
 
 static DEFINE_MUTEX(lock);
 
@@ -113,26 +114,30 @@ static int get_call(const char *name, struct bench_call *call)
 	return 0;
 }
 
-/* "CLOCK [ATTEMPTS]", or the name of another call: done when it returns. */
+/*
+ * "CLOCK [TIMES]", or the name of another call: done when it returns, which is after MAX_ATTEMPTS or
+ * when the shortest was seen so many times.
+ */
 int bench_steps_start(char *text)
 {
-	unsigned int attempts = ENOUGH_ATTEMPTS;
+	unsigned int times = MAX_ATTEMPTS, seen = 0, attempt;
 	char *name = strsep(&text, " ");
 	struct bench_call call;
 	int error;
 
-	if (text && kstrtouint(text, 0, &attempts))
+	if (text && (kstrtouint(text, 0, &times) || !times))
 		return -EINVAL;
 	error = get_call(name, &call);
 	if (error)
 		return error;
 	mutex_lock(&lock);
 	num_shortest = 0;
-	for (; attempts; attempts--) {
+	for (attempt = 0; attempt < MAX_ATTEMPTS && seen < times; attempt++) {
 		/* On a busy machine they take longer than the kernel lets a CPU be stuck. */
 		cond_resched();
-		if (!step_once(&call) || (num_shortest && num_steps >= num_shortest))
+		if (!step_once(&call) || (num_shortest && num_steps > num_shortest))
 			continue;
+		seen = num_steps == num_shortest ? seen + 1 : 1;
 		num_shortest = num_steps;
 		memcpy(shortest, ips, sizeof(shortest));
 	}

@@ -55,7 +55,7 @@ DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,fi
 # For what takes more than a few minutes on a busy machine.
 PATIENT = ("--timeout", "900")
 # Without hpet, for which an emulated guest leaves at each look: with it, nopv takes many minutes on a busy machine.
-NOPV_ON_TSC = "nopv tsc=reliable tsc_early_khz=2500000"
+NOPV_ON_TSC = "nopv tsc=reliable tsc_early_khz={tsc_khz}"
 PTP = ("--add", "{modules}/kernel/drivers/ptp/ptp_kvm.ko:/tests/ptp_kvm.ko")
 CHAOS = ("--host-script", "tests/host/clock_chaos.py")
 
@@ -187,7 +187,7 @@ SCENARIOS = (
     Scenario(
         "only-clock",
         scripts("only_clock"),
-        (*PATIENT, "--cmdline", "nopv hpet=disable pmtmr=0 tsc=unstable tsc_early_khz=2500000"),
+        (*PATIENT, "--cmdline", "nopv hpet=disable pmtmr=0 tsc=unstable tsc_early_khz={tsc_khz}"),
         check=("6.12",),
     ),
     # The debug kernel has no ptp_kvm.

@@ -22,13 +22,14 @@ from built import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from lab import LabError, archive, arguments, elf, exits, qemu, splat
-from lab.host_state import Clocks, wrong_clock
+from lab import LabError, archive, arguments, elf, exits, host_state, qemu, splat
+from lab.host_state import Clocks, WrongClock, wrong_clock
 from lab.initramfs import Archive
 from lab.options import Addition, Options
 from lab.packages import tool
 from lab.result import FAILED, TIME_UP, Record, judge, plain
 from lab.tail import Tail
+from lab.tsc import Tsc
 
 WARNING = """\
 [    4.000001] usb: quiet before
@@ -426,6 +427,35 @@ class EmulatedHost(unittest.TestCase):
                 self.assertIsNone(found)
             else:
                 self.assertIn(wrong, found or "")
+
+    def test_one_with_a_wrong_clock_boots_again_but_not_for_ever(self) -> None:
+        for right_at, boots in ((1, 1), (3, 3), (4, 3)):
+            booted = 0
+
+            def boot(state: Path) -> None:
+                nonlocal booted
+                booted += 1
+                if booted < right_at:
+                    raise WrongClock("wrong")
+                state.write_text("state", encoding="ascii")
+
+            said = io.StringIO()
+            with tempfile.TemporaryDirectory() as folder, mock.patch.dict(
+                os.environ, {"KVMPV_CACHE": folder}
+            ), contextlib.redirect_stderr(said):
+                if right_at <= boots:
+                    file = host_state.saved([], boot)
+                    self.assertEqual(file.read_text(encoding="ascii"), "state")
+                else:
+                    self.assertRaises(WrongClock, host_state.saved, [], boot)
+                    self.assertFalse(list(Path(folder).glob("entries/host-*")))
+            self.assertEqual(booted, boots)
+            self.assertEqual(said.getvalue().count("wrong; it boots again"), boots - 1)
+
+    def test_the_rate_of_the_tsc_is_the_same_whenever_it_is_measured(self) -> None:
+        """To a part in ten thousand, a tenth of what a kept host is allowed."""
+        rates = [Tsc().khz() for _ in range(3)]
+        self.assertLessEqual(max(rates) - min(rates), max(rates) // 10_000)
 
 
 class OtherSuite(unittest.TestCase):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # A guest that has no other clock for high-resolution timers (nopv hpet=disable pmtmr=0 tsc=unstable
-# tsc_early_khz=2500000): once the kernel has taken kvmpv it cannot leave it, and what is said of that is
+# tsc_early_khz=RATE): once the kernel has taken kvmpv it cannot leave it, and what is said of that is
 # true. Last in its guest: the module stays.
 . /tests/lib.sh
 
