@@ -6,7 +6,8 @@ namespace kvmpv {
 
 namespace {
 
-// One at a time: each takes up CPUs at load, or under its owner's mutex.
+// The follower that follow_cpus() is adding now. There is only one at a time: followers are added
+// at load, one after another, or under their owner's mutex.
 constinit u32 beginner = KVMPV_NUM_FOLLOWERS;
 
 }  // namespace

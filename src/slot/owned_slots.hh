@@ -37,8 +37,8 @@ public:
         return Result<void>::from_errno(linux_area_create(places * Layout::kStride, &area_));
     }
 
-    // Frees the memory, except what keep() and keep_cpu0() have retained. Every other slot has been
-    // put back. May sleep.
+    // Frees the memory, except what keep() and keep_cpu0() have retained. Every other slot must
+    // have been put back. May sleep.
     void destroy() {
         if (!is_kept_) {
             if (cpu0_.address && !cpu0_is_kept_) linux_area_destroy(&cpu0_);
