@@ -172,6 +172,21 @@ SCENARIOS = (
         (*PATIENT, "--cmdline", "debugfs=no-mount"),
         check=(),
     ),
+    # A kernel that was built without it.
+    Scenario(
+        "debugfs-none",
+        scripts("no_debugfs", ERROR="-19"),
+        PATIENT,
+        kernels=("no-debugfs",),
+        check=(),
+    ),
+    Scenario(
+        "debugfs-none-owned",
+        scripts("no_debugfs", MODE="owned", ERROR="-19"),
+        (*PATIENT, "--cmdline", NOPV_ON_TSC),
+        kernels=("no-debugfs",),
+        check=(),
+    ),
     # The debug kernel has no lockdown.
     Scenario("lockdown", scripts("lockdown"), PATIENT, STOCK_KERNELS, check=("6.12",)),
     Scenario("unbind", scripts("unbind", "lone_judge"), PATIENT, check=("6.12",)),
