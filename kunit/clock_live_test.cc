@@ -519,3 +519,5 @@ KVMPV_TEST(clock_live, cpu_without_record) {
     else
         test.equal("no record to believe: not the last value", job.moved, 0);
 }
+
+KVMPV_SUITE(clock_live);

@@ -435,3 +435,5 @@ KVMPV_TEST(guard, random_pages) {
     test.at_least("TSC behind", machine.count_of(ClockCounter::kTscBehind), 1);
     test.at_least("held back", machine.count_of(ClockCounter::kHeldBack), 1);
 }
+
+KVMPV_SUITE(guard);

@@ -583,3 +583,5 @@ KVMPV_TEST(pvclock, migrate_at_random) {
         if (!right) return test.note([&](LineWriter& out) { out << "read " << read; });
     }
 }
+
+KVMPV_SUITE(pvclock);
