@@ -25,6 +25,7 @@
 	SUITE(guard_anywhere); \
 	SUITE(cpuid); \
 	SUITE(slot); \
+	SUITE(owned_slots); \
 	SUITE(text); \
 	SUITE(event_ring); \
 	SUITE(disruption); \
