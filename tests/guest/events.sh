@@ -186,11 +186,11 @@ flag_comes_and_goes() {
 # There is one event, however long the record stays torn. The record is also torn for a moment while the host
 # writes a field, and a read may have met that before.
 torn_for_ever() {
-	before=$(field $STATE events_page_torn)
+	before=$(field $STATE events_record_torn)
 	ask_host tear "$(record_of 1)"
-	never_goes_back 60 && counts_beyond events_page_torn "$before" || return 1
+	never_goes_back 60 && counts_beyond events_record_torn "$before" || return 1
 	within torn_reads "$(field $STATE torn_reads)" 30 1000000 || return 1
-	equal events_page_torn "$(field $STATE events_page_torn)" $((before + 1)) || return 1
+	equal events_record_torn "$(field $STATE events_record_torn)" $((before + 1)) || return 1
 	ask_host mend "$(record_of 1)"
 	never_goes_back 40 && path_is stable $vdso
 }
