@@ -81,13 +81,13 @@ status_says_so() {
 }
 
 remember
-check guest_has_no_other guest_has_no_other
-check can_be_loaded_beside can_be_loaded_beside
-check kernel_takes_it kernel_takes_it
-check status_says_so status_says_so
-check release_says_there_is_no_other release_says_there_is_no_other
-check release_says_that_it_was_named_too release_says_that_it_was_named_too
-check another_name_does_not_help another_name_does_not_help
-check unbinding_is_refused unbinding_is_refused
-check rmmod_is_refused rmmod_is_refused
+check guest_has_no_other
+check can_be_loaded_beside
+check kernel_takes_it
+check status_says_so
+check release_says_there_is_no_other
+check release_says_that_it_was_named_too
+check another_name_does_not_help
+check unbinding_is_refused
+check rmmod_is_refused
 finish

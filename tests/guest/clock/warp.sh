@@ -4,9 +4,8 @@
 # nothing else happens, while CPUs go offline and online, and while the guard is switched on and off. MODE: shared or
 # owned (nopv). EXPECT_PATH: stable or guarded.
 . /tests/lib.sh
-. /tests/warp_lib.sh
+. /tests/clock/warp_lib.sh
 
-MODE=${MODE:-shared}
 EXPECT_PATH=${EXPECT_PATH:-stable}
 STORMS=5
 SWITCHES=20
@@ -71,24 +70,20 @@ user_space() {
 	[ "$MODE $EXPECT_PATH" != "shared stable" ] || contains "$result" 'own_steps 0 across_steps 0 '
 }
 
-remember
 native=$(current_clocksource)
 insmod /kvmpv/kvmpv_bench.ko
-check loads load
-check mode equal mode "$(mode clock)" "$MODE"
+begin clock
 check selects select_clocksource kvmpv
 check path equal path "$(field clock/state path)" "$EXPECT_PATH"
-check finds_own_steps finds_own_steps
-check finds_steps_across finds_steps_across
-check undisturbed undisturbed
-check in_a_storm in_a_storm
-check while_switched while_switched
+check finds_own_steps
+check finds_steps_across
+check undisturbed
+check in_a_storm
+check while_switched
 # Not by `check`, because `report` has no effect in a subshell.
 user_space
 check user_space "[" $? = 0 "]"
 check no_broken_promise equal stable_revoked "$(field clock/state stable_revoked)" no
 select_clocksource "$native"
 rmmod kvmpv_bench
-check unloads rmmod kvmpv
-check everything_is_undone undone
-finish
+end

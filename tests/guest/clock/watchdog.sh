@@ -3,7 +3,6 @@
 # `status` says whether kvmpv is the kernel's clocksource watchdog. MODE: shared or owned (nopv).
 . /tests/lib.sh
 
-MODE=${MODE:-shared}
 
 watchdog() {
 	sed -n 's/^watchdog: //p' $DEBUG/status

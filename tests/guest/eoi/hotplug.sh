@@ -2,18 +2,17 @@
 #
 # CPUs go offline and come back while PV EOI is hooked. MODE: shared or owned (nopv).
 . /tests/lib.sh
-. /tests/eoi_lib.sh
+. /tests/eoi/lib.sh
 
-MODE=${MODE:-shared}
 ROUNDS=20
 CPU1=/sys/devices/system/cpu/cpu1/online
 
 # The CPU's slot holds the same as before, and the host sets the bit for its interrupts again.
 cpu1_elides() {
 	equal "slot of CPU 1" "$(msr 1 0x4b564d04)" "$slot" || return 1
-	first=$(column eoi/cpus 2 elided)
+	first=$(cell eoi/cpus 1 elided)
 	echo 100 > $STORM/self
-	second=$(column eoi/cpus 2 elided)
+	second=$(cell eoi/cpus 1 elided)
 	within "elided by CPU 1" $((second - first)) 50 100000
 }
 
@@ -41,15 +40,13 @@ unloads_without_cpu1() {
 	echo 0 > $CPU1 && rmmod kvmpv && echo 1 > $CPU1 && undone
 }
 
-remember
 insmod /kvmpv/kvmpv_storm.ko
-check loads load clock=0
-check mode equal mode "$(mode eoi)" "$MODE"
+begin eoi clock=0
 check "goes_and_comes_$ROUNDS" cpu1_goes_and_comes
 check unloads rmmod kvmpv
 check everything_is_undone undone
-check late_cpu late_cpu
-check unloads_without_cpu1 unloads_without_cpu1
+check late_cpu
+check unloads_without_cpu1
 check no_word_was_left_set lacks "$(dmesg)" 'kvmpv: eoi: '
 check nothing_in_service equal in_service "$(awk 'NF > 1' $STORM/in_service)" ''
 rmmod kvmpv_storm

@@ -3,9 +3,8 @@
 # 1,000,000 interrupts between CPUs and to the sender itself, beside timers and virtio traffic. None is lost and
 # none stays in service. MODE: shared or owned (nopv). The traffic is this script's stderr.
 . /tests/lib.sh
-. /tests/eoi_lib.sh
+. /tests/eoi/lib.sh
 
-MODE=${MODE:-shared}
 CPUS=$(online_cpus)
 REMOTE=${REMOTE:-20000}
 TOTAL=${TOTAL:-1000000}
@@ -37,10 +36,8 @@ every_cpu_has_ticked() {
 }
 
 mkfifo /tmp/never
-remember
 insmod /kvmpv/kvmpv_storm.ko
-check loads load
-check mode equal mode "$(mode eoi)" "$MODE"
+begin eoi
 start_traffic
 virtio_before=$(virtio_interrupts)
 eoi_snapshot > /tmp/before

@@ -2,7 +2,7 @@
 #
 # If the host does not offer PV EOI, the feature is off, says why, and hooks nothing.
 . /tests/lib.sh
-. /tests/eoi_lib.sh
+. /tests/eoi/lib.sh
 
 remember
 before=$(eoi_callback)
@@ -15,6 +15,4 @@ check not_hooked equal hooked "$(field eoi/hook hooked)" no
 check no_rows equal rows "$(awk 'NR > 2' $DEBUG/eoi/cpus)" ''
 check cannot_be_hooked fails_with 'nvalid' sh -c "echo 1 > $DEBUG/eoi/hook"
 check msr_is_untouched sh -c '. /tests/lib.sh; all_msrs | diff /tmp/msrs.before -'
-check unloads rmmod kvmpv
-check everything_is_undone undone
-finish
+end

@@ -2,7 +2,7 @@
 #
 # The EOI callback of another module sits on top of ours or below it, and either one leaves first.
 . /tests/lib.sh
-. /tests/eoi_lib.sh
+. /tests/eoi/lib.sh
 
 OTHER=/sys/kernel/debug/kvmpv_eoi_on_top
 
@@ -58,10 +58,10 @@ comes_after_another() {
 
 remember
 insmod /kvmpv/kvmpv_storm.ko
-check stays_below_another stays_below_another
-check leaves_after_it leaves_after_it
-check unloading_waits_for_it unloading_waits_for_it
-check comes_after_another comes_after_another
+check stays_below_another
+check leaves_after_it
+check unloading_waits_for_it
+check comes_after_another
 check nothing_in_service equal in_service "$(awk 'NF > 1' $STORM/in_service)" ''
 rmmod kvmpv_storm
 finish

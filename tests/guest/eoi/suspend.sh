@@ -3,9 +3,8 @@
 # Suspend to RAM and back, three times, with PV EOI hooked; the host wakes the guest
 # (tests/host/wake.py). MODE: shared or owned (nopv).
 . /tests/lib.sh
-. /tests/eoi_lib.sh
+. /tests/eoi/lib.sh
 
-MODE=${MODE:-shared}
 
 sleeps_and_wakes() {
 	slots=$(rdmsr -a -c 0x4b564d04)
@@ -24,17 +23,15 @@ eoi_is_undone() {
 	lacks "$(cat /proc/modules)" '^kvmpv '
 }
 
-remember
 insmod /kvmpv/kvmpv_storm.ko
 suspends=$(dmesg | grep -c 'PM: suspend exit')
-check loads load clock=0
-check mode equal mode "$(mode eoi)" "$MODE"
+begin eoi clock=0
 for time in first second third; do
 	check "sleeps_and_wakes_$time" sleeps_and_wakes
 done
 check really_slept equal "suspends in the log" "$(dmesg | grep -c 'PM: suspend exit')" $((suspends + 3))
 check unloads rmmod kvmpv
-check eoi_is_undone eoi_is_undone
+check eoi_is_undone
 check no_word_was_left_set lacks "$(dmesg)" 'kvmpv: eoi: '
 check nothing_in_service equal in_service "$(awk 'NF > 1' $STORM/in_service)" ''
 rmmod kvmpv_storm

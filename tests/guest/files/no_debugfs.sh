@@ -5,7 +5,6 @@
 # answers whoever makes files there, EPERM or, with no-mount, ENOENT.
 . /tests/lib.sh
 
-MODE=${MODE:-shared}
 ERROR=${ERROR:--1}
 PARAMETERS=/sys/module/kvmpv/parameters
 
@@ -86,19 +85,19 @@ nothing_is_hooked() {
 
 before_loading=$(current_clocksource)
 remember
-check there_is_no_debugfs there_is_no_debugfs
-check loads loads
-check one_line_says_what_is_unseen one_line_says_what_is_unseen
+check there_is_no_debugfs
+check loads
+check one_line_says_what_is_unseen
 check is_the_clock equal current "$(current_clocksource)" kvmpv
-check time_goes_on time_goes_on
+check time_goes_on
 check switches_steal_hook switches_hook steal_hook 'static_call pv_steal_clock' kvmpv_steal_clock
 check switches_eoi_hook switches_hook eoi_hook "$(eoi_place)" kvmpv_eoi
 check switches_steal_attribution switches steal_attribution
 check switches_clock_force_unstable switches clock_force_unstable
-check refuses_bad_values refuses_bad_values
+check refuses_bad_values
 check rmmod_is_refused_while_current fails_with 'busy|unavailable' rmmod kvmpv
-check releases releases
+check releases
 check unloads rmmod kvmpv
 check everything_is_undone undone
-check starts_as_told starts_as_told
+check starts_as_told
 finish

@@ -4,9 +4,8 @@
 # CPU 1 reads the clock without a pause. Then the module is unloaded and the guest migrates again: the host
 # writes no memory that was freed. tests/host/life.py plays the host. MODE: shared or owned (nopv).
 . /tests/lib.sh
-. /tests/canary.sh
+. /tests/life/canary.sh
 
-MODE=${MODE:-shared}
 STATE=clock/state
 ASLEEP=5
 
@@ -76,16 +75,14 @@ moves() {
 	equal "steps back afterwards" "$(seen kernel_backward)" 0
 }
 
-remember
-check loads load
-check mode equal mode "$(mode clock)" "$MODE"
+begin clock
 check selects select_clocksource kvmpv
 wall=$(wall_clock_address)
 check wall_clock_was_seen contains "$wall" '^0x[0-9a-f]*000$'
 [ "$MODE" = shared ] || records=$(record_pages)
 start_reader
 # So that there is an earlier look with which a migration can be compared.
-check each_cpu_looks each_cpu_looks
+check each_cpu_looks
 check moves_live moves 0 live
 check is_restored_from_a_file moves ${ASLEEP}000 save $ASLEEP
 check still_stable equal path "$(field $STATE path)" stable
@@ -99,7 +96,7 @@ select_first_clocksource
 check unloads rmmod kvmpv
 check everything_is_undone undone
 echo fill > $CANARY
-check canary_can_die canary_can_die
+check canary_can_die
 echo fill > $CANARY
 ask_host save 0
 check nobody_writes_to_what_was_given_back canaries_live "$held"

@@ -5,7 +5,7 @@
 # new kernel reserves that memory, and the canaries in it must stay intact. Each of the three kernels runs this
 # script, as one subtest.
 . /tests/lib.sh
-. /tests/canary.sh
+. /tests/life/canary.sh
 
 # subtest NUMBER NAME: prints the checks so far in the format of run.sh.
 subtest() {
@@ -76,11 +76,11 @@ slots_are_free() {
 }
 
 second_kernel() {
-	check slots_are_free slots_are_free
+	check slots_are_free
 	check pages_are_reserved within pages "$(echo $pages | wc -w)" 3 4
 	check fills_canaries fill_canaries
 	check canaries_live_at_first canaries_live
-	check canaries_survive_a_stop canaries_survive_a_stop
+	check canaries_survive_a_stop
 	remember
 	check loads loads_and_moves_to_it
 	check canaries_survive_the_module canaries_survive_a_stop

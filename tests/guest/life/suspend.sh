@@ -4,7 +4,6 @@
 # (tests/host/wake.py). MODE: shared or owned (nopv).
 . /tests/lib.sh
 
-MODE=${MODE:-shared}
 
 sleeps_and_wakes() {
 	slots=$(rdmsr -a -c 0x4b564d01)
@@ -18,16 +17,11 @@ sleeps_and_wakes() {
 		"$(online_cpus)"
 }
 
-remember
-check loads load
-check mode equal mode "$(mode clock)" "$MODE"
+begin clock
 check selects select_clocksource kvmpv
 for time in first second third; do
 	check "sleeps_and_wakes_$time" sleeps_and_wakes
 done
 check really_slept equal "suspends in the log" "$(dmesg | grep -c 'PM: suspend exit')" 3
 check now_rises rises_by_a_second
-select_first_clocksource
-check unloads rmmod kvmpv
-check everything_is_undone undone
-finish
+end

@@ -4,9 +4,8 @@
 # Time never goes back, neither on one CPU nor between CPUs. tests/host/life.py plays the host. MODE: shared or owned
 # (nopv). EXPECT_PATH: stable or guarded.
 . /tests/lib.sh
-. /tests/warp_lib.sh
+. /tests/clock/warp_lib.sh
 
-MODE=${MODE:-shared}
 
 # moves VERB ARGUMENT...: migrates. The host answers when that is done, and the threads continue to read.
 moves() {
@@ -18,20 +17,16 @@ moves() {
 	counts_beyond disruptions "$disruptions" && each_cpu_looks
 }
 
-remember
 native=$(current_clocksource)
 insmod /kvmpv/kvmpv_bench.ko
-check loads load
-check mode equal mode "$(mode clock)" "$MODE"
+begin clock
 check path equal path "$(field clock/state path)" "${EXPECT_PATH:-stable}"
 check selects select_clocksource kvmpv
 # So that there is an earlier look with which a migration can be compared.
-check each_cpu_looks each_cpu_looks
+check each_cpu_looks
 check moves_live moves live
 check moves_by_a_file moves save 3
 check no_broken_promise equal stable_revoked "$(field clock/state stable_revoked)" no
 select_clocksource "$native"
 rmmod kvmpv_bench
-check unloads rmmod kvmpv
-check everything_is_undone undone
-finish
+end

@@ -2,7 +2,6 @@
 #
 # Functions of the steal time tests. Source it after lib.sh. MODE: shared or owned (nopv).
 
-MODE=${MODE:-shared}
 STEAL=$DEBUG/steal
 # Two busy vCPUs that share a host CPU (tests/host/one_cpu.py) take turns, so each loses about half its time.
 start_hogs() {

@@ -5,7 +5,7 @@
 # steal time then. MODE: shared or owned (nopv). Not by run.sh, which keeps stdout until the end: the host makes
 # both vCPUs share a CPU.
 . /tests/lib.sh
-. /tests/steal_lib.sh
+. /tests/steal/lib.sh
 
 ROUNDS=${ROUNDS:-3}
 
@@ -44,24 +44,20 @@ charges_as_native_does() {
 	fi
 }
 
-remember
-check loads load
-check mode equal mode "$(mode steal)" "$MODE"
+begin steal
 check run_queues_ask sh -c 'zcat /proc/config.gz | grep -qx CONFIG_PARAVIRT_TIME_ACCOUNTING=y'
 check keys_are_on accounting_is 1
 echo 0 > $STEAL/hook
 check keys_are_native accounting_is "$(native_accounting)"
 ask_host share
-check takes_turns takes_turns
+check takes_turns
 report "hook, then ns stolen, passed and charged, and looks: $(tr '\n' ';' < /tmp/charged)"
 report "percent of what was stolen charged to the task: $(percent 0) with hook 0, $(percent 1) with hook 1"
-check charges_as_native_does charges_as_native_does
+check charges_as_native_does
 # If the kernel has no steal clock of its own, nobody subtracts steal.
 [ "$MODE" = shared ] || check all_is_charged_without within percent "$(percent 0)" 85 115
 for cpu in 0 1; do
 	check "no_steps_of_cpu$cpu" equal steps "$(steal_field $cpu backward_steps) $(steal_field $cpu forward_steps)" '0 0'
 done
 check hooked_keys_are_on accounting_is 1
-check unloads unload
-check everything_is_undone steal_undone
-finish
+end steal_undone

@@ -3,7 +3,7 @@
 # Suspend to RAM and back under contention, while the kernel asks our steal clock. The host wakes the guest
 # (tests/host/wake.py). MODE: shared or owned (nopv).
 . /tests/lib.sh
-. /tests/steal_lib.sh
+. /tests/steal/lib.sh
 
 sleeps_and_wakes() {
 	slots=$(rdmsr -a -c 0x4b564d03)
@@ -15,16 +15,12 @@ sleeps_and_wakes() {
 	done
 }
 
-remember
 start_hogs
-check loads load
-check mode equal mode "$(mode steal)" "$MODE"
+begin steal
 start_watch
 for time in first second third; do
 	check "sleeps_and_wakes_$time" sleeps_and_wakes
 done
 check proc_stat_never_lied watch_found_nothing 10
 stop_hogs
-check unloads unload
-check everything_is_undone undone
-finish
+end

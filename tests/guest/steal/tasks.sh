@@ -2,7 +2,7 @@
 #
 # Steal by task and by cgroup, to the nanosecond, and the trace events. MODE: shared or owned (nopv).
 . /tests/lib.sh
-. /tests/steal_lib.sh
+. /tests/steal/lib.sh
 
 CGROUPS=/tmp/cgroups
 
@@ -145,18 +145,18 @@ steal_is_traced() {
 remember
 start_hogs
 check loads load
-check off_at_first off_at_first
-check refuses_nonsense refuses_nonsense
+check off_at_first
+check refuses_nonsense
 start_in_cgroup
-check charges_tasks charges_tasks
-check parts_make_the_whole parts_make_the_whole
+check charges_tasks
+check parts_make_the_whole
 check tasks_are_sorted sorted $STEAL/tasks
 check cgroups_are_sorted sorted $STEAL/cgroups
-check task_and_cgroup_agree task_and_cgroup_agree
-check exited_tasks_are_kept exited_tasks_are_kept
-check resets resets
-check switches_off switches_off
-check steal_is_traced steal_is_traced
+check task_and_cgroup_agree
+check exited_tasks_are_kept
+check resets
+check switches_off
+check steal_is_traced
 check unloads_while_on unload
 check everything_is_undone undone
 stop_hogs

@@ -3,7 +3,7 @@
 # Compares the guest's steal time with what the host knows: the time for which each vCPU's thread could have run
 # and did not (tests/host/steal_host.py). Not by run.sh, which keeps the output until the end.
 . /tests/lib.sh
-. /tests/steal_lib.sh
+. /tests/steal/lib.sh
 
 SECONDS_WATCHED=20
 exec 3>&1 4>&2
@@ -127,15 +127,11 @@ nothing_was_dropped() {
 	done
 }
 
-remember
-check loads load
-check mode equal mode "$(mode steal)" "$MODE"
+begin steal
 # The addresses of the records.
 records=$(awk 'NR == 2 { for (i = 1; i <= NF; i++) if ($i == "steal_pa") at = i } NR > 2 { print $at }' $DEBUG/cpus)
 check attributes sh -c "echo 1 > $STEAL/attribution"
-check busy busy
-check idle idle
-check nothing_was_dropped nothing_was_dropped
-check unloads unload
-check everything_is_undone steal_undone
-finish
+check busy
+check idle
+check nothing_was_dropped
+end steal_undone
