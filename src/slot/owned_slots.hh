@@ -19,30 +19,55 @@ concept OwnedSlotLayout = SlotLayout<T> && requires {
     { T::kCpu0HasAPageOfItsOwn } -> std::convertible_to<bool>;
 };
 
-template <OwnedSlotLayout Layout>
+// The machine, the live one or a scripted one.
+template <class T>
+concept OwnedSlotMachine = requires(u32 size, linux_area* area, const void* page, const char* text,
+                                    u32 cpu, Error error) {
+    { T::last_possible_cpu() } -> std::same_as<u32>;
+    // As linux_area_*() of boundary.h.
+    { T::area_create(size, area) } -> std::same_as<int>;
+    { T::area_adopt(page, area) } -> std::same_as<void>;
+    { T::area_destroy(area) } -> std::same_as<void>;
+    { T::log_cpu_error(text, text, cpu, error) } -> std::same_as<void>;
+};
+
+struct LiveMachine {
+    static u32 last_possible_cpu() { return kvmpv::last_possible_cpu(); }
+    static int area_create(u32 size, linux_area* area) { return linux_area_create(size, area); }
+    static void area_adopt(const void* page, linux_area* area) { linux_area_adopt(page, area); }
+    static void area_destroy(linux_area* area) { linux_area_destroy(area); }
+    static void log_cpu_error(const char* feature, const char* what, u32 cpu, Error error) {
+        kvmpv::log_cpu_error(feature, what, cpu, error);
+    }
+};
+
+template <OwnedSlotLayout Layout, SlotKernel Kernel = LiveKernel,
+          OwnedSlotMachine Machine = LiveMachine>
 class OwnedSlots {
+    using Slot = Registration<Layout, Kernel>;
+
 public:
     // `feature` starts each log line.
     explicit constexpr OwnedSlots(const char* feature) : feature_(feature) {}
 
     // Whole pages, because guest memory is decrypted by the page. destroy() after an error, too.
-    Result<void> create(Registration<Layout>& registration) {
+    Result<void> create(Slot& registration) {
         registration_ = &registration;
         if constexpr (Layout::kCpu0HasAPageOfItsOwn)
             if (!cpu0_.address)
-                if (const int error = linux_area_create(Layout::kStride, &cpu0_))
+                if (const int error = Machine::area_create(Layout::kStride, &cpu0_))
                     return Error(error);
-        const u32 places = last_possible_cpu() + (Layout::kCpu0HasAPageOfItsOwn ? 0 : 1);
+        const u32 places = Machine::last_possible_cpu() + (Layout::kCpu0HasAPageOfItsOwn ? 0 : 1);
         if (places == 0) return {};
-        return Result<void>::from_errno(linux_area_create(places * Layout::kStride, &area_));
+        return Result<void>::from_errno(Machine::area_create(places * Layout::kStride, &area_));
     }
 
     // Frees the memory, except what keep() and keep_cpu0() have retained. Every other slot must
     // have been put back. May sleep.
     void destroy() {
         if (!is_kept_) {
-            if (cpu0_.address && !cpu0_is_kept_) linux_area_destroy(&cpu0_);
-            if (area_.address) linux_area_destroy(&area_);
+            if (cpu0_.address && !cpu0_is_kept_) Machine::area_destroy(&cpu0_);
+            if (area_.address) Machine::area_destroy(&area_);
         }
         cpu0_ = {};
         area_ = {};
@@ -51,7 +76,7 @@ public:
     // Before create(): makes `page`, which an earlier load of the module has left behind, CPU 0's
     // page. It is never freed.
     void adopt_cpu0(const void* page) {
-        linux_area_adopt(page, &cpu0_);
+        Machine::area_adopt(page, &cpu0_);
         cpu0_is_kept_ = true;
     }
     // CPU 0's page is never freed: others than the host, such as user space, may use it from now
@@ -71,7 +96,8 @@ public:
     // still has to put the slot back: the MSR may have been written.
     Result<void> take(u32 cpu) {
         const Result<void> taken = registration_->take(cpu, physical_of(cpu));
-        if (!taken.ok()) log_cpu_error(feature_, "the slot could not be taken", cpu, taken.error());
+        if (!taken.ok())
+            Machine::log_cpu_error(feature_, "the slot could not be taken", cpu, taken.error());
         return taken;
     }
 
@@ -86,21 +112,22 @@ public:
     // frees none of it. Logs `error`.
     void keep(u32 cpu, Error error) {
         is_kept_ = true;
-        log_cpu_error(feature_, "the slot could not be given up, its memory stays", cpu, error);
+        Machine::log_cpu_error(feature_, "the slot could not be given up, its memory stays", cpu,
+                               error);
     }
 
     // Clear the slot before suspend and take it again afterwards. On that CPU; interrupts may be
     // off. Errors are logged.
     void suspend(u32 cpu) {
         if (const Result<void> off = registration_->disarm(); !off.ok())
-            log_cpu_error(feature_, "the slot could not be cleared before suspend", cpu,
-                          off.error());
+            Machine::log_cpu_error(feature_, "the slot could not be cleared before suspend", cpu,
+                                   off.error());
     }
     Result<void> resume(u32 cpu) {
         const Result<void> on = registration_->arm(physical_of(cpu));
         if (!on.ok())
-            log_cpu_error(feature_, "the slot could not be taken again after suspend", cpu,
-                          on.error());
+            Machine::log_cpu_error(feature_, "the slot could not be taken again after suspend", cpu,
+                                   on.error());
         return on;
     }
 
@@ -120,7 +147,7 @@ private:
     const linux_area& area_of(u32 cpu) const { return has_cpu0_page(cpu) ? cpu0_ : area_; }
 
     const char* feature_;
-    Registration<Layout>* registration_ = nullptr;
+    Slot* registration_ = nullptr;
     linux_area cpu0_{};  // only where CPU 0 has a page of its own
     linux_area area_{};
     bool cpu0_is_kept_ = false;
