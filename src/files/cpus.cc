@@ -50,7 +50,7 @@ void blank_cells(CpuTable& table, u32 count) {
     for (u32 i = 0; i < count; ++i) table.cell("-");
 }
 
-// The two parts of a registration MSR; blank if the MSR could not be read.
+// The two parts of a registration MSR; `-` if the MSR could not be read.
 void slot_cells(CpuTable& table, const Result<u64>& msr, u64 address_mask) {
     if (!msr.ok()) return blank_cells(table, 2);
     table.cell(yes_no(msr.value() & kMsrEnabled)).cell(Hex{msr.value() & address_mask});
