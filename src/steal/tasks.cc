@@ -12,13 +12,13 @@ namespace {
 using steal_clock::CpuState;
 using steal_clock::state_of;
 
-// A copy of one CPU's tables, and room for the charges of all.
+// A copy of one CPU's tables, and how much its clock has grown by since the reset.
 struct Gathering {
     Charges copy;
     u64 since_reset_ns;
 };
 
-constinit Charges* all_charges = nullptr;  // by CPU
+constinit Charges* all_charges = nullptr;  // indexed by CPU
 constinit Gathering* gathering = nullptr;
 constinit StealCharge<TaskWho>* gathered_tasks = nullptr;
 constinit StealCharge<CgroupWho>* gathered_cgroups = nullptr;
@@ -42,7 +42,8 @@ void point_at_tables(bool wanted) {
         [wanted](u32 cpu) { state_of(cpu).charges = wanted ? charges_of(cpu) : nullptr; });
 }
 
-// Nothing is charged on that CPU meanwhile, nor does its clock go on.
+// Runs on `cpu` with interrupts off, so nothing is charged there meanwhile, and its clock does not
+// go on.
 void gather_here(u32 cpu) {
     CpuState& state = state_of(cpu);
     if (on) steal_clock::look(state);
@@ -50,7 +51,8 @@ void gather_here(u32 cpu) {
     gathering->since_reset_ns = state.clock.total_ns - state.reset_total_ns;
 }
 
-// Into `report`, by way of `gathered`; take() is the table in question of a CPU's.
+// Fills `report`. `gathered` is the buffer for the charges of all CPUs. take() selects the table of
+// a CPU's charges.
 template <class Who, class Take>
 void gather(Report<Who>& report, StealCharge<Who>* gathered, Take&& take) {
     report.is_on = on;
@@ -78,7 +80,7 @@ void gather(Report<Who>& report, StealCharge<Who>* gathered, Take&& take) {
 
 }  // namespace
 
-// The idle task is one on each CPU, and no task to whom anything was taken.
+// Each CPU has an idle task of its own, and what is stolen from that is taken from nobody.
 void charge(Charges& charges, u64 ns) {
     TaskWho who;
     linux_current_task(&who.task);
@@ -94,8 +96,8 @@ Charges* charges_of(u32 cpu) { return all_charges ? all_charges + cpu : nullptr;
 
 bool is_on() { return on; }
 
-// Tables before looks and looks before nothing: what is charged without a look at each change of
-// task may hit the wrong one.
+// To switch on: first the tables, then the look at each context switch, and the charging last. Time
+// that is charged without such a look may hit the wrong task.
 Result<void> set_on(bool wanted) {
     if (wanted == on) return {};
     if (!wanted) {

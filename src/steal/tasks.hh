@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Which task, and which cgroup, lost the time: every stolen nanosecond is charged to the task that
-// was running. That is told exactly by looking at the record whenever another task takes over.
+// Which task and which cgroup lost the time. Every stolen nanosecond is charged to the task that
+// was running. To know exactly which one that was, the record is looked at on every context switch.
 
 #pragma once
 
@@ -36,32 +36,33 @@ struct CgroupWho {
 inline constexpr u32 kTasks = 1024;
 inline constexpr u32 kCgroups = 256;
 
-// One CPU's, since the last reset. The parts of either table, the idle time and the others' are the
-// whole.
+// The charges of one CPU since the last reset. The whole is the sum of idle_ns and, in either
+// table, the charges and the others' time.
 struct Charges {
     u64 idle_ns;
     StealTable<TaskWho, kTasks> tasks;
     StealTable<CgroupWho, kCgroups> cgroups;
 
-    // Not by assignment, which could take as much of the stack.
+    // Not by assignment, which could take as much space on the stack.
     void clear() { __builtin_memset(static_cast<void*>(this), 0, sizeof(*this)); }
 };
 
-// To the task that this CPU runs. With interrupts off, often with a run queue locked.
+// Charges `ns` to the task that this CPU runs. Interrupts off, often with a run queue locked.
 void charge(Charges& charges, u64 ns);
 
-// All memory is allocated when it is switched on for the first time, and kept until destroy().
-// Under steal time's mutex, and only while its clocks run.
+// Switches charging on or off. Returns -ENOMEM, or the error of linux_task_switches_enable(). All
+// memory is allocated when charging is switched on for the first time, and kept until destroy().
+// Under steal time's mutex or at unload, and only while its clocks run. May sleep.
 Result<void> set_on(bool on);
 bool is_on();
 void destroy();
 
-// The tables' memory for `cpu`, to be cleared on that CPU or while it is offline; null if there is
-// none.
+// The tables of `cpu`, or null if none are allocated. They may be cleared on that CPU, or while it
+// is offline.
 Charges* charges_of(u32 cpu);
 
-// What was charged on all CPUs, those who lost most first. Nothing is gathered anew, hooked or
-// reset while one of these lives.
+// What was charged on all CPUs: those who lost most come first. While an object of this type lives
+// it holds steal time's mutex, so nothing is gathered anew, hooked or reset.
 template <class Who>
 struct Report {
     MutexLock lock{KVMPV_MUTEX_STEAL};
@@ -71,6 +72,7 @@ struct Report {
     u64 other_ns = 0;
     std::span<const StealCharge<Who>> charges{};
 };
+// Fill in a report. They interrupt every CPU, and may sleep.
 void report(Report<TaskWho>& on_tasks);
 void report(Report<CgroupWho>& on_cgroups);
 
