@@ -19,12 +19,12 @@ concept OwnedSlotLayout = SlotLayout<T> && requires {
     { T::kCpu0HasAPageOfItsOwn } -> std::convertible_to<bool>;
 };
 
-// The machine, the live one or a scripted one.
+// The machine, live or scripted.
 template <class T>
 concept OwnedSlotMachine = requires(u32 size, linux_area* area, const void* page, const char* text,
                                     u32 cpu, Error error) {
     { T::last_possible_cpu() } -> std::same_as<u32>;
-    // As linux_area_*() of boundary.h.
+    // See linux_area_*() in boundary.h.
     { T::area_create(size, area) } -> std::same_as<int>;
     { T::area_adopt(page, area) } -> std::same_as<void>;
     { T::area_destroy(area) } -> std::same_as<void>;
@@ -50,7 +50,8 @@ public:
     // `feature` starts each log line.
     explicit constexpr OwnedSlots(const char* feature) : feature_(feature) {}
 
-    // Whole pages, because guest memory is decrypted by the page. destroy() after an error, too.
+    // Allocates the memory, in whole pages, because guest memory is decrypted by the page. Returns
+    // the error of linux_area_create(). The caller calls destroy() after an error, too. May sleep.
     Result<void> create(Slot& registration) {
         registration_ = &registration;
         if constexpr (Layout::kCpu0HasAPageOfItsOwn)
@@ -148,7 +149,7 @@ private:
 
     const char* feature_;
     Slot* registration_ = nullptr;
-    linux_area cpu0_{};  // only where CPU 0 has a page of its own
+    linux_area cpu0_{};  // used only if CPU 0 has a page of its own
     linux_area area_{};
     bool cpu0_is_kept_ = false;
     bool is_kept_ = false;
