@@ -63,7 +63,7 @@ void log_unseen(Error error) {
     Writer<LineSink<240>> out(LineSink<240>{&line});
     out << "no files in debugfs (error " << Signed{error.negative_errno()}
         << "): status, cpus, events, clock/, steal/ and eoi/ cannot be seen; the switches are in "
-           "/sys/module/kvmpv/parameters, steal is also told by trace events";
+           "/sys/module/kvmpv/parameters, steal time is also in the trace events";
     linux_log_warn(line.text());
 }
 
