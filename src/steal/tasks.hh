@@ -52,7 +52,8 @@ void charge(Charges& charges, u64 ns);
 
 // Switches charging on or off. Returns -ENOMEM, or the error of linux_task_switches_enable(). All
 // memory is allocated when charging is switched on for the first time, and kept until destroy().
-// Under steal time's mutex or at unload, and only while its clocks run. May sleep.
+// Under steal time's mutex or at unload, and only while its clocks run. destroy() only while
+// charging is off. May sleep.
 Result<void> set_on(bool on);
 bool is_on();
 void destroy();
