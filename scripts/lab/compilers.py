@@ -12,31 +12,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import cache, process
+from lab import cache
 from lab.archive import Archive
 from lab.debian_kernel import OWN
 from lab.packages import tool
 
 # By suite: the packages. What they need comes with them, and what every Debian has is named.
 PACKAGES = {
-    "trixie": (
-        *(
-            "base-files",
-            "libc-bin",
-            "dash",
-            "bash",
-            "coreutils",
-            "findutils",
-            "grep",
-            "sed",
-            "mawk",
-        ),
-        *("util-linux", "dpkg", "make", "g++-14", "binutils", "pahole", "kmod", "libelf1t64"),
-        *("libssl3t64", "zlib1g"),
-    ),
+    "trixie": "base-files libc-bin dash bash coreutils findutils grep sed mawk util-linux dpkg make g++-14 binutils"
+    " pahole kmod libelf1t64 libssl3t64 zlib1g".split(),
 }
 # What installing would have made: the link, and where it leads.
-LINKS = {"usr/bin/awk": "mawk", "etc/alternatives/awk": "/usr/bin/mawk"}
+LINKS = {"usr/bin/awk": "mawk"}
 BOUND = "/dev /proc".split()
 
 # The root is made anew in memory, so that nothing is written to the one in the cache: its own folders, and those that
