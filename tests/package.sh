@@ -71,8 +71,9 @@ dkms status "kvmpv/$version" -k "$release" | grep -q ': installed' || fail "no m
 [ "$(modinfo -k "$release" -F version kvmpv)" = "$version" ] || fail 'modinfo has another version'
 [ -n "$(modinfo -k "$release" -F signer kvmpv)" ] || fail 'the module is not signed'
 ! grep -q '^kvmpv-dkms: ' "$said" || fail 'it complains'
-[ ! -e /etc/modules-load.d/kvmpv.conf ] && [ ! -e /etc/modprobe.d/kvmpv.conf ] ||
-	fail 'an example is in force'
+for file in /etc/modules-load.d/kvmpv.conf /etc/modprobe.d/kvmpv.conf; do
+	[ ! -e "$file" ] || fail "$file: an example is in force"
+done
 
 status=0
 dkms build "kvmpv/$version" -k 5.10.0-1-amd64 > "$said" 2>&1 || status=$?

@@ -6,10 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab import qemu
+from lab.debian_kernel import KERNELS
 
-STOCK_KERNELS = ("6.1", "6.12")
+STOCK_KERNELS = tuple(name for name, recipe in KERNELS.items() if recipe.tier == "check")
 DEBUG_KERNELS = ("kunit", "kasan")
 ALL_KERNELS = (*STOCK_KERNELS, *DEBUG_KERNELS)
+# Those on which only the scenario `everywhere` runs.
+OTHER_KERNELS = tuple(name for name in KERNELS if name not in STOCK_KERNELS)
 OTHER_QEMU = next(name for name in qemu.NAMES if name != qemu.DEFAULT)
 # Five scripts in one guest exceed the usual limit on a busy machine.
 WAKE = ("--timeout", "1800", "--host-script", "tests/host/wake.py")
@@ -372,6 +375,20 @@ SCENARIOS = (
         "MODE=owned sh /tests/steal/rq.sh",
         (*STEAL_HOST, "--cmdline", NOPV_ON_TSC),
         kernels=("kunit",),
+        check=(),
+    ),
+    Scenario(
+        "everywhere-shared",
+        contending("life/everywhere"),
+        (*ONE_CPU, *PATIENT),
+        kernels=(*ALL_KERNELS, *OTHER_KERNELS),
+        check=(),
+    ),
+    Scenario(
+        "everywhere-owned",
+        contending("life/everywhere", MODE="owned"),
+        (*ONE_CPU, *PATIENT, "--cmdline", NOPV_ON_TSC),
+        kernels=(*ALL_KERNELS, *OTHER_KERNELS),
         check=(),
     ),
     Scenario("eoi-shared", scripts("eoi/eoi"), ("--timeout", "900"), check=("6.12",)),

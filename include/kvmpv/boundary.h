@@ -251,9 +251,10 @@ bool linux_clocksource_is_registered(void);
 
 /*
  * Changes the rating, and lets the kernel choose a clocksource again before it returns. Only while
- * "kvmpv" is registered: the kernel would take an unbound clocksource back into its list.
+ * "kvmpv" is registered: the kernel would take an unbound clocksource back into its list. 0 or a
+ * negative errno; then the rating is as before.
  */
-void linux_clocksource_set_rating(int rating);
+int linux_clocksource_set_rating(int rating);
 
 /*
  * 1 if the last write to current_clocksource named "kvmpv", which overrides ratings; 0 if it did

@@ -48,8 +48,14 @@ Result<void> Clock::release(bool released) {
             "more");
         return Error(-kEinval);
     }
+    const bool before = released_;
     released_ = released;
-    linux_clocksource_set_rating(rating());
+    if (const auto set = Result<void>::from_errno(linux_clocksource_set_rating(rating()));
+        !set.ok()) {
+        released_ = before;
+        linux_log_warn("release: the kernel does not take another rating of kvmpv");
+        return set;
+    }
     if (released && current()) {
         LineBuffer<300> line;
         Writer<LineSink<300>>(LineSink<300>{&line})

@@ -39,7 +39,7 @@ static void resume(struct clocksource *cs)
 
 /*
  * enable() and disable() are called when timekeeping takes the clocksource up and gives it up, both
- * before clocksource_change_rating() or a write to current_clocksource returns.
+ * before a change of its rating or a write to current_clocksource returns.
  *
  * Like native kvm-clock it does not have CLOCK_SOURCE_MUST_VERIFY: the watchdog would blame the
  * clock when the host preempts the vCPU.
@@ -93,10 +93,51 @@ void linux_clocksource_set_path(const struct linux_clock_path *path)
 	WRITE_ONCE(clocksource.read, path->read);
 }
 
-void linux_clocksource_set_rating(int rating)
+#ifdef KVMPV_HAS_CHANGE_RATING
+int linux_clocksource_set_rating(int rating)
 {
 	clocksource_change_rating(&clocksource, rating);
+	return 0;
 }
+#else
+/* In its new place in the kernel's list, for whenever the kernel chooses again. */
+static int move_in_list(int rating)
+{
+	struct mutex *lock = kvmpv_symbols.clocksource_mutex;
+	struct list_head *all = kvmpv_symbols.clocksource_list;
+	struct clocksource *cs;
+
+	if (!lock || !all)
+		return -ENOENT;
+	mutex_lock(lock);
+	if (!list_empty(&clocksource.list)) {
+		list_del(&clocksource.list);
+		clocksource.rating = rating;
+		list_for_each_entry(cs, all, list) {
+			if (cs->rating < rating)
+				break;
+		}
+		/* At the end of the list where the loop has found none. */
+		list_add_tail(&clocksource.list, &cs->list);
+	}
+	mutex_unlock(lock);
+	return 0;
+}
+
+/*
+ * The kernel takes a rating only when a clocksource is registered. It does not unregister one that
+ * it cannot do without, and that one it would not have left for another rating either.
+ */
+int linux_clocksource_set_rating(int rating)
+{
+	int error = clocksource_unregister(&clocksource);
+
+	if (error)
+		return error == -EBUSY ? move_in_list(rating) : error;
+	clocksource.rating = rating;
+	return clocksource_register_hz(&clocksource, NSEC_PER_SEC);
+}
+#endif
 
 bool linux_clocksource_is_current(void)
 {

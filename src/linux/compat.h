@@ -25,6 +25,13 @@
 #define kvmpv_wrmsr_safe wrmsrl_safe
 #endif
 
+/* The workqueue that runs work on the CPU where it was queued. Its old name warns when used. */
+#ifdef KVMPV_HAS_PERCPU_WQ
+#define kvmpv_percpu_wq system_percpu_wq
+#else
+#define kvmpv_percpu_wq system_wq
+#endif
+
 /*
  * 6.5 turned the APIC callbacks into static calls and struct apic's eoi_write(reg, value) into
  * eoi(void); the header defines this macro since then.

@@ -10,22 +10,23 @@
 
 static int clock = 1;
 module_param(clock, int, 0444);
-MODULE_PARM_DESC(clock, "1: register the clocksource \"kvmpv\" (default); 0: do not");
+MODULE_PARM_DESC(clock,
+		 "1: register the clocksource \"kvmpv\"; 0: do not (unit: yes or no, range: 0 to 1, default: 1)");
 
 static int clock_rating;
 module_param(clock_rating, int, 0444);
 MODULE_PARM_DESC(clock_rating,
-		 "rating of the clocksource, 1 to 499; 0: one below native kvm-clock, or native's own rating where the kernel has none (default)");
+		 "rating of the clocksource; 0: one below native kvm-clock, or native's own rating where the kernel has none (unit: rating, range: 0 to 499, default: 0)");
 
 static int vdso = -1;
 module_param(vdso, int, 0444);
 MODULE_PARM_DESC(vdso,
-		 "clock reads without system call: -1: in shared mode (default); 1: also in owned; 0: never");
+		 "clock reads without system call: -1: in shared mode; 1: also in owned; 0: never (unit: choice, range: -1 to 1, default: -1)");
 
 static int legacy;
 module_param(legacy, int, 0444);
 MODULE_PARM_DESC(legacy,
-		 "1: use the deprecated clock MSRs 0x11 and 0x12 if offered; 0: if no others are (default)");
+		 "1: use the deprecated clock MSRs 0x11 and 0x12 if offered; 0: if no others are (unit: yes or no, range: 0 to 1, default: 0)");
 
 /*
  * The switches. They can be written in /sys/module/kvmpv/parameters even if debugfs is switched off
@@ -87,26 +88,27 @@ static const struct kernel_param_ops switch_ops = {
 static struct switch_parameter steal_hook = { KVMPV_STEAL_HOOK, 1 };
 module_param_cb(steal_hook, &switch_ops, &steal_hook, 0644);
 MODULE_PARM_DESC(steal_hook,
-		 "1: steal time is accounted by kvmpv's clock (default); 0: it is only observed");
+		 "1: steal time is accounted by kvmpv's clock; 0: it is only observed (unit: yes or no, range: 0 to 1, default: 1)");
 
 static struct switch_parameter steal_attribution = { KVMPV_STEAL_ATTRIBUTION, 0 };
 module_param_cb(steal_attribution, &switch_ops, &steal_attribution, 0644);
 MODULE_PARM_DESC(steal_attribution,
-		 "1: charge stolen time to the task that ran; 0: do not (default)");
+		 "1: charge stolen time to the task that ran; 0: do not (unit: yes or no, range: 0 to 1, default: 0)");
 
 static struct switch_parameter eoi_hook = { KVMPV_EOI_HOOK, 1 };
 module_param_cb(eoi_hook, &switch_ops, &eoi_hook, 0644);
-MODULE_PARM_DESC(eoi_hook, "1: end interrupts by PV EOI and count them (default); 0: observe only");
+MODULE_PARM_DESC(eoi_hook,
+		 "1: end interrupts by PV EOI and count them; 0: observe only (unit: yes or no, range: 0 to 1, default: 1)");
 
 static struct switch_parameter clock_release = { KVMPV_CLOCK_RELEASE, 0 };
 module_param_cb(clock_release, &switch_ops, &clock_release, 0644);
 MODULE_PARM_DESC(clock_release,
-		 "1: the clocksource has rating 1, so that the kernel chooses another; 0: its own (default)");
+		 "1: the clocksource has rating 1, so that the kernel chooses another; 0: its own (unit: yes or no, range: 0 to 1, default: 0)");
 
 static struct switch_parameter clock_force_unstable = { KVMPV_CLOCK_FORCE_UNSTABLE, 0 };
 module_param_cb(clock_force_unstable, &switch_ops, &clock_force_unstable, 0644);
 MODULE_PARM_DESC(clock_force_unstable,
-		 "1: guard the clock as if the host promised nothing; 0: as the host promises (default)");
+		 "1: guard the clock as if the host promised nothing; 0: as the host promises (unit: yes or no, range: 0 to 1, default: 0)");
 
 static int __init kvmpv_init(void)
 {

@@ -73,8 +73,9 @@ void linux_symbols_resolve(void)
 
 	kvmpv_symbols.kvm_clock = lookup("kvm_clock");
 	kvmpv_symbols.kvm_steal_clock = lookup("kvm_steal_clock");
+	/* Through a number: where gcc knows the address space of per-CPU data it complains. */
 	kvmpv_symbols.steal_time =
-		(struct kvm_steal_time __percpu __force *)lookup("steal_time");
+		(struct kvm_steal_time __percpu __force *)(uintptr_t)lookup("steal_time");
 	kvmpv_symbols.native_steal_clock = lookup("native_steal_clock");
 	kvmpv_symbols.pv_steal_clock_key = lookup("__SCK__pv_steal_clock");
 	kvmpv_symbols.pv_steal_clock_trampoline = lookup("__SCT__pv_steal_clock");
@@ -84,7 +85,7 @@ void linux_symbols_resolve(void)
 	kvmpv_symbols.apic_call_eoi_key = lookup("__SCK__apic_call_eoi");
 	kvmpv_symbols.apic_call_eoi_trampoline = lookup("__SCT__apic_call_eoi");
 	kvmpv_symbols.kvm_apic_eoi =
-		(unsigned long __percpu __force *)lookup("kvm_apic_eoi");
+		(unsigned long __percpu __force *)(uintptr_t)lookup("kvm_apic_eoi");
 	kvmpv_symbols.kstat_irqs_cpu = lookup("kstat_irqs_cpu");
 	kvmpv_symbols.wall_clock = lookup("wall_clock");
 	kvmpv_symbols.vclocks_used = lookup("vclocks_used");

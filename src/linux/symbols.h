@@ -2,6 +2,7 @@
 #ifndef KVMPV_SYMBOLS_H
 #define KVMPV_SYMBOLS_H
 
+#include <linux/percpu.h>
 #include <linux/types.h>
 
 struct clocksource;
