@@ -145,6 +145,13 @@
 	CASE(text, line_exact_fit) \
 	CASE(text, line_cut_off)
 
+#define KVMPV_NAME_CASES(CASE) \
+	CASE(name, plain) \
+	CASE(name, every_byte) \
+	CASE(name, nothing_and_dash) \
+	CASE(name, whole) \
+	CASE(name, tables_hold)
+
 #define KVMPV_EVENT_RING_CASES(CASE) \
 	CASE(event_ring, empty) \
 	CASE(event_ring, numbers_from_one) \
@@ -306,6 +313,7 @@
 	SUITE(cpuid, KVMPV_CPUID_CASES); \
 	SUITE(slot, KVMPV_SLOT_CASES); \
 	SUITE(text, KVMPV_TEXT_CASES); \
+	SUITE(name, KVMPV_NAME_CASES); \
 	SUITE(event_ring, KVMPV_EVENT_RING_CASES); \
 	SUITE(disruption, KVMPV_DISRUPTION_CASES); \
 	SUITE(promise, KVMPV_PROMISE_CASES); \

@@ -215,7 +215,10 @@ u32 linux_acpi_pm_read(void);
 
 /* ---- src/linux/cgroups.c ------------------------------------------------------------------ */
 
-/* Writes the path of cgroup v2 number @id. 0, -ENOENT if it is gone, or another negative errno. */
+/*
+ * Writes the path of cgroup v2 number @id, with a NUL. 0, -ENAMETOOLONG if it does not fit, -ENOENT
+ * if the cgroup is gone, or another negative errno.
+ */
 int linux_cgroup_path(u64 id, char *text, u32 size);
 
 /* ---- src/linux/clocksource.c -------------------------------------------------------------- */
