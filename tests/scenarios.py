@@ -307,7 +307,7 @@ SCENARIOS = (
         (*ONE_CPU, "--timeout", "1800", "--cmdline", "nopv"),
         check=(),
     ),
-    Scenario("names", contending("names"), (*ONE_CPU, *PATIENT), check=("6.1",)),
+    Scenario("names", contending("names", "moments"), (*ONE_CPU, *PATIENT), check=("6.1",)),
     # These do not use run.sh either.
     Scenario("steal-truth-shared", "sh /tests/steal_truth.sh", STEAL_HOST, check=("6.1",)),
     Scenario(

@@ -18,6 +18,7 @@ enum class Vdso : u8 {
     kKernelsPage,   // owned mode: the kernel has a page of its own, which it maps
     kNoMappingBit,  // the kernel's word for modes in use cannot be found
     kGuardOn,       // it was on; user space cannot apply the guard
+    kPromiseGone,   // it is on; CPU 0's record has lost its stable flag since
 };
 
 struct ClockState {

@@ -19,7 +19,8 @@ const char* vdso_text(const ClockState& state) {
         case Vdso::kParameter: return "by system call: disabled by the parameter vdso";
         case Vdso::kOwnedMode:
             return "by system call: in owned mode only with the parameter vdso=1";
-        case Vdso::kNotStable: return "by system call: the host does not promise a stable clock";
+        case Vdso::kNotStable:
+            return "by system call: the host did not promise a stable clock at load";
         case Vdso::kNoPage:
             return state.owned ? "by system call: kernel symbol pvti_cpu0_va not found"
                                : "by system call: the kernel has no page to map for user space";
@@ -28,6 +29,8 @@ const char* vdso_text(const ClockState& state) {
         case Vdso::kNoMappingBit: return "by system call: kernel symbol vclocks_used not found";
         case Vdso::kGuardOn:
             return "by system call: the guard is on, of which user space knows none";
+        case Vdso::kPromiseGone:
+            return "by system call: the host has withdrawn its promise of a stable clock";
     }
     return "";
 }

@@ -311,12 +311,13 @@ void Steal::read_preempted() {
     }
 }
 
+// The CPU's tick accounts, and not while this runs.
 void Steal::look_at(u32 cpu, OfCpu& of) {
     on_cpu(cpu, [&](u32) {
+        of.accounted_ns = linux_accounted_steal_ns(cpu);
         steal_clock::look(state_of(cpu));
         of.state = state_of(cpu);
     });
-    of.accounted_ns = linux_accounted_steal_ns(cpu);
 }
 
 }  // namespace kvmpv

@@ -177,10 +177,22 @@ change_wakes_cpu_0() {
 flag_comes_and_goes() {
 	ask_host set "$(record_of 1)" flags 0
 	counts_beyond events_stable_lost 0 && never_goes_back 40 || return 1
+	# User space reads CPU 0's record only.
+	path_is guarded $vdso || return 1
 	ask_host mend "$(record_of 1)"
 	counts_beyond events_stable_gained 0 && never_goes_back 40 || return 1
 	equal stable_lost "$(field $STATE events_stable_lost)" 1 &&
 		equal stable_gained "$(field $STATE events_stable_gained)" 1 && path_is stable $vdso
+}
+
+# What status says holds now, and not what held at load.
+status_follows_the_flag() {
+	[ $vdso = no ] || contains "$(cat $DEBUG/status)" 'vdso: user space reads' || return 1
+	ask_host set "$(record_of 0)" flags 0
+	path_is guarded no && contains "$(cat $DEBUG/status)" '^kvmpv .* guarded ' || return 1
+	[ $vdso = no ] || contains "$(cat $DEBUG/status)" 'vdso: by system call: the host has withdrawn its promise' || return 1
+	ask_host mend "$(record_of 0)"
+	path_is stable $vdso
 }
 
 # There is one event, however long the record stays torn. The record is also torn for a moment while the host
@@ -242,6 +254,7 @@ check goes_back goes_back
 check rate_changes rate_changes
 check change_wakes_cpu_0 change_wakes_cpu_0
 check flag_comes_and_goes flag_comes_and_goes
+check status_follows_the_flag status_follows_the_flag
 if [ "$MODE" = owned ]; then
 	check torn_for_ever torn_for_ever
 	check timestamp_ahead timestamp_ahead
