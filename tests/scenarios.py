@@ -308,6 +308,27 @@ SCENARIOS = (
         check=(),
     ),
     Scenario("names", contending("names", "moments"), (*ONE_CPU, *PATIENT), check=("6.1",)),
+    # A usual shape at cloud providers: many more CPUs can come than are there.
+    Scenario(
+        "many-possible",
+        contending("many_possible"),
+        (*ONE_CPU, *PATIENT, "--qemu=-smp", "--qemu=2,maxcpus=240"),
+        STOCK_KERNELS,
+        check=("6.12",),
+    ),
+    # The debug kernel has no isolated CPUs.
+    Scenario(
+        "quiet",
+        scripts("quiet"),
+        ("--cmdline", "isolcpus=1 nohz_full=1 no-kvmclock-vsyscall"),
+        STOCK_KERNELS,
+    ),
+    Scenario(
+        "vdso-switch",
+        scripts("vdso_switch", MODE="owned"),
+        ("--cmdline", NOPV_ON_TSC),
+        check=("6.1",),
+    ),
     # These do not use run.sh either.
     Scenario("steal-truth-shared", "sh /tests/steal_truth.sh", STEAL_HOST, check=("6.1",)),
     Scenario(

@@ -104,18 +104,23 @@ enum kvmpv_follower {
 enum kvmpv_switch {
 	KVMPV_CLOCK_RELEASE,
 	KVMPV_CLOCK_FORCE_UNSTABLE,
+	KVMPV_CLOCK_VDSO,
 	KVMPV_STEAL_HOOK,
 	KVMPV_STEAL_ATTRIBUTION,
 	KVMPV_EOI_HOOK,
+	KVMPV_SAMPLING,
 	KVMPV_NUM_SWITCHES
 };
 
 struct kvmpv_parameters {
 	int clock; /* 0: no clocksource */
 	int clock_rating; /* 0: automatic; else 1 to 499 */
-	int vdso; /* -1: in shared mode only; 0: never; 1: in owned mode too */
 	int legacy; /* 1: use the deprecated clock MSRs where they are offered */
-	int switches[KVMPV_NUM_SWITCHES]; /* 0 or 1: their state at the start */
+	/*
+	 * 0 or 1: their state at the start. KVMPV_CLOCK_VDSO may be -1: on in shared mode, if the
+	 * kernel's own clock is read so, too.
+	 */
+	int switches[KVMPV_NUM_SWITCHES];
 };
 
 /* How a clocksource is read. */
@@ -280,6 +285,12 @@ void linux_clocksource_set_path(const struct linux_clock_path *path);
 bool linux_clocksource_is_current(void);
 
 /*
+ * 1 if the clocksource that timekeeping uses, whichever it is, has user space read CPU 0's record,
+ * 0 if not, -ENOENT if that is unknown. Any context.
+ */
+int linux_clocksource_is_read_by_vdso(void);
+
+/*
  * Writes the name of the clocksource that timekeeping uses; @size includes the NUL. 0, or -ENOENT
  * if the kernel's symbol was not found.
  */
@@ -334,6 +345,12 @@ int linux_next_online_cpu(int cpu);
 
 /* The next possible CPU after @cpu (start with -1), or -1 at the end. Any context. */
 int linux_next_possible_cpu(int cpu);
+
+/*
+ * @cpu was isolated at boot: the scheduler leaves it out (isolcpus=), or it has no tick while one
+ * task runs (nohz_full=). Any context.
+ */
+bool linux_cpu_is_isolated(u32 cpu);
 
 /* The copy of @cpu, which must be a possible CPU. Any context, NMI included. */
 struct kvmpv_cpu *linux_cpu(u32 cpu);
@@ -475,6 +492,8 @@ enum kvmpv_mutex {
 	KVMPV_MUTEX_WALL_CLOCK, /* all CPUs share its MSR */
 	KVMPV_MUTEX_STEAL, /* its switches, reset, and whoever gathers its charges */
 	KVMPV_MUTEX_EOI, /* its switch */
+	KVMPV_MUTEX_SAMPLER, /* its switch */
+	KVMPV_MUTEX_FOLLOWERS, /* who begins to follow CPUs; taken inside the others */
 	KVMPV_NUM_MUTEXES
 };
 
@@ -521,6 +540,12 @@ void linux_native_clock_publish(u32 cpu, const void *page);
 
 /* The rating of native kvm-clock, or -ENOENT if its struct clocksource cannot be found. */
 int linux_native_clock_rating(void);
+
+/*
+ * 1 if the kernel has user space read native kvm-clock, 0 if not (no-kvmclock-vsyscall), -ENOENT if
+ * its struct clocksource cannot be found.
+ */
+int linux_native_clock_is_read_by_vdso(void);
 
 /* The guest-physical address of the kernel's own wall clock record, or 0 if that is not known. */
 u64 linux_native_wall_clock_physical(void);
@@ -611,7 +636,7 @@ int linux_rtc_read(u64 *seconds);
 
 /*
  * From start to stop, kvmpv_sample() is called on @cpu, at once for the first time. Start and stop
- * run on @cpu. Stop waits for a call that is under way.
+ * run on @cpu. Stop waits for a call that is under way, and does nothing where none was started.
  */
 void linux_sampler_start(u32 cpu);
 void linux_sampler_stop(u32 cpu);

@@ -51,6 +51,11 @@ public:
     // -EBUSY if there is no way back, -EINVAL with no clocksource.
     Result<void> force_unstable(bool forced);
 
+    // User space reads by itself from the kernel's next tick on, or no more. -EINVAL with no
+    // clocksource, or where a condition is not met; vdso() says which.
+    Result<void> set_vdso(bool on);
+    bool vdso_is_wanted() const { return vdso_ == Vdso::kOn; }
+
     // The guarded path for good: CPUs have been seen to disagree.
     void revoke_stable();
 
@@ -58,7 +63,11 @@ public:
     // can judge the others. Once a second, never twice at once.
     void keep_while_indispensable();
     bool kept() const { return kept_; }
+    // Nobody keeps watch over that any more; rmmod waits instead.
+    void let_go();
 
+    // Through whichever clocksource.
+    bool user_space_reads_cpu0() const;
     // CPU 0 runs once: user space reads its record, which the host brings up to date when that vCPU
     // runs next.
     void wake_cpu0();
