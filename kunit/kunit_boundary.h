@@ -250,6 +250,7 @@
 	CASE(steal_table, overflows_into_others) \
 	CASE(steal_table, parts_make_the_whole) \
 	CASE(steal_table, sorts) \
+	CASE(steal_table, pauses_in_long_sorts) \
 	CASE(steal_table, merges)
 
 #define KVMPV_HOOK_CASES(CASE) \

@@ -57,10 +57,11 @@ struct kvmpv_cpu {
 	s32 clock_base_shift;
 	/* What each slot held when the module took it, or 0 if the slot was disabled. */
 	u64 foreign_msr[KVMPV_NUM_REGISTRATIONS];
-	/* What the sampler's last look found. Only the sampler knows the layout. */
-	u64 sampler[16];
-	/* This CPU's steal clock, and its address. steal_clock.hh has the layout. */
-	u64 steal[128];
+	/*
+	 * This CPU's steal clock; steal_clock.hh has the layout. It lies elsewhere, because the
+	 * per-CPU data of all modules together has 8 KB. Set on every possible CPU before the first
+	 * one is asked for its steal time.
+	 */
 	void *steal_here;
 	/* This CPU's struct KvmPvEoi. Set on every possible CPU before the callback is hooked. */
 	void *eoi_word;
@@ -660,6 +661,9 @@ void linux_task_switches_disable(void);
 
 /* The thread sleeps for @ms or somewhat longer. */
 void linux_msleep(u32 ms);
+
+/* Lets another thread run if one waits. */
+void linux_cond_resched(void);
 
 /* ---- src/linux/static_calls.c ------------------------------------------------------------- */
 

@@ -50,11 +50,15 @@ struct Charges {
 // To the task that this CPU runs. With interrupts off, often with a run queue locked.
 void charge(Charges& charges, u64 ns);
 
-// All memory is allocated when it is switched on for the first time, and kept until destroy().
-// Under steal time's mutex, and only while its clocks run.
+// The CPUs that are online have their tables from then on, and others from when they come. They are
+// kept until destroy(), so that what a CPU has lost before it went is not forgotten. Under steal
+// time's mutex, and only while its clocks run.
 Result<void> set_on(bool on);
 bool is_on();
 void destroy();
+
+// A CPU has come, before its clock begins. On that CPU. Without memory nothing is charged there.
+Result<void> online_cpu(u32 cpu);
 
 // The tables' memory for `cpu`, to be cleared on that CPU or while it is offline; null if there is
 // none.
@@ -64,7 +68,14 @@ Charges* charges_of(u32 cpu);
 // reset while one of these lives.
 template <class Who>
 struct Report {
+    Report() = default;
+    ~Report() { linux_memory_destroy(memory); }
+    Report(const Report&) = delete;
+    Report& operator=(const Report&) = delete;
+
     MutexLock lock{KVMPV_MUTEX_STEAL};
+    StealCharge<Who>* memory = nullptr;
+    bool has_memory = true;  // false: nothing below means anything
     bool is_on = false;
     u64 since_reset_ns = 0;  // what the clocks have grown by
     u64 idle_ns = 0;

@@ -17,9 +17,12 @@ using steal_tasks::TaskWho;
 
 template <class Who>
 void write_head(Out& out, const Report<Who>& report) {
-    (out << "attribution " << (report.is_on ? "on" : "off") << " since_reset_ns "
-         << report.since_reset_ns)
-        .end_line();
+    out << "attribution " << (report.is_on ? "on" : "off") << " since_reset_ns ";
+    if (report.has_memory)
+        out << report.since_reset_ns;
+    else
+        out << "-";
+    out.end_line();
 }
 
 using TaskTable = Table<SeqSink, 5>;
@@ -83,6 +86,7 @@ void show_steal_tasks(void* seq) {
         const kvmpv_task& task = charge.who.task;
         table.cell("task").cell(task.pid).cell(task.tgid).cell(charge.ns).cell(task_name(task));
     }
+    if (!report.has_memory) return;
     write_part(table, "idle", report.idle_ns);
     write_part(table, "other", report.other_ns);
 }
@@ -98,6 +102,7 @@ void show_steal_cgroups(void* seq) {
     for (const StealCharge<CgroupWho>& charge : report.charges) {
         table.cell("cgroup").cell(charge.who.id).cell(charge.ns).cell(paths.of(charge.who.id));
     }
+    if (!report.has_memory) return;
     write_part(table, "idle", report.idle_ns);
     write_part(table, "other", report.other_ns);
 }
