@@ -152,3 +152,5 @@ KVMPV_TEST(name, tables_hold) {
             return;
     }
 }
+
+KVMPV_SUITE(name);

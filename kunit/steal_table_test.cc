@@ -135,3 +135,5 @@ KVMPV_TEST(steal_table, merges) {
     test.equal("last", charges[3].who.id, 4);
     test.equal("none", merge_charges<Somebody>(charges, 0), 0);
 }
+
+KVMPV_SUITE(steal_table);

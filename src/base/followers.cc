@@ -8,7 +8,8 @@ namespace kvmpv {
 
 namespace {
 
-// One at a time.
+// The follower that follow_cpus() is adding now. There is only one at a time, by a mutex: two
+// switches may be written at once.
 constinit u32 beginner = KVMPV_NUM_FOLLOWERS;
 
 }  // namespace

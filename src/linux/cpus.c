@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CPUs: which are there, the per-CPU state, and interrupts on this one.
+ * CPUs: which ones there are, their per-CPU state, and interrupts on this CPU.
  */
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
@@ -18,7 +18,7 @@ const u8 kvmpv_no_clock_record[32] __aligned(8);
 
 /*
  * Not initialised here: the module loader does not relocate per-CPU data (kernel/module/main.c
- * takes SHF_ALLOC from the section first), so a pointer in it would silently be null.
+ * first clears SHF_ALLOC of that section), so a pointer in it would silently be null.
  */
 DEFINE_PER_CPU(struct kvmpv_cpu, kvmpv_cpu);
 

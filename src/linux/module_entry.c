@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where the kernel enters and leaves the module, and its parameters.
+ * The module's entry and exit, and its parameters.
  */
 #include <linux/kernel.h>
 #include <linux/module.h>
@@ -23,9 +23,9 @@ MODULE_PARM_DESC(legacy,
 		 "1: use the deprecated clock MSRs 0x11 and 0x12 if offered; 0: if no others are (default)");
 
 /*
- * The switches. Writing to /sys/module/kvmpv/parameters works where debugfs is switched off or
- * locked down. The files there are made before kvmpv_init() is called and go after kvmpv_exit() has
- * returned, hence the lock and the phases.
+ * The switches. They can be written in /sys/module/kvmpv/parameters even if debugfs is switched off
+ * or locked down. The files there exist before kvmpv_init() is called and until after kvmpv_exit()
+ * has returned, hence the lock and the phases.
  */
 struct switch_parameter {
 	enum kvmpv_switch which;
@@ -50,7 +50,7 @@ static int set_switch(const char *text, const struct kernel_param *parameter)
 	mutex_lock(&phase_lock);
 	switch (phase) {
 	case LOADING:
-		own->at_start = value; /* kvmpv_start() refuses what is out of range */
+		own->at_start = value; /* kvmpv_start() checks the range */
 		break;
 	case RUNNING:
 		error = kvmpv_switch_set(own->which, value);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A mutex for each who is asked, or changed, on demand.
+ * The mutexes of enum kvmpv_mutex.
  */
 #include <linux/mutex.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's own kvmclock (arch/x86/kernel/kvmclock.c): its records, its rating and where its
- * wall clock is.
+ * The kernel's own kvmclock (arch/x86/kernel/kvmclock.c): its records, its rating and the address
+ * of its wall clock.
  */
 #include <linux/clocksource.h>
 #include <linux/percpu.h>
@@ -32,7 +32,7 @@ void linux_native_clock_publish(u32 cpu, const void *record)
 
 #else
 
-/* A kernel that was built without kvmclock has no records. */
+/* A kernel built without kvmclock has no records. */
 const void *linux_native_clock_record(u32 cpu, u64 *physical)
 {
 	*physical = 0;

@@ -13,7 +13,7 @@ namespace {
 using steal_clock::CpuState;
 using steal_clock::state_of;
 
-constinit Charges** tables = nullptr;  // by CPU; null where it has none
+constinit Charges** tables = nullptr;  // indexed by CPU; null for a CPU that has none
 constinit bool on = false;
 
 u64 num_possible() { return u64{last_possible_cpu()} + 1; }
@@ -43,13 +43,14 @@ void point_at_tables(bool wanted) {
         [wanted](u32 cpu) { state_of(cpu).charges = wanted ? charges_of(cpu) : nullptr; });
 }
 
-// A copy of one CPU's table, and what its clock has grown by in the same moment.
+// A copy of one CPU's tables, and how much its clock has grown by since the reset.
 struct Copy {
     Charges charges;
     u64 since_reset_ns;
 };
 
-// On that CPU with interrupts off, or on any while it is offline.
+// Runs on `cpu` with interrupts off (`is_here`), or anywhere while that CPU is offline. So nothing
+// is charged there meanwhile, and its clock does not go on.
 void copy_table(u32 cpu, bool is_here, Copy& copy) {
     CpuState& state = state_of(cpu);
     if (on && is_here) steal_clock::look(state);
@@ -57,7 +58,8 @@ void copy_table(u32 cpu, bool is_here, Copy& copy) {
     copy.since_reset_ns = state.clock.total_ns - state.reset_total_ns;
 }
 
-// take() is the table in question of a CPU's.
+// Fills `report`. `size` is the number of places in one CPU's table. take() selects the table of a
+// CPU's charges.
 template <class Who, class Take>
 void gather(Report<Who>& report, u32 size, Take&& take) {
     report.is_on = on;
@@ -90,7 +92,7 @@ void gather(Report<Who>& report, u32 size, Take&& take) {
 
 }  // namespace
 
-// The idle task is one on each CPU, and no task to whom anything was taken.
+// Each CPU has an idle task of its own, and what is stolen from that is taken from nobody.
 void charge(Charges& charges, u64 ns) {
     TaskWho who;
     linux_current_task(&who.task);
@@ -106,8 +108,8 @@ Charges* charges_of(u32 cpu) { return tables ? tables[cpu] : nullptr; }
 
 bool is_on() { return on; }
 
-// Looks before charges: what is charged without a look at each change of task may hit the wrong
-// one.
+// Time that is charged without a look at each context switch may hit the wrong task. So the looks
+// come first, then the tables, and the charging last.
 Result<void> set_on(bool wanted) {
     if (wanted == on) return {};
     if (!wanted) {

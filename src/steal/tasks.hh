@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Which task, and which cgroup, lost the time: every stolen nanosecond is charged to the task that
-// was running. That is told exactly by looking at the record whenever another task takes over.
+// Which task and which cgroup lost the time. Every stolen nanosecond is charged to the task that
+// was running. To know exactly which one that was, the record is looked at on every context switch.
 
 #pragma once
 
@@ -36,36 +36,39 @@ struct CgroupWho {
 inline constexpr u32 kTasks = 1024;
 inline constexpr u32 kCgroups = 256;
 
-// One CPU's, since the last reset. The parts of either table, the idle time and the others' are the
-// whole.
+// The charges of one CPU since the last reset. The whole is the sum of idle_ns and, in either
+// table, the charges and the others' time.
 struct Charges {
     u64 idle_ns;
     StealTable<TaskWho, kTasks> tasks;
     StealTable<CgroupWho, kCgroups> cgroups;
 
-    // Not by assignment, which could take as much of the stack.
+    // Not by assignment, which could take as much space on the stack.
     void clear() { __builtin_memset(static_cast<void*>(this), 0, sizeof(*this)); }
 };
 
-// To the task that this CPU runs. With interrupts off, often with a run queue locked.
+// Charges `ns` to the task that this CPU runs. Interrupts off, often with a run queue locked.
 void charge(Charges& charges, u64 ns);
 
-// The CPUs that are online have their tables from then on, and others from when they come. They are
-// kept until destroy(), so that what a CPU has lost before it went is not forgotten. Under steal
-// time's mutex, and only while its clocks run.
+// Switches charging on or off. Returns -ENOMEM, or the error of linux_task_switches_enable(). The
+// CPUs that are online get their tables when charging is switched on, and others when they come
+// online. The tables are kept until destroy(), so that what a CPU has lost is known after it went
+// offline. Under steal time's mutex or at unload, and only while its clocks run. destroy() only
+// while charging is off. May sleep.
 Result<void> set_on(bool on);
 bool is_on();
 void destroy();
 
-// A CPU has come, before its clock begins. On that CPU. Without memory nothing is charged there.
+// `cpu` has come online, and its clock has not begun. On that CPU. Returns -ENOMEM, and then
+// nothing is charged there.
 Result<void> online_cpu(u32 cpu);
 
-// The tables' memory for `cpu`, to be cleared on that CPU or while it is offline; null if there is
-// none.
+// The tables of `cpu`, or null if none are allocated. They may be cleared on that CPU, or while it
+// is offline.
 Charges* charges_of(u32 cpu);
 
-// What was charged on all CPUs, those who lost most first. Nothing is gathered anew, hooked or
-// reset while one of these lives.
+// What was charged on all CPUs: those who lost most come first. While an object of this type lives
+// it holds steal time's mutex, so nothing is gathered anew, hooked or reset.
 template <class Who>
 struct Report {
     Report() = default;
@@ -82,6 +85,7 @@ struct Report {
     u64 other_ns = 0;
     std::span<const StealCharge<Who>> charges{};
 };
+// Fill in a report. They interrupt every CPU, and may sleep.
 void report(Report<TaskWho>& on_tasks);
 void report(Report<CgroupWho>& on_cgroups);
 
