@@ -21,7 +21,7 @@ bool promises(const PvclockVcpuTimeInfo& record) {
     return x86::load(record.flags) & kPvclockTscStable;
 }
 
-// That is there now.
+// Of the CPUs that are online now.
 bool every_record_promises() {
     for (const u32 cpu : online_cpus())
         if (!promises(
@@ -48,7 +48,7 @@ ClockState Clock::state() const {
     now.is_named = linux_clocksource_is_named();
     now.is_watchdog = linux_clocksource_is_watchdog(&now.judges);
     now.is_indispensable = kept_;
-    // The stable path passes on what has no stable flag at the read, and so does user space.
+    // The stable path hands a record without the stable flag over to the guarded one, at each read.
     now.guarded = guarded() || !every_record_promises();
     now.forced = forced_;
     now.revoked = revoked_;

@@ -14,7 +14,7 @@ namespace kvmpv {
 Vdso Clock::enable_vdso() {
     if (vdso_parameter_ == 0) return Vdso::kParameter;
     if (owned() && vdso_parameter_ != 1) return Vdso::kOwnedMode;
-    // While the guard is on for another reason vdso() says so.
+    // If the guard is on for another reason, vdso() says so, and it may go off again.
     if (host_is_unstable_) return Vdso::kNotStable;
     if (!owned() && vdso_parameter_ != 1 && linux_native_clock_is_read_by_vdso() == 0)
         return Vdso::kAsNative;
@@ -33,7 +33,8 @@ Vdso Clock::enable_vdso() {
     return Vdso::kOn;
 }
 
-// On stopped CPUs, as switch_path(): what is set has to be the path as it is then.
+// On stopped CPUs, because revoke_stable() may change the path at the same time: what was computed
+// before that must not be set after it.
 Result<void> Clock::set_vdso(bool on) {
     const MutexLock lock(KVMPV_MUTEX_CLOCK);
     if (!enabled_) return Error(-kEinval);

@@ -37,7 +37,7 @@ const char* vdso_text(const ClockState& state) {
     return "";
 }
 
-// Only a switch is between.
+// Where nothing but the switch keeps user space from reading, the line says what it would save.
 void write_vdso(Out& out, const ClockState& state) {
     out << "vdso: " << vdso_text(state);
     const bool could_be_on = state.vdso == Vdso::kOwnedMode || state.vdso == Vdso::kAsNative ||

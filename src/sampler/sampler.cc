@@ -189,9 +189,10 @@ void forget(u32 cpu) {
 
 // Nobody looks any more.
 void forget_all() {
+    CpuState* const old = states;
     shared = {};
-    linux_memory_destroy(states);
-    states = nullptr;
+    states = nullptr;  // first, because resume() may come in between
+    linux_memory_destroy(old);
 }
 
 void log_revoked(u32 cpu, u64 by_ns) {
@@ -205,8 +206,8 @@ void log_revoked(u32 cpu, u64 by_ns) {
 
 }  // namespace
 
-// Whoever isolated a CPU wants nothing to run there but his own. Its record is then looked at by
-// whoever reads the clock there, and by nobody else.
+// An isolated CPU is for the tasks of whoever isolated it, and nothing else runs there. Its record
+// is then looked at by reads of the clock only.
 Result<void> online_cpu(u32 cpu) {
     if (!linux_cpu_is_isolated(cpu)) linux_sampler_start(cpu);
     return {};
