@@ -68,7 +68,7 @@ check unloads_again rmmod kvmpv
 check vdso_by_name load vdso=1
 check vdso_on status_says '^vdso: user space reads the clock without a system call'
 check unloads_at_last rmmod kvmpv
-taskset -c 1 sh -c 'while :; do :; done' &
+taskset -c 1 sh -c 'while :; do :; done' > /dev/null 2>&1 &
 busy=$!
 check beside_a_busy_cpu beside_a_busy_cpu
 kill $busy

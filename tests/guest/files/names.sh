@@ -28,10 +28,10 @@ name_of() {
 # named FORMAT: a busy task of that name, in printf's notation, in the current folder, which is a cgroup. It leaves
 # the CPU to whoever else wants it.
 named() {
-	nice -n 19 sh -c "printf '$1' > /proc/self/comm; echo \$\$ > cgroup.procs; $BUSY" &
+	sh -c "printf '$1' > /proc/self/comm; echo \$\$ > cgroup.procs; $BUSY" &
 	inside=$!
 	tasks="$tasks $inside"
-	until grep -qx $inside cgroup.procs; do sleep 0.1; done
+	renice -n 19 -p $inside && reaches 1 grep -cx $inside cgroup.procs || exit 1
 	cd / || exit 1
 }
 

@@ -32,12 +32,13 @@ charged() {
 cpu_that_comes_is_charged() {
 	echo 0 > $ONLINE && echo 0 > $STEAL/attribution && rmmod kvmpv && load steal_attribution=1 &&
 		echo 1 > $ONLINE || return 1
-	nice -n 19 taskset -c 0 sh -c 'while :; do :; done' &
+	taskset -c 0 sh -c 'while :; do :; done' > /dev/null 2>&1 &
 	on_0=$!
-	nice -n 19 taskset -c 1 sh -c 'while :; do :; done' &
+	taskset -c 1 sh -c 'while :; do :; done' > /dev/null 2>&1 &
 	on_1=$!
 	reaches 1000000 charged $on_0 && reaches 1000000 charged $on_1 && parts_make_the_whole || return 1
 	kill $on_0 $on_1
+	wait $on_0 $on_1 2> /dev/null
 	before=$(charged $on_1)
 	echo 0 > $ONLINE && equal "of a CPU that went" "$(charged $on_1)" "$before" && parts_make_the_whole &&
 		echo 1 > $ONLINE && equal "of a CPU that came back" "$(charged $on_1)" "$before" && parts_make_the_whole

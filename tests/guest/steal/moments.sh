@@ -6,7 +6,7 @@
 
 # The kernel accounts what our clock has told it, so no moment has more accounted than told.
 accounted_is_never_ahead() {
-	for look in $(seq 200); do
+	for look in $(seq 100); do
 		awk -v look="$look" '
 			NR == 2 { for (i = 1; i <= NF; i++) at[$i] = i }
 			NR > 2 && $at["accounted_ns"] > $at["steal_ns"] {
