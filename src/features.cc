@@ -13,6 +13,7 @@
 #include "events/views.hh"
 #include "files/views.hh"
 #include "sampler/sampler.hh"
+#include "sampler/views.hh"
 #include "steal/steal.hh"
 #include "steal/tasks.hh"
 #include "steal/views.hh"
@@ -41,6 +42,7 @@ constexpr auto of = Bound<kObject, kMember>::call;
 constexpr Switch kClockSwitches[] = {
     {KVMPV_CLOCK_RELEASE, of<clock, &Clock::release>, of<clock, &Clock::released>},
     {KVMPV_CLOCK_FORCE_UNSTABLE, of<clock, &Clock::force_unstable>, of<clock, &Clock::forced>},
+    {KVMPV_CLOCK_VDSO, of<clock, &Clock::set_vdso>, of<clock, &Clock::vdso_is_wanted>},
 };
 
 constexpr Switch kStealSwitches[] = {
@@ -51,6 +53,8 @@ constexpr Switch kStealSwitches[] = {
 constexpr Switch kEoiSwitches[] = {
     {KVMPV_EOI_HOOK, of<eoi, &Eoi::set_hooked>, of<eoi, &Eoi::hooked>},
 };
+
+constexpr Switch kSamplerSwitches[] = {{KVMPV_SAMPLING, sampler::set_on, sampler::is_on}};
 
 // The order from top to bottom is that of load, of a CPU that comes online, of resume, and of the
 // rows of `status`. The order from bottom to top is that of unload, of a CPU that goes offline, of
@@ -132,7 +136,9 @@ constexpr FeatureRow kFeatures[] = {
         .online_cpu = sampler::online_cpu,
         .down_cpu = sampler::down_cpu,
         .clock_resume = sampler::resume,
+        .write_section = write_sampler_section,
         .files = events_files,
+        .switches = kSamplerSwitches,
     },
     {
         .name = "wall clock",

@@ -26,13 +26,14 @@ Result<void> check(const kvmpv_parameters& given) {
     const Range ranges[] = {
         {"clock_rating", given.clock_rating, 0, kMaxClockRating, "1 to 499, or 0 for automatic"},
         {"clock", given.clock, 0, 1, "0 or 1"},
-        {"vdso", given.vdso, -1, 1, "-1, 0 or 1"},
+        {"vdso", given.switches[KVMPV_CLOCK_VDSO], -1, 1, "-1, 0 or 1"},
         {"legacy", given.legacy, 0, 1, "0 or 1"},
         at_start("clock_release", KVMPV_CLOCK_RELEASE),
         at_start("clock_force_unstable", KVMPV_CLOCK_FORCE_UNSTABLE),
         at_start("steal_hook", KVMPV_STEAL_HOOK),
         at_start("steal_attribution", KVMPV_STEAL_ATTRIBUTION),
         at_start("eoi_hook", KVMPV_EOI_HOOK),
+        at_start("sampler", KVMPV_SAMPLING),
     };
     for (const Range& range : ranges) {
         if (range.value >= range.lowest && range.value <= range.highest) continue;

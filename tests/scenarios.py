@@ -347,6 +347,30 @@ SCENARIOS = (
         (*ONE_CPU, "--timeout", "1800", "--cmdline", "nopv"),
         check=(),
     ),
+    Scenario(
+        "names", contending("files/names", "steal/moments"), (*ONE_CPU, *PATIENT), check=("6.1",)
+    ),
+    # A usual shape at cloud providers: many more CPUs can come than are there.
+    Scenario(
+        "many-possible",
+        contending("steal/many_possible"),
+        (*ONE_CPU, *PATIENT, "--qemu=-smp", "--qemu=2,maxcpus=240"),
+        STOCK_KERNELS,
+        check=("6.12",),
+    ),
+    # The debug kernel has no isolated CPUs.
+    Scenario(
+        "quiet",
+        scripts("clock/quiet"),
+        ("--cmdline", "isolcpus=1 nohz_full=1 no-kvmclock-vsyscall"),
+        STOCK_KERNELS,
+    ),
+    Scenario(
+        "vdso-switch",
+        scripts("clock/vdso_switch", MODE="owned"),
+        ("--cmdline", NOPV_ON_TSC),
+        check=("6.1",),
+    ),
     # These do not use run.sh either.
     Scenario("steal-truth-shared", "sh /tests/steal/truth.sh", STEAL_HOST, check=("6.1",)),
     Scenario(

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kvmpv/boundary.h"
+#include "kvmpv/name.hh"
 #include "kvmpv/result.hh"
 #include "kvmpv/text.hh"
 
@@ -40,16 +41,7 @@ int store_switch(const char* text, Set&& set) {
     return wanted ? set(*wanted).zero_or_negative_errno() : -kEinval;
 }
 
-// A task's name as one value of a table, which holds no blanks; `-` if it has none.
-inline constexpr u32 kTaskNameSize = sizeof(kvmpv_task::comm);
-inline const char* task_name(const kvmpv_task& task, char (&name)[kTaskNameSize]) {
-    u32 length = 0;
-    for (; length + 1 < kTaskNameSize && task.comm[length]; ++length)
-        name[length] =
-            task.comm[length] > ' ' && task.comm[length] != 127 ? task.comm[length] : '_';
-    name[length] = '\0';
-    return length ? name : "-";
-}
+inline Name task_name(const kvmpv_task& task) { return {task.comm, sizeof(task.comm)}; }
 
 // The columns of a file that lists single values.
 inline constexpr Column kFieldColumns[] = {{"field", 24}, {"value", 20}};

@@ -28,7 +28,7 @@ Result<void> Clock::create(Slots& found, const kvmpv_parameters& parameters) {
     has_rdtscp_ = linux_has_rdtscp();
     rating_ = parameters.clock_rating ? parameters.clock_rating : automatic_rating();
     released_ = parameters.switches[KVMPV_CLOCK_RELEASE] == 1;
-    vdso_parameter_ = parameters.vdso;
+    vdso_parameter_ = parameters.switches[KVMPV_CLOCK_VDSO];
     clock_read::setup.stable_offered = stable_offered_;
     clock_read::setup.fallback_record = clock_read::no_record();
     clock_read::setup.second_record = clock_read::no_record();
@@ -80,6 +80,11 @@ void Clock::disable() {
     linux_clocksource_wait_for_readers();
     leave_cpus();
     enabled_ = false;
+}
+
+bool Clock::user_space_reads_cpu0() const {
+    const int read = linux_clocksource_is_read_by_vdso();
+    return read < 0 ? current() && vdso() == Vdso::kOn : read == 1;
 }
 
 void Clock::wake_cpu0() {

@@ -55,6 +55,12 @@ public:
     // moment; may sleep.
     Result<void> force_unstable(bool forced);
 
+    // User space reads the clock by itself from the kernel's next tick on, or no more. -EINVAL
+    // without a clocksource, or if a condition is not met; vdso() says which. Stops all CPUs for a
+    // moment; may sleep.
+    Result<void> set_vdso(bool on);
+    bool vdso_is_wanted() const { return vdso_ == Vdso::kOn; }
+
     // Changes to the guarded path for good, because CPUs have been seen to disagree. Stops all CPUs
     // for a moment; may sleep.
     void revoke_stable();
@@ -64,7 +70,11 @@ public:
     // possible, one call at a time. May sleep.
     void keep_while_indispensable();
     bool kept() const { return kept_; }
+    // Nobody keeps watch over that any more; rmmod waits instead.
+    void let_go();
 
+    // The current clocksource, ours or another, has user space read CPU 0's record.
+    bool user_space_reads_cpu0() const;
     // Makes CPU 0 run once. User space reads CPU 0's record, and the host brings that up to date
     // only when vCPU 0 runs. Interrupts on.
     void wake_cpu0();

@@ -84,6 +84,11 @@ const char* Clock::why_current() {
            "current_clocksource";
 }
 
+void Clock::let_go() {
+    if (kept_) linux_module_let_go();
+    kept_ = false;
+}
+
 void Clock::keep_while_indispensable() {
     const bool keep = registered() && linux_clocksource_is_indispensable() == 1;
     if (keep == kept_) return;

@@ -231,6 +231,19 @@ int linux_clocksource_current_name(char *name, u32 size)
 	return 0;
 }
 
+int linux_clocksource_is_read_by_vdso(void)
+{
+	int is_read;
+
+	if (!kvmpv_symbols.curr_clocksource)
+		return -ENOENT;
+	rcu_read_lock();
+	is_read = READ_ONCE(READ_ONCE(*kvmpv_symbols.curr_clocksource)->vdso_clock_mode) ==
+		  VDSO_CLOCKMODE_PVCLOCK;
+	rcu_read_unlock();
+	return is_read;
+}
+
 int linux_clocksource_unregister(void)
 {
 	return clocksource_unregister(&clocksource);

@@ -6,6 +6,7 @@
 #include <linux/cpumask.h>
 #include <linux/irqflags.h>
 #include <linux/percpu.h>
+#include <linux/sched/isolation.h>
 
 #include <kvmpv/boundary.h>
 
@@ -41,6 +42,11 @@ int linux_next_possible_cpu(int cpu)
 {
 	cpu = cpumask_next(cpu, cpu_possible_mask);
 	return cpu < nr_cpu_ids ? cpu : -1;
+}
+
+bool linux_cpu_is_isolated(u32 cpu)
+{
+	return !housekeeping_cpu(cpu, HK_TYPE_DOMAIN) || !housekeeping_cpu(cpu, HK_TYPE_TICK);
 }
 
 struct kvmpv_cpu *linux_cpu(u32 cpu)

@@ -18,11 +18,6 @@ module_param(clock_rating, int, 0444);
 MODULE_PARM_DESC(clock_rating,
 		 "rating of the clocksource; 0: one below native kvm-clock, or native's own rating where the kernel has none (unit: rating, range: 0 to 499, default: 0)");
 
-static int vdso = -1;
-module_param(vdso, int, 0444);
-MODULE_PARM_DESC(vdso,
-		 "clock reads without system call: -1: in shared mode; 1: also in owned; 0: never (unit: choice, range: -1 to 1, default: -1)");
-
 static int legacy;
 module_param(legacy, int, 0444);
 MODULE_PARM_DESC(legacy,
@@ -85,6 +80,11 @@ static const struct kernel_param_ops switch_ops = {
 	.get = get_switch,
 };
 
+static struct switch_parameter vdso = { KVMPV_CLOCK_VDSO, -1 };
+module_param_cb(vdso, &switch_ops, &vdso, 0644);
+MODULE_PARM_DESC(vdso,
+		 "clock reads without system call: -1: in shared mode, as the kernel's own; 1: also in owned; 0: no (unit: choice, range: -1 to 1, default: -1)");
+
 static struct switch_parameter steal_hook = { KVMPV_STEAL_HOOK, 1 };
 module_param_cb(steal_hook, &switch_ops, &steal_hook, 0644);
 MODULE_PARM_DESC(steal_hook,
@@ -99,6 +99,11 @@ static struct switch_parameter eoi_hook = { KVMPV_EOI_HOOK, 1 };
 module_param_cb(eoi_hook, &switch_ops, &eoi_hook, 0644);
 MODULE_PARM_DESC(eoi_hook,
 		 "1: end interrupts by PV EOI and count them; 0: observe only (unit: yes or no, range: 0 to 1, default: 1)");
+
+static struct switch_parameter sampler = { KVMPV_SAMPLING, 1 };
+module_param_cb(sampler, &switch_ops, &sampler, 0644);
+MODULE_PARM_DESC(sampler,
+		 "1: look at each CPU that is not isolated once a second; 0: do not (unit: yes or no, range: 0 to 1, default: 1)");
 
 static struct switch_parameter clock_release = { KVMPV_CLOCK_RELEASE, 0 };
 module_param_cb(clock_release, &switch_ops, &clock_release, 0644);
@@ -115,14 +120,15 @@ static int __init kvmpv_init(void)
 	const struct kvmpv_parameters parameters = {
 		.clock = clock,
 		.clock_rating = clock_rating,
-		.vdso = vdso,
 		.legacy = legacy,
 		.switches = {
 			[KVMPV_CLOCK_RELEASE] = clock_release.at_start,
 			[KVMPV_CLOCK_FORCE_UNSTABLE] = clock_force_unstable.at_start,
+			[KVMPV_CLOCK_VDSO] = vdso.at_start,
 			[KVMPV_STEAL_HOOK] = steal_hook.at_start,
 			[KVMPV_STEAL_ATTRIBUTION] = steal_attribution.at_start,
 			[KVMPV_EOI_HOOK] = eoi_hook.at_start,
+			[KVMPV_SAMPLING] = sampler.at_start,
 		},
 	};
 	int error;

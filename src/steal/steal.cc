@@ -82,10 +82,12 @@ Result<void> Steal::create(Slots& found) {
     if (!tsc_khz) tsc_khz = measure_tsc_khz();
     if (!tsc_khz) return Error(-kEio);
     steal_clock::setup = {TicksToNs(tsc_khz), linux_tick_ns(), false, false};
+    states_ = static_cast<u8*>(
+        linux_memory_create(u64{last_possible_cpu() + 1} * steal_clock::kStateStride));
+    if (!states_) return Error(-kEnomem);
     for (const u32 cpu : possible_cpus()) {
-        state_of(cpu) = {};
+        linux_cpu(cpu)->steal_here = states_ + u64{cpu} * steal_clock::kStateStride;
         state_of(cpu).clock.cpu = cpu;
-        linux_cpu(cpu)->steal_here = &state_of(cpu);
     }
     return owned() ? owned_slots_.create(*slots_) : Result<void>();
 }
@@ -93,6 +95,8 @@ Result<void> Steal::create(Slots& found) {
 void Steal::destroy() {
     owned_slots_.destroy();
     steal_tasks::destroy();
+    linux_memory_destroy(states_);
+    states_ = nullptr;
 }
 
 // On error everything is undone.
@@ -220,6 +224,8 @@ Result<void> Steal::check_native_slot(u32 cpu) {
 }
 
 Result<void> Steal::online_cpu(u32 cpu) {
+    if (const Result<void> table = steal_tasks::online_cpu(cpu); !table.ok())
+        log_cpu_error("steal", "nothing is charged to tasks", cpu, table.error());
     const Result<void> registered = register_cpu(cpu);
     if (registered.ok()) return {};
     if (owned())
@@ -313,12 +319,13 @@ void Steal::read_preempted() {
     }
 }
 
+// The CPU's tick accounts, and not while this runs.
 void Steal::look_at(u32 cpu, OfCpu& of) {
     on_cpu(cpu, [&](u32) {
+        of.accounted_ns = linux_accounted_steal_ns(cpu);
         steal_clock::look(state_of(cpu));
         of.state = state_of(cpu);
     });
-    of.accounted_ns = linux_accounted_steal_ns(cpu);
 }
 
 }  // namespace kvmpv

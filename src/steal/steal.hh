@@ -116,6 +116,7 @@ private:
     Registration<StealLayout>* slots_ = nullptr;
     SwitchedHook<Hook<StaticCallPlace<KVMPV_CALL_PV_STEAL_CLOCK>>, StealAccounting> hook_;
     OwnedSlots<StealLayout> owned_slots_{"steal"};
+    u8* states_ = nullptr;  // of all possible CPUs, kStateStride apart
     bool enabled_ = false;
     bool was_hooked_ = false;
     u64 reset_time_ns_ = 0;

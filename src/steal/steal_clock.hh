@@ -17,7 +17,7 @@ struct Longest {
     kvmpv_task task;
 };
 
-// Stored in its CPU's kvmpv_cpu. Only that CPU writes it, with interrupts off, or another one while
+// What steal_here points to. Only that CPU writes it, with interrupts off, or another one while
 // that CPU is offline. The exceptions are preempted_at_look and the clock's shown_ns.
 struct CpuState {
     StealClock clock;
@@ -31,10 +31,12 @@ struct CpuState {
     u64 reported_forward;
     u8 preempted_at_look;  // the record's byte, read before anything woke the CPU
 };
-static_assert(sizeof(CpuState) <= sizeof(linux_cpu(0)->steal));
 static_assert(std::is_trivially_copyable_v<CpuState>);
 
-inline CpuState& state_of(u32 cpu) { return *reinterpret_cast<CpuState*>(linux_cpu(cpu)->steal); }
+// No two CPUs write to one cache line.
+inline constexpr u32 kStateStride = (sizeof(CpuState) + 63) / 64 * 64;
+
+inline CpuState& state_of(u32 cpu) { return *static_cast<CpuState*>(linux_cpu(cpu)->steal_here); }
 
 struct Setup {
     TicksToNs ticks_to_ns;

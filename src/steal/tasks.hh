@@ -50,13 +50,18 @@ struct Charges {
 // Charges `ns` to the task that this CPU runs. Interrupts off, often with a run queue locked.
 void charge(Charges& charges, u64 ns);
 
-// Switches charging on or off. Returns -ENOMEM, or the error of linux_task_switches_enable(). All
-// memory is allocated when charging is switched on for the first time, and kept until destroy().
-// Under steal time's mutex or at unload, and only while its clocks run. destroy() only while
-// charging is off. May sleep.
+// Switches charging on or off. Returns -ENOMEM, or the error of linux_task_switches_enable(). The
+// CPUs that are online get their tables when charging is switched on, and others when they come
+// online. The tables are kept until destroy(), so that what a CPU has lost is known after it went
+// offline. Under steal time's mutex or at unload, and only while its clocks run. destroy() only
+// while charging is off. May sleep.
 Result<void> set_on(bool on);
 bool is_on();
 void destroy();
+
+// `cpu` has come online, and its clock has not begun. On that CPU. Returns -ENOMEM, and then
+// nothing is charged there.
+Result<void> online_cpu(u32 cpu);
 
 // The tables of `cpu`, or null if none are allocated. They may be cleared on that CPU, or while it
 // is offline.
@@ -66,7 +71,14 @@ Charges* charges_of(u32 cpu);
 // it holds steal time's mutex, so nothing is gathered anew, hooked or reset.
 template <class Who>
 struct Report {
+    Report() = default;
+    ~Report() { linux_memory_destroy(memory); }
+    Report(const Report&) = delete;
+    Report& operator=(const Report&) = delete;
+
     MutexLock lock{KVMPV_MUTEX_STEAL};
+    StealCharge<Who>* memory = nullptr;
+    bool has_memory = true;  // false: nothing below means anything
     bool is_on = false;
     u64 since_reset_ns = 0;  // what the clocks have grown by
     u64 idle_ns = 0;
