@@ -15,6 +15,10 @@ OTHER_QEMU = next(name for name in qemu.NAMES if name != qemu.DEFAULT)
 WAKE = ("--timeout", "1800", "--host-script", "tests/host/wake.py")
 
 
+# The guest's part of a dialogue. The program of tests/dialogue runs on its host.
+AGENT = "sh /tests/agent.sh"
+
+
 @dataclass(frozen=True)
 class Scenario:
     """One guest. scripts/guest does not load the module: the scripts do, most of them several times."""
@@ -26,6 +30,11 @@ class Scenario:
     # The kernels of `make check`; `make check-all` uses all of `kernels`. In `make check` a long scenario runs on
     # one kernel, and its counterpart in the other mode on the other kernel.
     check: tuple[str, ...] = STOCK_KERNELS
+
+    @property
+    def is_dialogue(self) -> bool:
+        """The results come from the host's side."""
+        return self.command.endswith(AGENT)
 
     def kernels_of(self, everything: bool) -> tuple[str, ...]:
         return self.kernels if everything else tuple(k for k in self.kernels if k in self.check)
@@ -39,6 +48,10 @@ def scripts(*names: str, **environment: str) -> str:
 def contending(*names: str, **environment: str) -> str:
     """Like scripts(), on vCPUs that share one host CPU. Waits until the host script says that they do."""
     return f"read -r shared <&9 && {scripts(*names, **environment)}"
+
+
+def dialogue(name: str) -> tuple[str, str]:
+    return ("--host-script", f"tests/dialogue/{name}.py")
 
 
 # Steal has to be made: if the host has as many CPUs as the guest, no vCPU waits.
@@ -57,7 +70,6 @@ PATIENT = ("--timeout", "900")
 # Without hpet, for which an emulated guest leaves at each look: with it, nopv takes many minutes on a busy machine.
 NOPV_ON_TSC = "nopv tsc=reliable tsc_early_khz={tsc_khz}"
 PTP = ("--add", "{modules}/kernel/drivers/ptp/ptp_kvm.ko:/tests/ptp_kvm.ko")
-CHAOS = ("--host-script", "tests/host/clock_chaos.py")
 
 # At boot the kernel's KUnit prints a plan for no tests. The results follow the mark.
 KUNIT = (
@@ -310,11 +322,11 @@ SCENARIOS = (
         kernels=("kunit",),
         check=(),
     ),
-    Scenario("events-shared", "sh /tests/events/events.sh", CHAOS, check=("6.12",)),
+    Scenario("events-shared", AGENT, dialogue("events"), check=("6.12",)),
     Scenario(
         "events-owned",
-        "MODE=owned sh /tests/events/events.sh",
-        (*CHAOS, "--cmdline", "nopv"),
+        f"MODE=owned {AGENT}",
+        (*dialogue("events"), "--cmdline", "nopv"),
         check=(),
     ),
     Scenario(
