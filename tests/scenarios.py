@@ -57,12 +57,12 @@ def dialogue(name: str) -> tuple[str, str]:
 # Steal has to be made: if the host has as many CPUs as the guest, no vCPU waits.
 ONE_CPU = ("--host-script", "tests/host/one_cpu.py")
 
-STEAL_HOST = ("--timeout", "900", "--host-script", "tests/host/steal_host.py")
+LIFE = ("--host-script", "tests/host/life.py")
+STEAL_HOST = ("--host-script", "tests/host/steal_host.py")
 # More than ten million reads. Without paravirtual clocks the debug kernel takes a minute to boot.
 WARP = ("--smp", "4", "--timeout", "900")
 
-# Several boots or moves of one guest exceed the usual limit on a busy machine.
-LIFE = ("--timeout", "900", "--host-script", "tests/host/life.py")
+
 # What the guest writes to it survives a restart of the guest, but not the end of QEMU.
 DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,file.locking=off")
 # For what takes more than a few minutes on a busy machine.
@@ -241,8 +241,8 @@ SCENARIOS = (
     Scenario("off-kvm", scripts("slot/off_kvm"), ("--cpu=kvm=off",), check=("6.1",)),
     Scenario(
         "sleep-by-host-clock",
-        "sh /tests/life/sleep.sh",  # not by run.sh, which keeps the output until the end
-        ("--host-script", "tests/host/life.py"),
+        AGENT,
+        dialogue("sleep"),
         check=("6.12",),
     ),
     # legacy comes last: it makes the host withdraw its promise of a stable clock.
@@ -253,12 +253,11 @@ SCENARIOS = (
         check=("6.12",),
     ),
     Scenario("cleared-slots", scripts("slot/cleared_slots"), check=("6.12",)),
-    # These do not use run.sh, because their requests to the host go to stdout.
-    Scenario("moves-shared", "sh /tests/life/moves.sh", (*LIFE, "--mem", "256"), check=("6.1",)),
+    Scenario("moves-shared", AGENT, (*dialogue("moves"), "--mem", "256"), check=("6.1",)),
     Scenario(
         "moves-owned",
-        "MODE=owned sh /tests/life/moves.sh",
-        (*LIFE, "--mem", "256", "--cmdline", "nopv"),
+        f"MODE=owned {AGENT}",
+        (*dialogue("moves"), "--mem", "256", "--cmdline", "nopv"),
         check=("6.12",),
     ),
     Scenario(
@@ -295,11 +294,11 @@ SCENARIOS = (
     ),
     Scenario(
         "restarts",
-        "sh /tests/life/restarts.sh",
+        f"MODE=owned {AGENT}",
         # no_timer_check: on a slow host some boots find too few timer interrupts in the first 40 ms, and panic.
         # movablecore: keeps the module's memory away from the top, where kexec puts the second kernel.
         (
-            *LIFE,
+            *dialogue("restarts"),
             "--cmdline",
             "nopv no_timer_check movablecore=192M",
             "--add",
@@ -341,7 +340,6 @@ SCENARIOS = (
         (*ONE_CPU, "--timeout", "1800", "--cmdline", "nopv"),
         check=(),
     ),
-    # These do not use run.sh either.
     Scenario("steal-truth-shared", "sh /tests/steal/truth.sh", STEAL_HOST, check=("6.1",)),
     Scenario(
         "steal-truth-owned",
@@ -349,11 +347,11 @@ SCENARIOS = (
         (*STEAL_HOST, "--cmdline", "nopv"),
         check=(),
     ),
-    Scenario("steal-chaos-shared", "sh /tests/steal/chaos.sh", STEAL_HOST, check=("6.12",)),
+    Scenario("steal-chaos-shared", AGENT, dialogue("steal_chaos"), check=("6.12",)),
     Scenario(
         "steal-chaos-owned",
-        "MODE=owned sh /tests/steal/chaos.sh",
-        (*STEAL_HOST, "--cmdline", "nopv"),
+        f"MODE=owned {AGENT}",
+        (*dialogue("steal_chaos"), "--cmdline", "nopv"),
         check=(),
     ),
     # Only in the debug kernel do run queues ask for steal time.
