@@ -262,28 +262,28 @@ SCENARIOS = (
     ),
     Scenario(
         "warp-moves",
-        "sh /tests/life/warp_moves.sh",
-        (*LIFE, "--smp", "4", "--mem", "256"),
+        AGENT,
+        (*dialogue("warp_moves"), "--smp", "4", "--mem", "256"),
         check=("6.12",),
     ),
     Scenario(
         "warp-moves-owned",
-        "MODE=owned sh /tests/life/warp_moves.sh",
-        (*LIFE, "--smp", "4", "--mem", "256", "--cmdline", "nopv"),
+        f"MODE=owned {AGENT}",
+        (*dialogue("warp_moves"), "--smp", "4", "--mem", "256", "--cmdline", "nopv"),
         check=(),
     ),
     Scenario(
         "warp-moves-unstable",
-        "EXPECT_PATH=guarded sh /tests/life/warp_moves.sh",
-        (*LIFE, "--smp", "4", "--mem", "256", "--clock", "unstable"),
+        f"EXPECT_PATH=guarded {AGENT}",
+        (*dialogue("warp_moves"), "--smp", "4", "--mem", "256", "--clock", "unstable"),
         check=(),
     ),
     # The host stops the guest twice: for a minute, and so that the kernel has to complain.
     Scenario(
         "pause",
-        "sh /tests/life/pause.sh",
+        f"MODE=owned {AGENT}",
         (
-            *LIFE,
+            *dialogue("pause"),
             "--cmdline",
             NOPV_ON_TSC,
             "--allow-splat",

@@ -99,11 +99,19 @@ class StealRecords:
 
     def __init__(self, guest: Guest) -> None:
         self._guest = guest
+        self._pid = guest.pid
+        self._open = GuestMemory(guest.pid)
+
+    def _memory(self) -> GuestMemory:
+        if self._guest.pid != self._pid:
+            self._pid = self._guest.pid
+            self._open = GuestMemory(self._pid)
+        return self._open
 
     def get(self, physical: int, field: str) -> int:
         """Not while the guest is stopped: its threads wait to be stopped, and KVM does not write that until they continue."""
         offset, code = STEAL_FIELDS[field]
-        raw = GuestMemory(self._guest.pid).read(physical + offset, struct.calcsize(code))
+        raw = self._memory().read(physical + offset, struct.calcsize(code))
         return int(struct.unpack(code, raw)[0])
 
     def set(self, physical: int, field: str, value: int) -> None:
@@ -115,4 +123,4 @@ class StealRecords:
         """Leaves the version odd while the guest runs, until KVM writes the record again."""
         offset, code = STEAL_FIELDS["version"]
         odd = self.get(physical, "version") | 1
-        GuestMemory(self._guest.pid).write(physical + offset, struct.pack(code, odd))
+        self._memory().write(physical + offset, struct.pack(code, odd))
