@@ -18,6 +18,10 @@ OTHER_QEMU = next(name for name in qemu.NAMES if name != qemu.DEFAULT)
 WAKE = ("--timeout", "1800", "--host-script", "tests/host/wake.py")
 
 
+# The guest's part of a dialogue. The program of tests/dialogue runs on its host.
+AGENT = "sh /tests/agent.sh"
+
+
 @dataclass(frozen=True)
 class Scenario:
     """One guest. scripts/guest does not load the module: the scripts do, most of them several times."""
@@ -29,6 +33,11 @@ class Scenario:
     # The kernels of `make check`; `make check-all` uses all of `kernels`. In `make check` a long scenario runs on
     # one kernel, and its counterpart in the other mode on the other kernel.
     check: tuple[str, ...] = STOCK_KERNELS
+
+    @property
+    def is_dialogue(self) -> bool:
+        """The results come from the host's side."""
+        return self.command.endswith(AGENT)
 
     def kernels_of(self, everything: bool) -> tuple[str, ...]:
         return self.kernels if everything else tuple(k for k in self.kernels if k in self.check)
@@ -44,15 +53,19 @@ def contending(*names: str, **environment: str) -> str:
     return f"read -r shared <&9 && {scripts(*names, **environment)}"
 
 
+def dialogue(name: str) -> tuple[str, str]:
+    return ("--host-script", f"tests/dialogue/{name}.py")
+
+
 # Steal has to be made: if the host has as many CPUs as the guest, no vCPU waits.
 ONE_CPU = ("--host-script", "tests/host/one_cpu.py")
 
-STEAL_HOST = ("--timeout", "900", "--host-script", "tests/host/steal_host.py")
+LIFE = ("--host-script", "tests/host/life.py")
+STEAL_HOST = ("--host-script", "tests/host/steal_host.py")
 # More than ten million reads. Without paravirtual clocks the debug kernel takes a minute to boot.
 WARP = ("--smp", "4", "--timeout", "900")
 
-# Several boots or moves of one guest exceed the usual limit on a busy machine.
-LIFE = ("--timeout", "900", "--host-script", "tests/host/life.py")
+
 # What the guest writes to it survives a restart of the guest, but not the end of QEMU.
 DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,file.locking=off")
 # For what takes more than a few minutes on a busy machine.
@@ -60,7 +73,6 @@ PATIENT = ("--timeout", "900")
 # Without hpet, for which an emulated guest leaves at each look: with it, nopv takes many minutes on a busy machine.
 NOPV_ON_TSC = "nopv tsc=reliable tsc_early_khz={tsc_khz}"
 PTP = ("--add", "{modules}/kernel/drivers/ptp/ptp_kvm.ko:/tests/ptp_kvm.ko")
-CHAOS = ("--host-script", "tests/host/clock_chaos.py")
 
 # At boot the kernel's KUnit prints a plan for no tests. The results follow the mark.
 KUNIT = (
@@ -247,8 +259,8 @@ SCENARIOS = (
     Scenario("off-kvm", scripts("slot/off_kvm"), ("--cpu=kvm=off",), check=("6.1",)),
     Scenario(
         "sleep-by-host-clock",
-        "sh /tests/life/sleep.sh",  # not by run.sh, which keeps the output until the end
-        ("--host-script", "tests/host/life.py"),
+        AGENT,
+        dialogue("sleep"),
         check=("6.12",),
     ),
     # legacy comes last: it makes the host withdraw its promise of a stable clock.
@@ -259,38 +271,37 @@ SCENARIOS = (
         check=("6.12",),
     ),
     Scenario("cleared-slots", scripts("slot/cleared_slots"), check=("6.12",)),
-    # These do not use run.sh, because their requests to the host go to stdout.
-    Scenario("moves-shared", "sh /tests/life/moves.sh", (*LIFE, "--mem", "256"), check=("6.1",)),
+    Scenario("moves-shared", AGENT, (*dialogue("moves"), "--mem", "256"), check=("6.1",)),
     Scenario(
         "moves-owned",
-        "MODE=owned sh /tests/life/moves.sh",
-        (*LIFE, "--mem", "256", "--cmdline", "nopv"),
+        f"MODE=owned {AGENT}",
+        (*dialogue("moves"), "--mem", "256", "--cmdline", "nopv"),
         check=("6.12",),
     ),
     Scenario(
         "warp-moves",
-        "sh /tests/life/warp_moves.sh",
-        (*LIFE, "--smp", "4", "--mem", "256"),
+        AGENT,
+        (*dialogue("warp_moves"), "--smp", "4", "--mem", "256"),
         check=("6.12",),
     ),
     Scenario(
         "warp-moves-owned",
-        "MODE=owned sh /tests/life/warp_moves.sh",
-        (*LIFE, "--smp", "4", "--mem", "256", "--cmdline", "nopv"),
+        f"MODE=owned {AGENT}",
+        (*dialogue("warp_moves"), "--smp", "4", "--mem", "256", "--cmdline", "nopv"),
         check=(),
     ),
     Scenario(
         "warp-moves-unstable",
-        "EXPECT_PATH=guarded sh /tests/life/warp_moves.sh",
-        (*LIFE, "--smp", "4", "--mem", "256", "--clock", "unstable"),
+        f"EXPECT_PATH=guarded {AGENT}",
+        (*dialogue("warp_moves"), "--smp", "4", "--mem", "256", "--clock", "unstable"),
         check=(),
     ),
     # The host stops the guest twice: for a minute, and so that the kernel has to complain.
     Scenario(
         "pause",
-        "sh /tests/life/pause.sh",
+        f"MODE=owned {AGENT}",
         (
-            *LIFE,
+            *dialogue("pause"),
             "--cmdline",
             NOPV_ON_TSC,
             "--allow-splat",
@@ -301,11 +312,11 @@ SCENARIOS = (
     ),
     Scenario(
         "restarts",
-        "sh /tests/life/restarts.sh",
+        f"MODE=owned {AGENT}",
         # no_timer_check: on a slow host some boots find too few timer interrupts in the first 40 ms, and panic.
         # movablecore: keeps the module's memory away from the top, where kexec puts the second kernel.
         (
-            *LIFE,
+            *dialogue("restarts"),
             "--cmdline",
             "nopv no_timer_check movablecore=192M",
             "--add",
@@ -328,11 +339,11 @@ SCENARIOS = (
         kernels=("kunit",),
         check=(),
     ),
-    Scenario("events-shared", "sh /tests/events/events.sh", CHAOS, check=("6.12",)),
+    Scenario("events-shared", AGENT, dialogue("events"), check=("6.12",)),
     Scenario(
         "events-owned",
-        "MODE=owned sh /tests/events/events.sh",
-        (*CHAOS, "--cmdline", "nopv"),
+        f"MODE=owned {AGENT}",
+        (*dialogue("events"), "--cmdline", "nopv"),
         check=(),
     ),
     Scenario(
@@ -371,7 +382,6 @@ SCENARIOS = (
         ("--cmdline", NOPV_ON_TSC),
         check=("6.1",),
     ),
-    # These do not use run.sh either.
     Scenario("steal-truth-shared", "sh /tests/steal/truth.sh", STEAL_HOST, check=("6.1",)),
     Scenario(
         "steal-truth-owned",
@@ -379,11 +389,11 @@ SCENARIOS = (
         (*STEAL_HOST, "--cmdline", "nopv"),
         check=(),
     ),
-    Scenario("steal-chaos-shared", "sh /tests/steal/chaos.sh", STEAL_HOST, check=("6.12",)),
+    Scenario("steal-chaos-shared", AGENT, dialogue("steal_chaos"), check=("6.12",)),
     Scenario(
         "steal-chaos-owned",
-        "MODE=owned sh /tests/steal/chaos.sh",
-        (*STEAL_HOST, "--cmdline", "nopv"),
+        f"MODE=owned {AGENT}",
+        (*dialogue("steal_chaos"), "--cmdline", "nopv"),
         check=(),
     ),
     # Only in the debug kernel do run queues ask for steal time.

@@ -1,25 +1,16 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""On the KVM host: disturbs the guest's clock when the guest asks for it.
+"""The records that the host shares with the guest, changed in the memory of its QEMU while the guest runs.
 
-The guest prints `host: VERB ARGUMENT...` and waits for one line of answer:
-  stop SECONDS        stops the guest for that long; answers with the least and the greatest possible length of the pause, in ns
-  set PA FIELD VALUE  writes a field of the clock record at guest-physical PA by the version protocol; +N and -N are added
-  tear PA             leaves the record's version odd
-  mend PA             restores the record as it was before the first write to it
-It writes to the memory of the guest's QEMU while the guest runs. The gdb stub would have to stop the guest for that, and when
-the guest continues KVM writes all records.
+The gdb stub would have to stop the guest for that, and when the guest continues KVM writes all records.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-import time
 from pathlib import Path
 
-from asked import reply, requests
-from qmp import Qmp
+from lab.beside import Guest
 
 # Offset and format of each field of struct pvclock_vcpu_time_info.
 FIELDS = {
@@ -31,6 +22,8 @@ FIELDS = {
     "flags": (29, "B"),
 }
 RECORD_SIZE = 32
+# Likewise of struct kvm_steal_time.
+STEAL_FIELDS = {"steal": (0, "Q"), "version": (8, "I")}
 STABLE = 1  # the other flag, 2, says that the guest was stopped
 
 
@@ -52,7 +45,9 @@ class GuestMemory:
         assert os.pwrite(self._file, data, self._base + physical) == len(data)
 
 
-class Records:
+class ClockRecords:
+    """By their guest-physical addresses."""
+
     def __init__(self, memory: GuestMemory) -> None:
         self._memory = memory
         self._before: dict[int, bytes] = {}
@@ -70,19 +65,26 @@ class Records:
         self._before.setdefault(physical, self._memory.read(physical, RECORD_SIZE))
 
     def tear(self, physical: int) -> None:
+        """Leaves the version odd."""
         self._keep(physical)
         self._put(physical, "version", self._get(physical, "version") | 1)
 
     def _end(self, physical: int) -> None:
         self._put(physical, "version", (self._get(physical, "version") + 1) & 0xFFFFFFFF)
 
-    def set(self, physical: int, field: str, value: str) -> None:
+    def set(self, physical: int, field: str, value: int) -> None:
+        """By the version protocol."""
         self.tear(physical)
-        base = self._get(physical, field) if value[0] in "+-" else 0
-        self._put(physical, field, base + int(value, 0))
+        self._put(physical, field, value)
+        self._end(physical)
+
+    def add(self, physical: int, field: str, value: int) -> None:
+        self.tear(physical)
+        self._put(physical, field, self._get(physical, field) + value)
         self._end(physical)
 
     def mend(self, physical: int) -> None:
+        """Restores it as it was before the first write to it."""
         self.tear(physical)
         for field, (offset, code) in FIELDS.items():
             if field != "version":
@@ -92,33 +94,33 @@ class Records:
         self._end(physical)
 
 
-def stop(seconds: float) -> str:
-    qemu = Qmp()
-    longest = time.monotonic_ns()
-    qemu.command("stop")
-    shortest = time.monotonic_ns()
-    time.sleep(seconds)
-    shortest = time.monotonic_ns() - shortest
-    qemu.command("cont")
-    return f"{shortest} {time.monotonic_ns() - longest}"
+class StealRecords:
+    """By their guest-physical addresses. After a migration the guest is in another QEMU's memory."""
 
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
+        self._pid = guest.pid
+        self._open = GuestMemory(guest.pid)
 
-def main() -> None:
-    records = Records(GuestMemory(int(os.environ["KVMPV_QEMU_PID"])))
-    for verb, *arguments in requests():
-        answer = "done"
-        if verb == "stop":
-            answer = stop(float(arguments[0]))
-        elif verb == "set":
-            records.set(int(arguments[0], 0), arguments[1], arguments[2])
-        elif verb == "tear":
-            records.tear(int(arguments[0], 0))
-        elif verb == "mend":
-            records.mend(int(arguments[0], 0))
-        else:
-            raise ValueError(f"the guest asks for {verb}")
-        reply(verb, arguments, answer)
+    def _memory(self) -> GuestMemory:
+        if self._guest.pid != self._pid:
+            self._pid = self._guest.pid
+            self._open = GuestMemory(self._pid)
+        return self._open
 
+    def get(self, physical: int, field: str) -> int:
+        """Not while the guest is stopped: its threads wait to be stopped, and KVM does not write that until they continue."""
+        offset, code = STEAL_FIELDS[field]
+        raw = self._memory().read(physical + offset, struct.calcsize(code))
+        return int(struct.unpack(code, raw)[0])
 
-if __name__ == "__main__":
-    main()
+    def set(self, physical: int, field: str, value: int) -> None:
+        """By the gdb stub, which stops the guest for that."""
+        offset, code = STEAL_FIELDS[field]
+        self._guest.write_physical(physical + offset, struct.pack(code, value))
+
+    def tear(self, physical: int) -> None:
+        """Leaves the version odd while the guest runs, until KVM writes the record again."""
+        offset, code = STEAL_FIELDS["version"]
+        odd = self.get(physical, "version") | 1
+        self._memory().write(physical + offset, struct.pack(code, odd))
