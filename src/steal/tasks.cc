@@ -109,14 +109,16 @@ Charges* charges_of(u32 cpu) { return tables ? tables[cpu] : nullptr; }
 bool is_on() { return on; }
 
 // Time that is charged without a look at each context switch may hit the wrong task. So the looks
-// come first, then the tables, and the charging last.
+// come first, then the tables, and the charging last; off, it is the reverse.
 Result<void> set_on(bool wanted) {
     if (wanted == on) return {};
     if (!wanted) {
+        {
+            const CpusLock lock;
+            point_at_tables(false);
+            on = false;
+        }
         linux_task_switches_disable();
-        const CpusLock lock;
-        point_at_tables(false);
-        on = false;
         return {};
     }
     if (const int error = linux_task_switches_enable(); error) return Error(error);
