@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := modules
 MAKEFLAGS += --no-builtin-rules --no-print-directory
-VERSION := $(shell sed -n 's/^\#define KVMPV_VERSION "\(.*\)"/\1/p' include/kvmpv/boundary.h)
+VERSION := $(shell sed -n 's/^\#define KVMPV_VERSION "\(.*\)"/\1/p' src/boundary.h)
 
 # ---- Which kernel -------------------------------------------------------------------------------
 # KVER=<release> or KDIR=<build folder of a kernel>; the running kernel if neither is given.

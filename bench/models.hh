@@ -7,7 +7,7 @@
 #pragma once
 
 #include "kvmpv/abi.hh"
-#include "kvmpv/x86.hh"
+#include "x86.hh"
 
 namespace kvmpv::bench {
 

@@ -10,7 +10,7 @@
 #include <cstdlib>
 
 #include "../src/steal/steal_clock.hh"
-#include "kvmpv/x86.hh"
+#include "x86.hh"
 
 struct kvmpv_cpu kvmpv_cpu;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Compares one read on the real CPU, by the stable path and by the guarded one, with the models of
-// models.hh, by Google Benchmark. Ours is src/clock/clock_read.cc as it stands: linked without -pie,
-// %gs:kvmpv_cpu is the variable below, because the base of %gs is 0 in user space.
+// models.hh, by Google Benchmark. Ours is src/clock/clock_read.cc as it stands: linked without
+// -pie, %gs:kvmpv_cpu is the variable below, because the base of %gs is 0 in user space.
 
 #include <benchmark/benchmark.h>
 #include <sched.h>
@@ -11,7 +11,7 @@
 #include <cstdlib>
 
 #include "../src/clock/clock_read.hh"
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 #include "models.hh"
 
 using kvmpv::PvclockVcpuTimeInfo;

@@ -13,7 +13,7 @@
 #ifndef KVMPV_KUNIT_BOUNDARY_H
 #define KVMPV_KUNIT_BOUNDARY_H
 
-#include <kvmpv/boundary.h>
+#include "../src/boundary.h"
 
 /* ---- What is tested ------------------------------------------------------------------------- */
 

@@ -4,7 +4,7 @@
 
 #include "clock/clock.hh"
 #include "features.hh"
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 #include "kvmpv/text.hh"
 #include "slot/slots.hh"
 

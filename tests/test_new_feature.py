@@ -21,7 +21,7 @@ ROOM = {
 
 #pragma once
 
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 #include "kvmpv/result.hh"
 
 namespace kvmpv::example {
@@ -61,7 +61,7 @@ u64 count() { return __atomic_add_fetch(&asked, 1, __ATOMIC_RELAXED); }
 
 #include <span>
 
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 
 namespace kvmpv {
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The version is that of include/kvmpv/boundary.h, wherever it is written."""
+"""The version is that of src/boundary.h, wherever it is written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def in_file(name: str, pattern: str) -> str:
 
 class Version(unittest.TestCase):
     def test_every_file_says_the_same(self) -> None:
-        version = in_file("include/kvmpv/boundary.h", r'^#define KVMPV_VERSION "(\d+\.\d+\.\d+)"$')
+        version = in_file("src/boundary.h", r'^#define KVMPV_VERSION "(\d+\.\d+\.\d+)"$')
         for name, pattern in (
             ("dkms.conf", r'^PACKAGE_VERSION="(.*)"$'),
             ("debian/changelog", r"^kvmpv \((.*)\) "),

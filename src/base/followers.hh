@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 #include "kvmpv/result.hh"
 
 namespace kvmpv {

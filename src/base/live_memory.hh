@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "kvmpv/x86.hh"
+#include "x86.hh"
 
 namespace kvmpv {
 

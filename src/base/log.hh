@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 #include "kvmpv/result.hh"
 
 namespace kvmpv {

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 
 namespace kvmpv {
 

@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 #include "kvmpv/name.hh"
 #include "kvmpv/result.hh"
 #include "kvmpv/text.hh"

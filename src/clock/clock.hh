@@ -6,10 +6,10 @@
 
 #include "base/live_memory.hh"
 #include "clock/state.hh"
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 #include "kvmpv/pvclock.hh"
 #include "kvmpv/result.hh"
-#include "kvmpv/x86.hh"
+#include "x86.hh"
 #include "slot/owned_slots.hh"
 #include "slot/slots.hh"
 

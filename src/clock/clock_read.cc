@@ -6,8 +6,8 @@
 
 #include "clock/clock_read.hh"
 
-#include "kvmpv/boundary.h"
-#include "kvmpv/x86.hh"
+#include "boundary.h"
+#include "x86.hh"
 
 static_assert(kvmpv::kNumClockCounters == KVMPV_NUM_CLOCK_COUNTERS);
 static_assert(sizeof(kvmpv_no_clock_record) == sizeof(kvmpv::PvclockVcpuTimeInfo));

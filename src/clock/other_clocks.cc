@@ -5,7 +5,7 @@
 #include "base/irqs.hh"
 #include "base/mutex.hh"
 #include "clock/clock.hh"
-#include "kvmpv/x86.hh"
+#include "x86.hh"
 
 namespace kvmpv {
 

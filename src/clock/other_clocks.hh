@@ -7,7 +7,7 @@
 
 #pragma once
 
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 #include "kvmpv/drift.hh"
 #include "kvmpv/result.hh"
 

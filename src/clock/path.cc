@@ -9,7 +9,7 @@
 #include "base/mutex.hh"
 #include "clock/clock_read.hh"
 #include "events/events.hh"
-#include "kvmpv/x86.hh"
+#include "x86.hh"
 
 namespace kvmpv {
 

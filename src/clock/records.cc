@@ -8,7 +8,7 @@
 #include "base/followers.hh"
 #include "base/irqs.hh"
 #include "clock/clock_read.hh"
-#include "kvmpv/x86.hh"
+#include "x86.hh"
 
 namespace kvmpv {
 

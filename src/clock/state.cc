@@ -5,7 +5,7 @@
 #include "base/cpus.hh"
 #include "clock/clock.hh"
 #include "clock/clock_read.hh"
-#include "kvmpv/x86.hh"
+#include "x86.hh"
 
 namespace kvmpv {
 

@@ -6,7 +6,7 @@
 
 #pragma once
 
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 #include "kvmpv/cpuid.hh"
 #include "kvmpv/result.hh"
 

@@ -6,7 +6,7 @@
 #include "base/irqs.hh"
 #include "base/log.hh"
 #include "base/mutex.hh"
-#include "kvmpv/x86.hh"
+#include "x86.hh"
 
 namespace kvmpv {
 

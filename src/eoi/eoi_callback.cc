@@ -4,9 +4,9 @@
 // possibly from inside the tracer. So nothing here may be traced, take a lock or write to the log,
 // and the whole file is compiled without ftrace (Kbuild).
 
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 #include "kvmpv/pv_eoi.hh"
-#include "kvmpv/x86.hh"
+#include "x86.hh"
 
 static_assert(static_cast<unsigned>(kvmpv::EoiCounter::kNumCounters) == KVMPV_NUM_EOI_COUNTERS);
 

@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 #include "kvmpv/disruption.hh"
 #include "kvmpv/event_ring.hh"
 

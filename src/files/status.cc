@@ -7,8 +7,8 @@
 
 #include "base/feature.hh"
 #include "base/view.hh"
-#include "kvmpv/boundary.h"
-#include "kvmpv/x86.hh"
+#include "boundary.h"
+#include "x86.hh"
 #include "slot/slots.hh"
 
 namespace kvmpv {

@@ -5,7 +5,7 @@
 #include <linux/acpi.h>
 #include <linux/io.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 static u16 port;
 

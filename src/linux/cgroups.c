@@ -5,7 +5,7 @@
 #include <linux/cgroup.h>
 #include <linux/err.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 int linux_cgroup_path(u64 id, char *text, u32 size)
 {

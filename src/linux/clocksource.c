@@ -10,7 +10,7 @@
 #include <linux/string.h>
 #include <linux/time64.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 #include "symbols.h"
 

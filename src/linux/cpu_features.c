@@ -5,7 +5,7 @@
 #include <asm/cpufeature.h>
 #include <asm/tsc.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 bool linux_tsc_is_invariant(void)
 {

@@ -8,7 +8,7 @@
 #include <linux/percpu.h>
 #include <linux/sched/isolation.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 #ifndef CONFIG_SMP
 #error "kvmpv needs CONFIG_SMP: per-CPU state is found by %gs, which other kernels do not set up"

@@ -6,7 +6,7 @@
 #include <linux/smp.h>
 #include <linux/stop_machine.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 struct call {
 	void (*function)(u32 cpu, void *context);

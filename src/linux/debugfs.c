@@ -9,7 +9,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 /* Longer than anything that a file accepts. */
 #define MAX_WRITE 64

@@ -4,7 +4,7 @@
  */
 #include <linux/spinlock.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 static DEFINE_RAW_SPINLOCK(events_lock);
 

@@ -4,7 +4,7 @@
  */
 #include <linux/cpuhotplug.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 /* The kernel passes its callbacks only the CPU, so each follower has four callbacks of its own. */
 struct follower {

@@ -7,7 +7,7 @@
 #include <linux/io.h>
 #include <asm/hpet.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 #if defined(CONFIG_ACPI) && defined(CONFIG_HPET_TIMER)
 

@@ -6,7 +6,7 @@
 
 #include <linux/printk.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 void linux_log_info(const char *line)
 {

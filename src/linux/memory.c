@@ -5,7 +5,7 @@
 #include <linux/mm.h>
 #include <linux/vmalloc.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 void *linux_memory_create(u64 size)
 {

@@ -6,7 +6,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 static int clock = 1;
 module_param(clock, int, 0444);

@@ -4,7 +4,7 @@
  */
 #include <linux/module.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 bool linux_module_keep(void)
 {

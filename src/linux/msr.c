@@ -2,7 +2,7 @@
 /*
  * Model-specific registers of any CPU.
  */
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 #include "compat.h"
 

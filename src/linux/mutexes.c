@@ -4,7 +4,7 @@
  */
 #include <linux/mutex.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 static struct mutex mutexes[KVMPV_NUM_MUTEXES] = {
 	[KVMPV_MUTEX_CLOCK] = __MUTEX_INITIALIZER(mutexes[KVMPV_MUTEX_CLOCK]),

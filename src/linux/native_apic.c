@@ -7,7 +7,7 @@
 #include <linux/vmalloc.h>
 #include <asm/pgtable.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 #include "compat.h"
 #include "symbols.h"

@@ -9,7 +9,7 @@
 #include <asm/pvclock.h>
 #include <asm/kvmclock.h> /* uses the types of pvclock.h without including it */
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 #include "symbols.h"
 

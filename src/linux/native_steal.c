@@ -9,7 +9,7 @@
 #include <asm/pgtable_types.h>
 #include <uapi/asm/kvm_para.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 #include "symbols.h"
 

@@ -12,7 +12,7 @@
 #include <asm/processor.h>
 #include <asm/set_memory.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 #define MAX_PAGES 2
 

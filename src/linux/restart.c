@@ -4,7 +4,7 @@
  */
 #include <linux/reboot.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 /* Restarts only: after a power-off nothing runs whose memory the host could overwrite. */
 static int restart(struct notifier_block *block, unsigned long code, void *unused)

@@ -4,7 +4,7 @@
  */
 #include <linux/rtc.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 int linux_rtc_read(u64 *seconds)
 {

@@ -10,7 +10,7 @@
 #include <linux/smp.h>
 #include <linux/workqueue.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 #include "compat.h"
 

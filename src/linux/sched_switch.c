@@ -6,7 +6,7 @@
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 static struct tracepoint *sched_switch;
 

@@ -5,7 +5,7 @@
 #include <linux/delay.h>
 #include <linux/sched.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 void linux_msleep(u32 ms)
 {

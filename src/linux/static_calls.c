@@ -8,7 +8,7 @@
 #include <linux/rcupdate.h>
 #include <linux/static_call.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 #include "symbols.h"
 

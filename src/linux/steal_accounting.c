@@ -6,7 +6,7 @@
 #include <linux/errno.h>
 #include <linux/jump_label.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 #include "symbols.h"
 

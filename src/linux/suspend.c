@@ -5,7 +5,7 @@
 #include <linux/smp.h>
 #include <linux/syscore_ops.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 #ifdef KVMPV_SYSCORE_HAS_DATA
 static int suspend(void *unused)

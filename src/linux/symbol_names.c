@@ -4,7 +4,7 @@
  */
 #include <linux/kernel.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 void linux_symbol_name(const void *address, char *text, u32 size)
 {

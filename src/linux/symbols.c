@@ -12,7 +12,7 @@
 #include <linux/static_call.h>
 #include <linux/string.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 #include "symbols.h"
 

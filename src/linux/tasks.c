@@ -8,7 +8,7 @@
 #include <linux/stddef.h>
 #include <linux/string.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 static_assert(sizeof(((struct kvmpv_task *)NULL)->comm) == TASK_COMM_LEN);
 static_assert(sizeof(((struct task_struct *)NULL)->nivcsw) == 8);

@@ -6,7 +6,7 @@
 #include <linux/ktime.h>
 #include <linux/timekeeping.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 u64 linux_monotonic_ns(void)
 {

@@ -4,7 +4,7 @@
  */
 #include <linux/module.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"

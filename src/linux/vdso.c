@@ -8,7 +8,7 @@
 #include <linux/clocksource.h>
 #include <asm/pvclock.h>
 
-#include <kvmpv/boundary.h>
+#include "../boundary.h"
 
 #include "symbols.h"
 

@@ -10,7 +10,7 @@
 #include "events/events.hh"
 #include "kvmpv/promise.hh"
 #include "kvmpv/text.hh"
-#include "kvmpv/x86.hh"
+#include "x86.hh"
 #include "steal/steal.hh"
 
 namespace kvmpv::sampler {

@@ -10,7 +10,7 @@
 
 #pragma once
 
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 #include "kvmpv/result.hh"
 #include "kvmpv/text.hh"
 

@@ -2,7 +2,7 @@
 
 #include "slot/slots.hh"
 
-#include "kvmpv/x86.hh"
+#include "x86.hh"
 
 namespace kvmpv {
 

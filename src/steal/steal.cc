@@ -7,7 +7,7 @@
 #include "base/log.hh"
 #include "base/mutex.hh"
 #include "events/events.hh"
-#include "kvmpv/x86.hh"
+#include "x86.hh"
 
 namespace kvmpv {
 

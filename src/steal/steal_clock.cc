@@ -8,7 +8,7 @@
 
 #include "steal/steal_clock.hh"
 
-#include "kvmpv/x86.hh"
+#include "x86.hh"
 
 namespace kvmpv::steal_clock {
 

@@ -5,7 +5,7 @@
 
 #pragma once
 
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 #include "kvmpv/steal_handover.hh"
 #include "steal/tasks.hh"
 

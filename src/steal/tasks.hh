@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/mutex.hh"
-#include "kvmpv/boundary.h"
+#include "boundary.h"
 #include "kvmpv/result.hh"
 #include "kvmpv/steal_table.hh"
 
