@@ -369,11 +369,15 @@ SCENARIOS = (
         STOCK_KERNELS,
         check=("6.12",),
     ),
-    # The debug kernel has no isolated CPUs.
+    # The debug kernel has no isolated CPUs. The others complain if their own look at a busy CPU without a tick comes
+    # 3 s late, as it does on a busy machine.
     Scenario(
         "quiet",
         scripts("clock/quiet"),
-        ("--cmdline", "isolcpus=1 nohz_full=1 no-kvmclock-vsyscall"),
+        (
+            *("--cmdline", "isolcpus=1 nohz_full=1 no-kvmclock-vsyscall"),
+            *("--allow-splat", "sched_tick_remote"),
+        ),
         STOCK_KERNELS,
     ),
     Scenario(
