@@ -341,7 +341,7 @@ extern "C" int kvmpv_test_clock_live_enter() {
         return refuse("the clock's slot can be neither shared nor taken", -kEnodev);
     if (linux_native_clock_rating() < 0)
         return refuse("the kernel's own kvm-clock was not found", -kEnodev);
-    const kvmpv_parameters parameters{.clock = 1, .clock_rating = 0, .vdso = 0, .legacy = 0};
+    const kvmpv_parameters parameters{.clock = 1, .clock_rating = 0, .legacy = 0};
     if (const Result<void> created = clock.create(slots, parameters); !created.ok())
         return refuse("no memory for the records", created.error().negative_errno());
     forget_counts();
@@ -361,12 +361,12 @@ KVMPV_TEST(clock_live, host) {
     Test test(handle);
     u32 cpus = 0;
     for (const u32 cpu : online_cpus()) {
-        const void* const page = linux_cpu(cpu)->clock_record;
+        const void* const record = linux_cpu(cpu)->clock_record;
         u64 physical = 0;
         test.is_true("the CPU reads the record that the kernel names for it",
-                     page == linux_native_clock_record(cpu, &physical));
+                     record == linux_native_clock_record(cpu, &physical));
         test.is_true("the host has written it",
-                     static_cast<const PvclockVcpuTimeInfo*>(page)->version != 0);
+                     static_cast<const PvclockVcpuTimeInfo*>(record)->version != 0);
         ++cpus;
     }
     test.equal("what CPUID offers, by our scan and by the kernel's",
@@ -487,7 +487,7 @@ void read_without_record(linux_test_crew*, void* context, u32 cpu) {
     if (static_cast<int>(cpu) != linux_next_online_cpu(-1)) return;
     WithoutRecordJob& job = *static_cast<WithoutRecordJob*>(context);
     auto& state = *linux_cpu(cpu);
-    const void* const page = state.clock_record;
+    const void* const record = state.clock_record;
     u64& not_ready = state.clock_count[static_cast<unsigned>(ClockCounter::kNotReady)];
     const u64 not_ready_before = not_ready;
 
@@ -501,7 +501,7 @@ void read_without_record(linux_test_crew*, void* context, u32 cpu) {
         job.outside += ns < before_ns || ns > after_ns;
         job.moved += ns != last_ns;
     }
-    __atomic_store_n(&state.clock_record, page, __ATOMIC_RELEASE);
+    __atomic_store_n(&state.clock_record, record, __ATOMIC_RELEASE);
     job.not_ready = not_ready - not_ready_before;
 }
 
@@ -519,3 +519,5 @@ KVMPV_TEST(clock_live, cpu_without_record) {
     else
         test.equal("no record to believe: not the last value", job.moved, 0);
 }
+
+KVMPV_SUITE(clock_live);

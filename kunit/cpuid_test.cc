@@ -220,3 +220,5 @@ KVMPV_TEST(cpuid, clock_msrs) {
     test.is_false("neither", msrs(0).has_value());
     test.is_false("neither bit 0 nor bit 3", msrs(~u32{0x9}).has_value());
 }
+
+KVMPV_SUITE(cpuid);

@@ -397,3 +397,5 @@ KVMPV_TEST(disruption, kinds_have_names) {
     test.equal("first", info(EventKind::kRateChanged).name, "rate_changed");
     test.equal("last", info(EventKind::kStealForward).name, "steal_forward");
 }
+
+KVMPV_SUITE(disruption);

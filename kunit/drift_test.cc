@@ -116,3 +116,5 @@ KVMPV_TEST(drift, no_time_between) {
     test.is_true("one later", drift(kNanoseconds, first, {5, 2'001, 3'000}).has_value());
     test.is_false("ours went back", drift(kNanoseconds, first, {5, 3'000, 2'500}).has_value());
 }
+
+KVMPV_SUITE(drift);

@@ -101,3 +101,5 @@ KVMPV_TEST(event_ring, reader_between_writers) {
         if (at_once == 0) test.equal("seen", reader.seen, 3);
     }
 }
+
+KVMPV_SUITE(event_ring);

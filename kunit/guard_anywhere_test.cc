@@ -162,3 +162,5 @@ KVMPV_TEST(guard_anywhere, cpus_that_disagree) {
     test.equal("held back", machine.count_of(ClockCounter::kHeldBack), 500);
     test.between("largest step", machine.largest_held_back_ns(), 999'000'000, 1'000'000'000);
 }
+
+KVMPV_SUITE(guard_anywhere);

@@ -267,7 +267,7 @@ KVMPV_TEST(guard, sum_beyond_64_bits) {
     test.equal("left shift that loses bits", answer(5, 0x2'0000'0000, 1, 31), kLargest);
 }
 
-KVMPV_TEST(guard, page_of_zeros) {
+KVMPV_TEST(guard, record_of_zeros) {
     Test test(handle);
     expect_last_value(test, ClockCounter::kNotReady,
                       [](ScriptedHost& host) { host.record(0) = {}; });
@@ -289,7 +289,7 @@ constexpr PvclockVcpuTimeInfo kNoPage{};
 
 }  // namespace
 
-KVMPV_TEST(guard, no_page_but_a_promise) {
+KVMPV_TEST(guard, no_record_but_a_promise) {
     Test test(handle);
     ScriptedHost host;
     ScriptedMachine machine(host, kUndisturbed);
@@ -305,7 +305,7 @@ KVMPV_TEST(guard, no_page_but_a_promise) {
     expect_counted(test, machine.counted(), machine.count_of(ClockCounter::kNotReady), 2);
 }
 
-KVMPV_TEST(guard, no_page_and_a_broken_promise) {
+KVMPV_TEST(guard, no_record_and_a_broken_promise) {
     Test test(handle);
     ScriptedHost host;
     ScriptedMachine machine(host, kUndisturbed);
@@ -401,7 +401,7 @@ KVMPV_TEST(guard, one_record_far_ahead) {
     }
 }
 
-KVMPV_TEST(guard, random_pages) {
+KVMPV_TEST(guard, random_records) {
     Test test(handle);
     Xorshift random(0x2545'f491'4f6c'dd1d);
     ScriptedHost host;
@@ -435,3 +435,5 @@ KVMPV_TEST(guard, random_pages) {
     test.at_least("TSC behind", machine.count_of(ClockCounter::kTscBehind), 1);
     test.at_least("held back", machine.count_of(ClockCounter::kHeldBack), 1);
 }
+
+KVMPV_SUITE(guard);

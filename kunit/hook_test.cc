@@ -278,3 +278,5 @@ KVMPV_TEST(hook, switched_unhook_fails) {
     test.is_true("unhook at last", hook.stop_and_unhook().ok());
     test.equal("still off", counted.count, 0);
 }
+
+KVMPV_SUITE(hook);

@@ -289,22 +289,18 @@ int linux_test_while_moving(void (*body)(struct linux_test_trip *trip, void *con
 
 /* ---- The suites ------------------------------------------------------------------------------ */
 
-#define TABLE_ENTRY(suite, case_name)					\
-	{								\
-		.run_case = kvmpv_test_##suite##_##case_name,		\
-		.name = #case_name,					\
-		.module_name = KBUILD_MODNAME,				\
-	},
-
-#define SCRIPTED_SUITE(suite, cases)					\
-	static struct kunit_case suite##_cases[] = { cases(TABLE_ENTRY) {} }; \
+#define DEFINE_SUITE(suite, ...)					\
+	static struct kunit_case suite##_cases[KVMPV_TEST_MOST_CASES + 1]; \
 	static struct kunit_suite suite##_suite = {			\
 		.name = "kvmpv_" #suite,				\
 		.test_cases = suite##_cases,				\
+		__VA_ARGS__						\
 	};								\
 	kunit_test_suite(suite##_suite)
 
-#define LIVE_SUITE(suite, cases)					\
+#define SCRIPTED_SUITE(suite) DEFINE_SUITE(suite)
+
+#define LIVE_SUITE(suite)						\
 	static int suite##_init(struct kunit_suite *unused)		\
 	{								\
 		return kvmpv_test_##suite##_enter();			\
@@ -313,17 +309,38 @@ int linux_test_while_moving(void (*body)(struct linux_test_trip *trip, void *con
 	{								\
 		kvmpv_test_##suite##_leave();				\
 	}								\
-	static struct kunit_case suite##_cases[] = { cases(TABLE_ENTRY) {} }; \
-	static struct kunit_suite suite##_suite = {			\
-		.name = "kvmpv_" #suite,				\
-		.suite_init = suite##_init,				\
-		.suite_exit = suite##_exit,				\
-		.test_cases = suite##_cases,				\
-	};								\
-	kunit_test_suite(suite##_suite)
+	DEFINE_SUITE(suite, .suite_init = suite##_init, .suite_exit = suite##_exit)
 
 KVMPV_SCRIPTED_SUITES(SCRIPTED_SUITE);
 KVMPV_LIVE_SUITES(LIVE_SUITE);
+
+static void __init fill(struct kunit_case *into, const struct kvmpv_test_suite *from)
+{
+	u32 i;
+
+	for (i = 0; i < from->count; i++) {
+		into[i].run_case = from->cases[i].run;
+		into[i].name = from->cases[i].name;
+		into[i].module_name = KBUILD_MODNAME;
+	}
+}
+
+#define FILL(suite) fill(suite##_cases, &kvmpv_test_##suite)
+
+/* KUnit runs the suites after it, when the module has become live. */
+static int __init fill_tables(void)
+{
+	KVMPV_SCRIPTED_SUITES(FILL);
+	KVMPV_LIVE_SUITES(FILL);
+	return 0;
+}
+module_init(fill_tables);
+
+/* A module with an init function and without this one cannot be unloaded. */
+static void __exit leave(void)
+{
+}
+module_exit(leave);
 
 MODULE_DESCRIPTION("Tests of kvmpv: scripted hosts, and the clock of this guest");
 MODULE_LICENSE("GPL");

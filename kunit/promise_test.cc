@@ -171,3 +171,5 @@ KVMPV_TEST(promise, set_back_again_and_again) {
     test.equal("seconds", second, 3);
     test.equal("broken by", broken, 9'000);
 }
+
+KVMPV_SUITE(promise);

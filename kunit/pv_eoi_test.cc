@@ -454,3 +454,5 @@ KVMPV_TEST(pv_eoi, why_few) {
     test.equal("none", grown_by(5, 5), 0);
     test.equal("a line has gone", grown_by(4, 5), 0);
 }
+
+KVMPV_SUITE(pv_eoi);

@@ -307,7 +307,7 @@ KVMPV_TEST(pvclock, promise_missing) {
     }
 }
 
-KVMPV_TEST(pvclock, page_of_zeros) {
+KVMPV_TEST(pvclock, record_of_zeros) {
     Test test(handle);
     expect_refused(test, "TSC 0", read_record({}, 0));
     expect_refused(test, "TSC not 0", read_record({}, 0x1234'5678'9abc'def0));
@@ -583,3 +583,5 @@ KVMPV_TEST(pvclock, migrate_at_random) {
         if (!right) return test.note([&](LineWriter& out) { out << "read " << read; });
     }
 }
+
+KVMPV_SUITE(pvclock);

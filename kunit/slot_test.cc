@@ -467,3 +467,5 @@ KVMPV_TEST(slot, disarm_and_arm_again) {
     test.equal("arm", error_of(slot.arm(kOurArea)), 0);
     expect_written(test, 3, kOurArea + 1, kFirmwaresArea + 1);
 }
+
+KVMPV_SUITE(slot);

@@ -378,3 +378,5 @@ KVMPV_TEST(steal_handover, asked_from_afar) {
     test.equal("without a record", ask_steal_from_afar(guest, own), accounted_ns);
     test.equal("there", ask_steal(guest, own), accounted_ns);
 }
+
+KVMPV_SUITE(steal_handover);

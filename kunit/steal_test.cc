@@ -1094,3 +1094,5 @@ KVMPV_TEST(steal, shape) {
     test.equal("4 to 7", shape.histogram[2], 3);
     test.equal("512 to 1023", shape.histogram[9], 1);
 }
+
+KVMPV_SUITE(steal);

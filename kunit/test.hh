@@ -11,14 +11,52 @@
 #include "kunit_boundary.h"
 #include "kvmpv/text.hh"
 
-// Defines a case that kunit_boundary.h lists. The static_assert does not compile if it lists none.
-#define KVMPV_TEST(suite, name)                                                               \
-    static_assert(std::is_same_v<decltype(kvmpv_test_##suite##_##name), void(struct kunit*)>, \
-                  "kunit_boundary.h lists the cases");                                        \
-    extern "C" void kvmpv_test_##suite##_##name(struct kunit* handle)
+// Defines a case. This is the only place that names the case. Cases run in the order in which they
+// are defined. The last line of a suite's file is KVMPV_SUITE(suite).
+#define KVMPV_TEST(suite, name)                                                                  \
+    static void kvmpv_test_##suite##_##name(struct kunit* handle);                               \
+    template <>                                                                                  \
+    constexpr kvmpv_test_case kvmpv::testing::case_number<__COUNTER__ - kvmpv::testing::kFirst>{ \
+        #name, kvmpv_test_##suite##_##name};                                                     \
+    static void kvmpv_test_##suite##_##name(struct kunit* handle)
+
+// The table of the cases that are defined above it. A case below it would be missing from the
+// table, so it does not compile: the table ends with the number that the next case would have.
+#define KVMPV_SUITE(suite)                                                           \
+    static constexpr kvmpv::testing::CaseTable<__COUNTER__ - kvmpv::testing::kFirst> \
+        suite##_table{};                                                             \
+    constexpr decltype(kvmpv_test_##suite) kvmpv_test_##suite {                      \
+        suite##_table.cases, suite##_table.kCount                                    \
+    }
 
 namespace kvmpv::testing {
+
+// The cases of a file by their number. Not in the unnamed namespace, because g++ does not let the
+// macro specialise it there.
+template <u32 kNumber>
+static constexpr kvmpv_test_case case_number{};
+
 namespace {
+
+constexpr u32 kFirst = __COUNTER__ + 1;
+
+template <u32 kCases>
+struct CaseTable {
+    static constexpr u32 kCount = kCases;
+    static_assert(kCount > 0 && kCount <= KVMPV_TEST_MOST_CASES);
+
+    kvmpv_test_case cases[kCount];
+
+    constexpr CaseTable() : CaseTable(std::make_integer_sequence<u32, kCount>{}) {}
+
+private:
+    template <u32... kNumbers>
+    explicit constexpr CaseTable(std::integer_sequence<u32, kNumbers...>)
+        : cases{case_number<kNumbers>...} {
+        static_assert((case_number<kNumbers>.run && ...), "something else has used __COUNTER__");
+        static_assert(!case_number<kCount + 1>.run);
+    }
+};
 
 using Line = LineBuffer<240>;
 

@@ -153,3 +153,5 @@ KVMPV_TEST(text, line_cut_off) {
     out << "no " << ~u64{0};
     test.equal("cut off within a number", short_line.text(), "no 1844");
 }
+
+KVMPV_SUITE(text);

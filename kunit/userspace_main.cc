@@ -25,34 +25,27 @@ void linux_test_skip(kunit* test, const char* reason) { linux_test_fail(test, re
 
 namespace {
 
-struct Case {
-    const char* name;
-    void (*run)(kunit* test);
-};
-
-bool run_case(const Case& one, u32 number) {
+bool run_case(const kvmpv_test_case& one, u32 number) {
     kunit test{one.name, false};
     one.run(&test);
     __builtin_printf("    %s %u %s\n", test.failed ? "not ok" : "ok", number, one.name);
     return !test.failed;
 }
 
-bool run_suite(const char* name, std::span<const Case> cases, u32 number) {
-    __builtin_printf("    KTAP version 1\n    # Subtest: %s\n    1..%zu\n", name, cases.size());
+bool run_suite(const char* name, const kvmpv_test_suite& suite, u32 number) {
+    const std::span cases(suite.cases, suite.count);
+    __builtin_printf("    KTAP version 1\n    # Subtest: %s\n    1..%u\n", name, suite.count);
     bool ok = true;
     u32 case_number = 0;
-    for (const Case& one : cases) ok &= run_case(one, ++case_number);
+    for (const kvmpv_test_case& one : cases) ok &= run_case(one, ++case_number);
     __builtin_printf("%s %u %s\n", ok ? "ok" : "not ok", number, name);
     return ok;
 }
 
 }  // namespace
 
-#define COUNT(suite, cases) ++suites
-#define TABLE_ENTRY(suite, name) {#name, kvmpv_test_##suite##_##name},
-#define RUN(suite, cases)                                         \
-    static constexpr Case suite##_cases[] = {cases(TABLE_ENTRY)}; \
-    ok &= run_suite("kvmpv_" #suite, suite##_cases, ++number)
+#define COUNT(suite) ++suites
+#define RUN(suite) ok &= run_suite("kvmpv_" #suite, kvmpv_test_##suite, ++number)
 
 int main() {
     u32 suites = 0;

@@ -190,3 +190,5 @@ KVMPV_TEST(version_read, half_written) {
         }
     }
 }
+
+KVMPV_SUITE(version_read);

@@ -56,7 +56,7 @@ PROGRAMS = Path("build/tests")
 
 
 def program_sources() -> list[Path]:
-    return [*sorted((ROOT / "tests/guest").glob("*.c")), *sorted(INSIDE.glob("*.c"))]
+    return [*sorted((ROOT / "tests/guest").rglob("*.c")), *sorted(INSIDE.glob("*.c"))]
 
 
 def compile_program(source: Path) -> tuple[int, str]:

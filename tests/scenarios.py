@@ -18,6 +18,10 @@ OTHER_QEMU = next(name for name in qemu.NAMES if name != qemu.DEFAULT)
 WAKE = ("--timeout", "1800", "--host-script", "tests/host/wake.py")
 
 
+# The guest's part of a dialogue. The program of tests/dialogue runs on its host.
+AGENT = "sh /tests/agent.sh"
+
+
 @dataclass(frozen=True)
 class Scenario:
     """One guest. scripts/guest does not load the module: the scripts do, most of them several times."""
@@ -29,6 +33,11 @@ class Scenario:
     # The kernels of `make check`; `make check-all` uses all of `kernels`. In `make check` a long scenario runs on
     # one kernel, and its counterpart in the other mode on the other kernel.
     check: tuple[str, ...] = STOCK_KERNELS
+
+    @property
+    def is_dialogue(self) -> bool:
+        """The results come from the host's side."""
+        return self.command.endswith(AGENT)
 
     def kernels_of(self, everything: bool) -> tuple[str, ...]:
         return self.kernels if everything else tuple(k for k in self.kernels if k in self.check)
@@ -44,15 +53,19 @@ def contending(*names: str, **environment: str) -> str:
     return f"read -r shared <&9 && {scripts(*names, **environment)}"
 
 
+def dialogue(name: str) -> tuple[str, str]:
+    return ("--host-script", f"tests/dialogue/{name}.py")
+
+
 # Steal has to be made: if the host has as many CPUs as the guest, no vCPU waits.
 ONE_CPU = ("--host-script", "tests/host/one_cpu.py")
 
-STEAL_HOST = ("--timeout", "900", "--host-script", "tests/host/steal_host.py")
+LIFE = ("--host-script", "tests/host/life.py")
+STEAL_HOST = ("--host-script", "tests/host/steal_host.py")
 # More than ten million reads. Without paravirtual clocks the debug kernel takes a minute to boot.
 WARP = ("--smp", "4", "--timeout", "900")
 
-# Several boots or moves of one guest exceed the usual limit on a busy machine.
-LIFE = ("--timeout", "900", "--host-script", "tests/host/life.py")
+
 # What the guest writes to it survives a restart of the guest, but not the end of QEMU.
 DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,file.locking=off")
 # For what takes more than a few minutes on a busy machine.
@@ -60,7 +73,6 @@ PATIENT = ("--timeout", "900")
 # Without hpet, for which an emulated guest leaves at each look: with it, nopv takes many minutes on a busy machine.
 NOPV_ON_TSC = "nopv tsc=reliable tsc_early_khz={tsc_khz}"
 PTP = ("--add", "{modules}/kernel/drivers/ptp/ptp_kvm.ko:/tests/ptp_kvm.ko")
-CHAOS = ("--host-script", "tests/host/clock_chaos.py")
 
 # At boot the kernel's KUnit prints a plan for no tests. The results follow the mark.
 KUNIT = (
@@ -71,65 +83,84 @@ KUNIT = (
 SCENARIOS = (
     # The longest ones come first, so that no core is idle while it waits for one at the end.
     Scenario(
-        "rounds-shared", contending("rounds"), (*ONE_CPU, "--timeout", "3600"), check=("6.12",)
+        "rounds-shared", contending("life/rounds"), (*ONE_CPU, "--timeout", "3600"), check=("6.12",)
     ),
     # With hpet every clock read is an exit. Then 200 rounds under a storm take more than half an hour in an
     # emulated host, so this guest keeps time by its TSC.
     Scenario(
         "rounds-owned",
-        contending("rounds", MODE="owned"),
+        contending("life/rounds", MODE="owned"),
         (*ONE_CPU, "--timeout", "1800", "--cmdline", NOPV_ON_TSC),
         check=(),
     ),
     # `shared` comes first: it needs a guest in which nobody has written current_clocksource yet.
     Scenario(
         "shared",
-        scripts("shared", "hotplug", "vdso", "wall_clock", "drift", "watchdog", "suspend"),
+        scripts(
+            "slot/shared",
+            "life/hotplug",
+            "clock/vdso",
+            "clock/wall_clock",
+            "clock/drift",
+            "clock/watchdog",
+            "life/suspend",
+        ),
         WAKE,
         check=("6.1", "6.12", "kunit"),
     ),
     Scenario(
         "owned",
         scripts(
-            "nopv", "hotplug", "vdso", "wall_clock", "drift", "watchdog", "suspend", MODE="owned"
+            "slot/nopv",
+            "life/hotplug",
+            "clock/vdso",
+            "clock/wall_clock",
+            "clock/drift",
+            "clock/watchdog",
+            "life/suspend",
+            MODE="owned",
         ),
         (*WAKE, "--cmdline", "nopv"),
     ),
     Scenario(
         "owned-1-cpu",
-        scripts("nopv"),
+        scripts("slot/nopv"),
         ("--cmdline", "nopv", "--smp", "1"),
     ),
     Scenario(
         "owned-acpi-pm",
-        scripts("nopv", BEFORE="acpi_pm"),
+        scripts("slot/nopv", BEFORE="acpi_pm"),
         ("--cmdline", "nopv hpet=disable"),
         check=("6.12",),
     ),
     Scenario(
         "unstable",
-        scripts("shared", "vdso", "tsc_aux", EXPECT_PATH="guarded", CLOCK="unstable"),
+        scripts(
+            "slot/shared", "clock/vdso", "clock/tsc_aux", EXPECT_PATH="guarded", CLOCK="unstable"
+        ),
         ("--clock", "unstable"),
         check=("6.12",),
     ),
-    Scenario("warp", scripts("warp"), WARP, check=("6.12",)),
-    Scenario("warp-owned", scripts("warp", MODE="owned"), (*WARP, "--cmdline", "nopv"), check=()),
+    Scenario("warp", scripts("clock/warp"), WARP, check=("6.12",)),
+    Scenario(
+        "warp-owned", scripts("clock/warp", MODE="owned"), (*WARP, "--cmdline", "nopv"), check=()
+    ),
     Scenario(
         "warp-unstable",
-        scripts("warp", EXPECT_PATH="guarded"),
+        scripts("clock/warp", EXPECT_PATH="guarded"),
         (*WARP, "--clock", "unstable"),
         check=(),
     ),
     # The emulated host's CPU does not claim an invariant TSC, so QEMU would drop the flag if it were not forced.
     Scenario(
         "good-tsc-shared",
-        scripts("good_tsc"),
+        scripts("clock/good_tsc"),
         ("--cpu=+invtsc,x-force-features=on",),
         check=("6.1",),
     ),
     Scenario(
         "good-tsc-owned",
-        scripts("good_tsc", MODE="owned"),
+        scripts("clock/good_tsc", MODE="owned"),
         (
             "--cpu=+invtsc,x-force-features=on",
             "--cmdline",
@@ -139,7 +170,7 @@ SCENARIOS = (
     ),
     Scenario(
         "no-stable-bit",
-        scripts("no_stable_bit"),
+        scripts("clock/no_stable_bit"),
         ("--cpu=-kvmclock-stable-bit",),
         check=("6.12",),
     ),
@@ -147,41 +178,56 @@ SCENARIOS = (
     # two scenarios and run at once in the other.
     Scenario(
         "no-stable-bit-other-qemu",
-        scripts("no_stable_bit"),
+        scripts("clock/no_stable_bit"),
         ("--cpu=-kvmclock-stable-bit", "--lab-qemu", OTHER_QEMU),
         check=(),
     ),
     Scenario(
         "no-stable-bit-no-rdtscp",
-        scripts("no_stable_bit", "hotplug"),
+        scripts("clock/no_stable_bit", "life/hotplug"),
         ("--cpu=-kvmclock-stable-bit,-rdtscp",),
         check=("6.1",),
     ),
     Scenario(
         "debugfs-off",
-        scripts("no_debugfs"),
+        scripts("files/no_debugfs"),
         (*PATIENT, "--cmdline", "debugfs=off"),
         check=("6.12",),
     ),
     Scenario(
         "debugfs-off-owned",
-        scripts("no_debugfs", MODE="owned"),
+        scripts("files/no_debugfs", MODE="owned"),
         (*PATIENT, "--cmdline", f"{NOPV_ON_TSC} debugfs=off"),
         check=(),
     ),
     Scenario(
         "debugfs-no-mount",
-        scripts("no_debugfs", ERROR="-2"),
+        scripts("files/no_debugfs", ERROR="-2"),
         (*PATIENT, "--cmdline", "debugfs=no-mount"),
         check=(),
     ),
+    # A kernel that was built without it.
+    Scenario(
+        "debugfs-none",
+        scripts("files/no_debugfs", ERROR="-19"),
+        PATIENT,
+        kernels=("no-debugfs",),
+        check=(),
+    ),
+    Scenario(
+        "debugfs-none-owned",
+        scripts("files/no_debugfs", MODE="owned", ERROR="-19"),
+        (*PATIENT, "--cmdline", NOPV_ON_TSC),
+        kernels=("no-debugfs",),
+        check=(),
+    ),
     # The debug kernel has no lockdown.
-    Scenario("lockdown", scripts("lockdown"), PATIENT, STOCK_KERNELS, check=("6.12",)),
-    Scenario("unbind", scripts("unbind", "lone_judge"), PATIENT, check=("6.12",)),
+    Scenario("lockdown", scripts("files/lockdown"), PATIENT, STOCK_KERNELS, check=("6.12",)),
+    Scenario("unbind", scripts("clock/unbind", "clock/lone_judge"), PATIENT, check=("6.12",)),
     # lockdown last: no module of ours can be loaded after it.
     Scenario(
         "unbind-lockdown-owned",
-        scripts("unbind", "lockdown", MODE="owned"),
+        scripts("clock/unbind", "files/lockdown", MODE="owned"),
         (*PATIENT, "--cmdline", NOPV_ON_TSC),
         STOCK_KERNELS,
         check=(),
@@ -189,74 +235,73 @@ SCENARIOS = (
     # No hpet, no acpi_pm, no tsc; its rate is what the local APIC's timer then lives from.
     Scenario(
         "only-clock",
-        scripts("only_clock"),
+        scripts("clock/only_clock"),
         (*PATIENT, "--cmdline", "nopv hpet=disable pmtmr=0 tsc=unstable tsc_early_khz={tsc_khz}"),
         check=("6.12",),
     ),
     # The debug kernel has no ptp_kvm.
-    Scenario("ptp", scripts("ptp"), (*PATIENT, *PTP), STOCK_KERNELS),
+    Scenario("ptp", scripts("clock/ptp"), (*PATIENT, *PTP), STOCK_KERNELS),
     Scenario(
         "ptp-owned",
-        scripts("ptp", MODE="owned"),
+        scripts("clock/ptp", MODE="owned"),
         (*PATIENT, *PTP, "--cmdline", NOPV_ON_TSC),
         STOCK_KERNELS,
         check=(),
     ),
     Scenario(
         "chrony",
-        scripts("chrony"),
+        scripts("clock/chrony"),
         (*PATIENT, *PTP, "--add", "{chronyd}:/usr/sbin/chronyd"),
         STOCK_KERNELS,
         check=(),
     ),
-    Scenario("no-kvmclock", scripts("no_kvmclock"), ("--cpu=-kvmclock",), check=("6.12",)),
-    Scenario("off-kvm", scripts("off_kvm"), ("--cpu=kvm=off",), check=("6.1",)),
+    Scenario("no-kvmclock", scripts("slot/no_kvmclock"), ("--cpu=-kvmclock",), check=("6.12",)),
+    Scenario("off-kvm", scripts("slot/off_kvm"), ("--cpu=kvm=off",), check=("6.1",)),
     Scenario(
         "sleep-by-host-clock",
-        "sh /tests/sleep.sh",  # not by run.sh, which keeps the output until the end
-        ("--host-script", "tests/host/life.py"),
+        AGENT,
+        dialogue("sleep"),
         check=("6.12",),
     ),
     # legacy comes last: it makes the host withdraw its promise of a stable clock.
     Scenario(
         "no-kvmclock-word",
-        scripts("no_kvmclock_word", "hotplug", "legacy", MODE="owned"),
+        scripts("slot/no_kvmclock_word", "life/hotplug", "clock/legacy", MODE="owned"),
         ("--cmdline", "no-kvmclock"),
         check=("6.12",),
     ),
-    Scenario("cleared-slots", scripts("cleared_slots"), check=("6.12",)),
-    # These do not use run.sh, because their requests to the host go to stdout.
-    Scenario("moves-shared", "sh /tests/moves.sh", (*LIFE, "--mem", "256"), check=("6.1",)),
+    Scenario("cleared-slots", scripts("slot/cleared_slots"), check=("6.12",)),
+    Scenario("moves-shared", AGENT, (*dialogue("moves"), "--mem", "256"), check=("6.1",)),
     Scenario(
         "moves-owned",
-        "MODE=owned sh /tests/moves.sh",
-        (*LIFE, "--mem", "256", "--cmdline", "nopv"),
+        f"MODE=owned {AGENT}",
+        (*dialogue("moves"), "--mem", "256", "--cmdline", "nopv"),
         check=("6.12",),
     ),
     Scenario(
         "warp-moves",
-        "sh /tests/warp_moves.sh",
-        (*LIFE, "--smp", "4", "--mem", "256"),
+        AGENT,
+        (*dialogue("warp_moves"), "--smp", "4", "--mem", "256"),
         check=("6.12",),
     ),
     Scenario(
         "warp-moves-owned",
-        "MODE=owned sh /tests/warp_moves.sh",
-        (*LIFE, "--smp", "4", "--mem", "256", "--cmdline", "nopv"),
+        f"MODE=owned {AGENT}",
+        (*dialogue("warp_moves"), "--smp", "4", "--mem", "256", "--cmdline", "nopv"),
         check=(),
     ),
     Scenario(
         "warp-moves-unstable",
-        "EXPECT_PATH=guarded sh /tests/warp_moves.sh",
-        (*LIFE, "--smp", "4", "--mem", "256", "--clock", "unstable"),
+        f"EXPECT_PATH=guarded {AGENT}",
+        (*dialogue("warp_moves"), "--smp", "4", "--mem", "256", "--clock", "unstable"),
         check=(),
     ),
     # The host stops the guest twice: for a minute, and so that the kernel has to complain.
     Scenario(
         "pause",
-        "sh /tests/pause.sh",
+        f"MODE=owned {AGENT}",
         (
-            *LIFE,
+            *dialogue("pause"),
             "--cmdline",
             NOPV_ON_TSC,
             "--allow-splat",
@@ -267,11 +312,11 @@ SCENARIOS = (
     ),
     Scenario(
         "restarts",
-        "sh /tests/restarts.sh",
+        f"MODE=owned {AGENT}",
         # no_timer_check: on a slow host some boots find too few timer interrupts in the first 40 ms, and panic.
         # movablecore: keeps the module's memory away from the top, where kexec puts the second kernel.
         (
-            *LIFE,
+            *dialogue("restarts"),
             "--cmdline",
             "nopv no_timer_check movablecore=192M",
             "--add",
@@ -282,89 +327,115 @@ SCENARIOS = (
     ),
     Scenario(
         "hibernates-shared",
-        "sh /tests/hibernates.sh",
+        "sh /tests/life/hibernates.sh",
         (*LIFE, *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda"),
         kernels=("kunit",),
         check=("kunit",),
     ),
     Scenario(
         "hibernates-owned",
-        "MODE=owned sh /tests/hibernates.sh",
+        "MODE=owned sh /tests/life/hibernates.sh",
         (*LIFE, *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda nopv"),
         kernels=("kunit",),
         check=(),
     ),
-    Scenario("events-shared", "sh /tests/events.sh", CHAOS, check=("6.12",)),
+    Scenario("events-shared", AGENT, dialogue("events"), check=("6.12",)),
     Scenario(
-        "events-owned", "MODE=owned sh /tests/events.sh", (*CHAOS, "--cmdline", "nopv"), check=()
+        "events-owned",
+        f"MODE=owned {AGENT}",
+        (*dialogue("events"), "--cmdline", "nopv"),
+        check=(),
     ),
     Scenario(
         "steal-shared",
-        contending("steal", "steal_tasks", "steal_sleep"),
+        contending("steal/steal", "steal/tasks", "steal/sleep"),
         (*ONE_CPU, "--timeout", "1800"),
         check=("6.12",),
     ),
     Scenario(
         "steal-owned",
-        contending("steal", "steal_tasks", "steal_sleep", MODE="owned"),
+        contending("steal/steal", "steal/tasks", "steal/sleep", MODE="owned"),
         (*ONE_CPU, "--timeout", "1800", "--cmdline", "nopv"),
         check=(),
     ),
-    # These do not use run.sh either.
-    Scenario("steal-truth-shared", "sh /tests/steal_truth.sh", STEAL_HOST, check=("6.1",)),
+    Scenario(
+        "names", contending("files/names", "steal/moments"), (*ONE_CPU, *PATIENT), check=("6.1",)
+    ),
+    # A usual shape at cloud providers: many more CPUs can come than are there.
+    Scenario(
+        "many-possible",
+        contending("steal/many_possible"),
+        (*ONE_CPU, *PATIENT, "--qemu=-smp", "--qemu=2,maxcpus=240"),
+        STOCK_KERNELS,
+        check=("6.12",),
+    ),
+    # The debug kernel has no isolated CPUs.
+    Scenario(
+        "quiet",
+        scripts("clock/quiet"),
+        ("--cmdline", "isolcpus=1 nohz_full=1 no-kvmclock-vsyscall"),
+        STOCK_KERNELS,
+    ),
+    Scenario(
+        "vdso-switch",
+        scripts("clock/vdso_switch", MODE="owned"),
+        ("--cmdline", NOPV_ON_TSC),
+        check=("6.1",),
+    ),
+    Scenario("steal-truth-shared", "sh /tests/steal/truth.sh", STEAL_HOST, check=("6.1",)),
     Scenario(
         "steal-truth-owned",
-        "MODE=owned sh /tests/steal_truth.sh",
+        "MODE=owned sh /tests/steal/truth.sh",
         (*STEAL_HOST, "--cmdline", "nopv"),
         check=(),
     ),
-    Scenario("steal-chaos-shared", "sh /tests/steal_chaos.sh", STEAL_HOST, check=("6.12",)),
+    Scenario("steal-chaos-shared", AGENT, dialogue("steal_chaos"), check=("6.12",)),
     Scenario(
         "steal-chaos-owned",
-        "MODE=owned sh /tests/steal_chaos.sh",
-        (*STEAL_HOST, "--cmdline", "nopv"),
+        f"MODE=owned {AGENT}",
+        (*dialogue("steal_chaos"), "--cmdline", "nopv"),
         check=(),
     ),
     # Only in the debug kernel do run queues ask for steal time.
     Scenario(
         "steal-rq-shared",
-        "sh /tests/steal_rq.sh",
+        "sh /tests/steal/rq.sh",
         STEAL_HOST,
         kernels=("kunit",),
         check=(),
     ),
     Scenario(
         "steal-rq-owned",
-        "MODE=owned sh /tests/steal_rq.sh",
+        "MODE=owned sh /tests/steal/rq.sh",
         (*STEAL_HOST, "--cmdline", NOPV_ON_TSC),
         kernels=("kunit",),
         check=(),
     ),
     Scenario(
         "everywhere-shared",
-        contending("everywhere"),
+        contending("life/everywhere"),
         (*ONE_CPU, *PATIENT),
         kernels=(*ALL_KERNELS, *OTHER_KERNELS),
         check=(),
     ),
     Scenario(
         "everywhere-owned",
-        contending("everywhere", MODE="owned"),
+        contending("life/everywhere", MODE="owned"),
         (*ONE_CPU, *PATIENT, "--cmdline", NOPV_ON_TSC),
         kernels=(*ALL_KERNELS, *OTHER_KERNELS),
         check=(),
     ),
-    Scenario("eoi-shared", scripts("eoi"), ("--timeout", "900"), check=("6.12",)),
+    Scenario("eoi-shared", scripts("eoi/eoi"), ("--timeout", "900"), check=("6.12",)),
     Scenario(
         "eoi-owned",
-        scripts("eoi", MODE="owned"),
+        scripts("eoi/eoi", MODE="owned"),
         ("--timeout", "900", "--cmdline", "nopv"),
         check=("6.1",),
     ),
     # Without paravirtual features the kernel uses x2APIC only with interrupt remapping.
     Scenario(
         "eoi-owned-x2apic",
-        scripts("eoi", MODE="owned", APIC="x2apic"),
+        scripts("eoi/eoi", MODE="owned", APIC="x2apic"),
         (
             *("--timeout", "900", "--cmdline", "nopv"),
             *("--qemu=-machine", "--qemu=q35,kernel-irqchip=split"),
@@ -374,25 +445,25 @@ SCENARIOS = (
     ),
     Scenario(
         "eoi-stack",
-        scripts("eoi_stack"),
+        scripts("eoi/stack"),
         PATIENT,
     ),
-    Scenario("eoi-cpus-and-sleep", scripts("eoi_hotplug", "eoi_suspend"), WAKE, check=("6.12",)),
+    Scenario("eoi-cpus-and-sleep", scripts("eoi/hotplug", "eoi/suspend"), WAKE, check=("6.12",)),
     Scenario(
         "eoi-cpus-and-sleep-owned",
-        scripts("eoi_hotplug", "eoi_suspend", MODE="owned"),
+        scripts("eoi/hotplug", "eoi/suspend", MODE="owned"),
         (*WAKE, "--cmdline", "nopv"),
         check=(),
     ),
     # Not by run.sh, which keeps the output until the end: the output is the virtio traffic.
-    Scenario("eoi-million", "sh /tests/eoi_million.sh", ("--timeout", "1800"), check=()),
+    Scenario("eoi-million", "sh /tests/eoi/million.sh", ("--timeout", "1800"), check=()),
     Scenario(
         "eoi-million-owned",
-        "MODE=owned sh /tests/eoi_million.sh",
+        "MODE=owned sh /tests/eoi/million.sh",
         ("--timeout", "3000", "--cmdline", "nopv"),
         check=(),
     ),
-    Scenario("eoi-not-offered", scripts("eoi_not_offered"), ("--cpu=-kvm-pv-eoi",), check=("6.1",)),
+    Scenario("eoi-not-offered", scripts("eoi/not_offered"), ("--cpu=-kvm-pv-eoi",), check=("6.1",)),
     Scenario("kunit-stable", KUNIT, PATIENT, kernels=DEBUG_KERNELS, check=("kunit",)),
     Scenario(
         "kunit-unstable",

@@ -23,7 +23,7 @@ def ranges_of_the_module() -> dict[str, tuple[int, int]]:
     text = read("src/module.cc").replace("kMaxClockRating", highest)
     (lowest, highest) = re.findall(r"return Range\{name, .*?, (-?\d+), (-?\d+),", text)[0]
     found = {name: (int(lowest), int(highest)) for name in re.findall(r'at_start\("(\w+)",', text)}
-    for name, low, high in re.findall(r'\{"(\w+)", given\.\w+, (-?\d+), (-?\d+),', text):
+    for name, low, high in re.findall(r'\{"(\w+)", given\.[\w[\]]+, (-?\d+), (-?\d+),', text):
         found[name] = (int(low), int(high))
     return found
 

@@ -46,7 +46,7 @@ inline constexpr EventKindInfo kEventKinds[kNumEventKinds] = {
     {"rate_changed", "ppb", true},   {"jump_forward", "ns", true},
     {"jump_backward", "ns", true},   {"pause", "ns", true},
     {"stable_lost", "-", true},      {"stable_gained", "-", true},
-    {"page_torn", "reads", true},    {"bad_shift", "bits", true},
+    {"record_torn", "reads", true},  {"bad_shift", "bits", true},
     {"tsc_behind", "ticks", true},   {"tsc_backward", "ticks", true},
     {"held_back", "ns", false},      {"stable_revoked", "ns", true},
     {"guard_forced", "-", false},    {"guard_released", "-", false},

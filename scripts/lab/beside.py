@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import time
 from pathlib import Path
@@ -19,7 +20,16 @@ from lab.gdbstub import GdbStub
 from lab.qmp import Qmp
 from lab.vcpus import vcpu_threads
 
-POLL = 0.02  # seconds; Python cannot wait for a file to grow
+POLL = 0.02  # seconds; Python cannot wait for a socket to be there
+
+
+def wait_for_growth(patience: float | None = None) -> bool:
+    """Wait until the guest has written to its console or its stdout since the last such wait. False if it did not in time."""
+    grown = int(os.environ["KVMPV_GROWN"])
+    if not select.select([grown], [], [], patience)[0]:
+        return False
+    os.read(grown, 1 << 16)
+    return True
 
 
 class Guest:
@@ -43,9 +53,8 @@ class Guest:
     def wait_for_output(self, text: bytes, patience: float = 60.0) -> None:
         deadline = time.monotonic() + patience
         while text not in self.output():
-            if time.monotonic() > deadline:
+            if not wait_for_growth(max(deadline - time.monotonic(), 0)):
                 raise TimeoutError(f"COMMAND did not print {text!r} in {patience:g} s")
-            time.sleep(POLL)
 
     def say(self, line: str) -> None:
         """Send a line, which COMMAND can read from its descriptor 9."""
@@ -57,6 +66,13 @@ class Guest:
     def pin(self, vcpu: int, cpu: int) -> None:
         """Bind a CPU of the guest to one CPU of the host."""
         os.sched_setaffinity(self.threads[vcpu], {cpu})
+
+    def share_cpu(self) -> int:
+        """Bind all CPUs of the guest to one CPU of the host, and return that. Busy ones then lose time to each other."""
+        cpu = min(os.sched_getaffinity(0))
+        for vcpu in range(len(self.threads)):
+            self.pin(vcpu, cpu)
+        return cpu
 
     def run_delay(self, vcpu: int) -> int:
         """For how many ns this CPU of the guest could have run and did not: its true steal time."""

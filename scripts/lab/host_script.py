@@ -14,7 +14,8 @@ GRACE = 5.0  # seconds that it has to end after SIGTERM
 class HostScript:
     """Its stdout and stderr are one pipe. It leads a process group, so that everything that it started ends with it."""
 
-    def __init__(self, file: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, file: str, environment: Mapping[str, str], descriptor: int) -> None:
+        """`descriptor` is one more that it has, by the same number."""
         self._process = subprocess.Popen(
             [file],
             env=environment,
@@ -23,6 +24,7 @@ class HostScript:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=(descriptor,),
         )
         assert self._process.stdout is not None
         self.output = self._process.stdout.fileno()

@@ -55,6 +55,8 @@ class Run:
         names = (channels.CONSOLE, channels.TERMINAL, *channels.PORTS)
         self._guest = Switchboard(self._work, names, self._selector, self._hear)
         self._tails = {name: Tail(job["token"].encode()) for name in TOKEN_ENDED}
+        # Files cannot be waited for, so a byte comes here each time that one of them has grown.
+        self._grown, self._grows = os.pipe2(os.O_NONBLOCK)
         self._files = {name: open(self._kept(name), "wb", buffering=0) for name in KEPT}
         self._control = b""
         self._verdict: dict[str, Any] = {}  # how the run ended, once that is known
@@ -158,6 +160,7 @@ class Run:
             data = self._tails[name].feed(data)
         if name in self._files:
             self._files[name].write(data)
+            self._tell_growth()
         if name in FORWARDED and data:
             self._link.send(FORWARDED[name], data)
 
@@ -170,6 +173,12 @@ class Run:
             self._guest.say("control", b"go\n")
         else:
             self._verdict = {"end": words[0], "status": int(words[1])}
+
+    def _tell_growth(self) -> None:
+        try:
+            os.write(self._grows, b"+")
+        except BlockingIOError:
+            pass  # nobody has read for long; who reads now is not kept waiting
 
     def _script_prints(self) -> bool:
         assert self._script is not None
@@ -204,10 +213,12 @@ class Run:
                 "KVMPV_QEMU_PID": str(self._qemu.pid),
                 "KVMPV_CONSOLE": self._kept(channels.CONSOLE),
                 "KVMPV_OUTPUT": self._kept("output"),
+                "KVMPV_GROWN": str(self._grown),
                 "KVMPV_SAY": word,
                 "KVMPV_RUN_DIR": self._work,
                 "KVMPV_ARGS": json.dumps(self._job["qemu"]),
             },
+            self._grown,
         )
         self._script = script
         self._watch(script.output, self._script_prints)

@@ -22,7 +22,11 @@ USES = {
     "bench": ("build", "try"),
     "check": ("build", "try", "bench"),
     "package": ("build",),
+    "pictures": ("build", "try", "bench"),
 }
+
+# What `make deps` installs. The pictures are made anew rarely, and `make pictures` asks for what it needs.
+USUAL = tuple(use for use in USES if use != "pictures")
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ NEEDED = (
     Package("package", "debhelper", "puts the Debian package together", ("dh",)),
     Package("package", "dh-dkms", "what a package does with DKMS when it comes and goes"),
     Package("package", "lintian", "looks at the package", ("lintian",)),
+    Package("pictures", "python3-rich", "makes a picture of what a terminal shows"),
+    Package("pictures", "gnuplot-nox", "makes the plot", ("gnuplot",)),
 )
 
 

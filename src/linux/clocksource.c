@@ -41,8 +41,8 @@ static void resume(struct clocksource *cs)
  * enable() and disable() are called when timekeeping takes the clocksource up and gives it up, both
  * before a change of its rating or a write to current_clocksource returns.
  *
- * Not MUST_VERIFY, like native kvm-clock: the watchdog would hold the host's preemption of the
- * vCPU against the clock.
+ * Like native kvm-clock it does not have CLOCK_SOURCE_MUST_VERIFY: the watchdog would blame the
+ * clock when the host preempts the vCPU.
  */
 static struct clocksource clocksource = {
 	.name = "kvmpv",
@@ -72,16 +72,16 @@ int linux_clocksource_register(const struct linux_clock_path *path, int rating)
 	return clocksource_register_hz(&clocksource, NSEC_PER_SEC);
 }
 
-/* Unbinding takes it out of the kernel's list, and nothing else is told of that. */
+/* Unbinding removes it from the kernel's list, and nothing else tells us so. */
 bool linux_clocksource_is_registered(void)
 {
 	return !list_empty_careful(&clocksource.list);
 }
 
 /*
- * tk_clock_read() loads the callback for each read, update_vsyscall() the mode at each update of
- * timekeeping, and get_device_system_crosststamp() the number for each stamp, hence no lock: both
- * answers are right before and after.
+ * No lock is needed. tk_clock_read() loads the callback for each read, update_vsyscall() loads the
+ * mode at each update of timekeeping, and get_device_system_crosststamp() loads the ID for each
+ * timestamp. Before and after a change both the old and the new values are right.
  */
 void linux_clocksource_set_path(const struct linux_clock_path *path)
 {
@@ -144,7 +144,10 @@ bool linux_clocksource_is_current(void)
 	return READ_ONCE(is_current);
 }
 
-/* The kernel's buffer always ends with a NUL; a name that is just being written is no harm. */
+/*
+ * Read without the kernel's lock. The buffer always ends with a NUL, and it does no harm if a name
+ * is being written meanwhile.
+ */
 int linux_clocksource_is_named(void)
 {
 	if (!kvmpv_symbols.override_name)
@@ -152,7 +155,7 @@ int linux_clocksource_is_named(void)
 	return !strncmp(kvmpv_symbols.override_name, clocksource.name, sizeof("kvmpv"));
 }
 
-/* As clocksource_find_best() has it, once the kernel has begun with such timers. */
+/* The condition of clocksource_find_best() once the kernel uses high-resolution timers. */
 int linux_clocksource_has_other(void)
 {
 	struct mutex *lock = kvmpv_symbols.clocksource_mutex;
@@ -171,7 +174,10 @@ int linux_clocksource_has_other(void)
 	return has_other;
 }
 
-/* As clocksource_select_watchdog() has it; since its rewrite it wants continuous ones. */
+/*
+ * The condition of clocksource_select_watchdog(). In kernels that define CLOCK_SOURCE_WDTEST it has
+ * been rewritten, and also requires a continuous clocksource.
+ */
 static bool can_judge(const struct clocksource *cs)
 {
 #ifdef CLOCK_SOURCE_WDTEST
@@ -200,7 +206,7 @@ int linux_clocksource_is_indispensable(void)
 	return indispensable;
 }
 
-/* Neither is taken under the kernel's lock: both are looked at, not followed. */
+/* Read without the kernel's lock: both pointers are compared, but never followed. */
 int linux_clocksource_is_watchdog(bool *judges)
 {
 	const struct list_head *watched = kvmpv_symbols.watchdog_list;
@@ -211,7 +217,10 @@ int linux_clocksource_is_watchdog(bool *judges)
 	return READ_ONCE(*kvmpv_symbols.watchdog) == &clocksource;
 }
 
-/* The module that it is of cannot go while it is current, and not without waiting for RCU later. */
+/*
+ * RCU is enough: a module cannot be unloaded while its clocksource is current, and after that its
+ * unloading waits for RCU.
+ */
 int linux_clocksource_current_name(char *name, u32 size)
 {
 	if (!kvmpv_symbols.curr_clocksource)
@@ -222,16 +231,29 @@ int linux_clocksource_current_name(char *name, u32 size)
 	return 0;
 }
 
+int linux_clocksource_is_read_by_vdso(void)
+{
+	int is_read;
+
+	if (!kvmpv_symbols.curr_clocksource)
+		return -ENOENT;
+	rcu_read_lock();
+	is_read = READ_ONCE(READ_ONCE(*kvmpv_symbols.curr_clocksource)->vdso_clock_mode) ==
+		  VDSO_CLOCKMODE_PVCLOCK;
+	rcu_read_unlock();
+	return is_read;
+}
+
 int linux_clocksource_unregister(void)
 {
 	return clocksource_unregister(&clocksource);
 }
 
 /*
- * Timekeeping reads with preemption on. A task that was preempted inside the callback, which is no
- * RCU reader, may be there long after the kernel has left the clocksource; only tasks RCU knows it:
- * it waits until every task has slept, been in user space or ended. Where no kernel code is
- * preempted it is synchronize_rcu().
+ * Timekeeping calls the callback with preemption on, and not as an RCU reader. So a task that was
+ * preempted inside the callback may still be there long after the kernel has left the clocksource.
+ * Only tasks RCU covers that: it waits until every task has slept, been in user space or exited. In
+ * a kernel that does not preempt kernel code it is synchronize_rcu().
  */
 void linux_clocksource_wait_for_readers(void)
 {

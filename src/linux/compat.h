@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Every difference between the kernels that kvmpv builds for. Told apart by what the headers
- * define, and by version number only where they define nothing.
+ * Every difference between the kernels that kvmpv builds for. The kernels are told apart by what
+ * their headers define, and by version number only if the headers define nothing.
  */
 #ifndef KVMPV_COMPAT_H
 #define KVMPV_COMPAT_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where the kernel enters and leaves the module, and its parameters.
+ * The module's entry and exit, and its parameters.
  */
 #include <linux/kernel.h>
 #include <linux/module.h>
@@ -18,20 +18,15 @@ module_param(clock_rating, int, 0444);
 MODULE_PARM_DESC(clock_rating,
 		 "rating of the clocksource; 0: one below native kvm-clock, or native's own rating where the kernel has none (unit: rating, range: 0 to 499, default: 0)");
 
-static int vdso = -1;
-module_param(vdso, int, 0444);
-MODULE_PARM_DESC(vdso,
-		 "clock reads without system call: -1: in shared mode; 1: also in owned; 0: never (unit: choice, range: -1 to 1, default: -1)");
-
 static int legacy;
 module_param(legacy, int, 0444);
 MODULE_PARM_DESC(legacy,
 		 "1: use the deprecated clock MSRs 0x11 and 0x12 if offered; 0: if no others are (unit: yes or no, range: 0 to 1, default: 0)");
 
 /*
- * The switches. Writing to /sys/module/kvmpv/parameters works where debugfs is switched off or
- * locked down. The files there are made before kvmpv_init() is called and go after kvmpv_exit() has
- * returned, hence the lock and the phases.
+ * The switches. They can be written in /sys/module/kvmpv/parameters even if debugfs is switched off
+ * or locked down. The files there exist before kvmpv_init() is called and until after kvmpv_exit()
+ * has returned, hence the lock and the phases.
  */
 struct switch_parameter {
 	enum kvmpv_switch which;
@@ -56,7 +51,7 @@ static int set_switch(const char *text, const struct kernel_param *parameter)
 	mutex_lock(&phase_lock);
 	switch (phase) {
 	case LOADING:
-		own->at_start = value; /* kvmpv_start() refuses what is out of range */
+		own->at_start = value; /* kvmpv_start() checks the range */
 		break;
 	case RUNNING:
 		error = kvmpv_switch_set(own->which, value);
@@ -85,6 +80,11 @@ static const struct kernel_param_ops switch_ops = {
 	.get = get_switch,
 };
 
+static struct switch_parameter vdso = { KVMPV_CLOCK_VDSO, -1 };
+module_param_cb(vdso, &switch_ops, &vdso, 0644);
+MODULE_PARM_DESC(vdso,
+		 "clock reads without system call: -1: in shared mode, as the kernel's own; 1: also in owned; 0: no (unit: choice, range: -1 to 1, default: -1)");
+
 static struct switch_parameter steal_hook = { KVMPV_STEAL_HOOK, 1 };
 module_param_cb(steal_hook, &switch_ops, &steal_hook, 0644);
 MODULE_PARM_DESC(steal_hook,
@@ -99,6 +99,11 @@ static struct switch_parameter eoi_hook = { KVMPV_EOI_HOOK, 1 };
 module_param_cb(eoi_hook, &switch_ops, &eoi_hook, 0644);
 MODULE_PARM_DESC(eoi_hook,
 		 "1: end interrupts by PV EOI and count them; 0: observe only (unit: yes or no, range: 0 to 1, default: 1)");
+
+static struct switch_parameter sampler = { KVMPV_SAMPLING, 1 };
+module_param_cb(sampler, &switch_ops, &sampler, 0644);
+MODULE_PARM_DESC(sampler,
+		 "1: look at each CPU that is not isolated once a second; 0: do not (unit: yes or no, range: 0 to 1, default: 1)");
 
 static struct switch_parameter clock_release = { KVMPV_CLOCK_RELEASE, 0 };
 module_param_cb(clock_release, &switch_ops, &clock_release, 0644);
@@ -115,14 +120,15 @@ static int __init kvmpv_init(void)
 	const struct kvmpv_parameters parameters = {
 		.clock = clock,
 		.clock_rating = clock_rating,
-		.vdso = vdso,
 		.legacy = legacy,
 		.switches = {
 			[KVMPV_CLOCK_RELEASE] = clock_release.at_start,
 			[KVMPV_CLOCK_FORCE_UNSTABLE] = clock_force_unstable.at_start,
+			[KVMPV_CLOCK_VDSO] = vdso.at_start,
 			[KVMPV_STEAL_HOOK] = steal_hook.at_start,
 			[KVMPV_STEAL_ATTRIBUTION] = steal_attribution.at_start,
 			[KVMPV_EOI_HOOK] = eoi_hook.at_start,
+			[KVMPV_SAMPLING] = sampler.at_start,
 		},
 	};
 	int error;

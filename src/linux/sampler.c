@@ -37,7 +37,10 @@ void linux_sampler_start(u32 cpu)
 
 void linux_sampler_stop(u32 cpu)
 {
-	cancel_delayed_work_sync(per_cpu_ptr(&work_of, cpu));
+	struct delayed_work *work = per_cpu_ptr(&work_of, cpu);
+
+	if (work->work.func)
+		cancel_delayed_work_sync(work);
 }
 
 static void deferred(struct work_struct *unused)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The one place where kernel symbols are found that are not exported.
+ * The only place that looks up kernel symbols that are not exported.
  *
- * kallsyms_lookup_name() is itself not exported; a kprobe may name any function, and tells where it
- * is. On a kernel with IBT that is the address behind the ENDBR, and the ENDBR may have been
- * sealed, so the function must not be called through a pointer. A static call of our own is a
- * direct call: neither IBT nor kCFI nor retpolines have a say in it.
+ * kallsyms_lookup_name() itself is not exported, but a kprobe may name any function, and then holds
+ * its address. On a kernel with IBT that is the address behind the ENDBR, and the ENDBR may have
+ * been sealed, so the function must not be called through a pointer. A static call of our own is a
+ * direct call, which IBT, kCFI and retpolines do not affect.
  */
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
@@ -39,8 +39,8 @@ static void *lookup(const char *name)
 }
 
 /*
- * For a name that several things have: the one meant is a variable of the same file as @neighbour,
- * a name that only one has, and the linker keeps a file's variables together.
+ * For a name that is not unique: the symbol wanted is a variable in the same file as @neighbour,
+ * whose name is unique, and the linker keeps the variables of a file together.
  */
 static void *lookup_beside(const char *name, const char *neighbour)
 {

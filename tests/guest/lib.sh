@@ -3,7 +3,10 @@
 # Functions for test scripts. They run in the guest, under busybox sh, as root. A script calls
 # `check NAME COMMAND...` any number of times, and `finish` once at the end. Only `finish` prints the
 # results, as KTAP. So a script that stops early has no plan line, and fails.
+#
+# Most scripts call `begin FEATURE` first, and `end` in place of `finish`. MODE: shared or owned (nopv).
 
+MODE=${MODE:-shared}
 DEBUG=/sys/kernel/debug/kvmpv
 CLOCKSOURCE=/sys/devices/system/clocksource/clocksource0
 MODULE=/kvmpv/kvmpv.ko
@@ -11,10 +14,11 @@ MODULE=/kvmpv/kvmpv.ko
 results=""
 count=0
 
-# check NAME COMMAND...: passes if the command succeeds. If it fails, its output is shown.
+# check NAME [COMMAND...]: passes if the command succeeds. If it fails, its output is shown. Without COMMAND the
+# name is that of a function.
 check() {
 	name=$1
-	shift
+	[ $# -eq 1 ] || shift
 	count=$((count + 1))
 	if output=$("$@" 2>&1); then
 		results="$results
@@ -103,23 +107,21 @@ msrs_by_kvmpv() {
 			print part[1] row[i] } }' $DEBUG/cpus
 }
 
+# cell FILE ROW NAME: in the row that begins with ROW the value below NAME. FILE is kvmpv's, or a copy of one by its
+# whole path.
+cell() {
+	case $1 in
+	/*) file=$1 ;;
+	*) file=$DEBUG/$1 ;;
+	esac
+	awk -v row="$2" -v name="$3" '
+		!at { for (i = 1; i <= NF; i++) if ($i == name) at = i; next }
+		$1 == row { print $at }' "$file"
+}
+
 # field FILE NAME: a value of a table with the columns `field value`.
 field() {
-	awk -v name="$2" '$1 == name { print $2 }' "$DEBUG/$1"
-}
-
-# column FILE ROW NAME: a value of a table with a header row below `version 1`. Rows count from 1.
-column() {
-	awk -v row="$2" -v name="$3" '
-		NR == 2 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
-		NR == 2 + row { print $at }' "$DEBUG/$1"
-}
-
-# cell FILE ROW NAME: the same for the row that begins with ROW, and for any file in that format.
-cell() {
-	awk -v row="$2" -v name="$3" '
-		NR == 2 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
-		NR > 2 && $1 == row { print $at }' "$1"
+	cell "$1" "$2" value
 }
 
 # Starts a process ($reader) that reads the time until it is killed. On SIGUSR1 it writes what it has seen to descriptor 4.
@@ -282,6 +284,28 @@ expect_kept_page() {
 
 load() {
 	insmod $MODULE "$@"
+}
+
+# The kernel's clock comes back first, because the clock that is current cannot go.
+unload() {
+	[ "$(current_clocksource)" != kvmpv ] || select_first_clocksource || return 1
+	rmmod kvmpv
+}
+
+# begin FEATURE [PARAMETER...]: loads the module, and the feature is in this mode.
+begin() {
+	feature=$1
+	shift
+	remember
+	check loads load "$@"
+	check mode equal mode "$(mode "$feature")" "$MODE"
+}
+
+# end [UNDONE]: unloads it, and everything is as before.
+end() {
+	check unloads unload
+	check everything_is_undone "${1:-undone}"
+	finish
 }
 
 # All kinds of memory that a module can leak: slab, vmalloc, per-CPU memory, page tables, stacks.

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Sequence
+
+from lab.beside import wait_for_growth
 
 
 def requests() -> Iterator[list[str]]:
@@ -19,7 +20,7 @@ def requests() -> Iterator[list[str]]:
                     yield line.split()[1:]
                 line = ""
             else:
-                time.sleep(0.01)
+                wait_for_growth()
 
 
 def reply(verb: str, arguments: Sequence[str], answer: str) -> None:

@@ -21,8 +21,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "dialogue"))
+
 from asked import reply, requests
-from clock_chaos import GuestMemory
+from records import GuestMemory
 from lab.beside import Guest
 
 # Offset and format of the fields of struct kvm_steal_time.

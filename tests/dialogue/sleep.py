@@ -1,0 +1,67 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Over sleeps, on the native clock and on ours, as much time passes by the host's clock as by the guest's."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from talk import Failed, Talk, equal, within
+
+ASLEEP = 5  # seconds
+ROUNDS = 12
+
+
+@dataclass(frozen=True)
+class Look:
+    """In ms. The guest's clock is read between the two reads of the host's."""
+
+    before: float
+    guest: int
+    after: float
+
+    @staticmethod
+    def take(talk: Talk) -> Look:
+        before = time.monotonic() * 1000
+        guest = talk.number("uptime_ms")
+        return Look(before, guest, time.monotonic() * 1000)
+
+
+def sleeps(talk: Talk, clock: str) -> None:
+    """However long an answer takes, between two of the guest's reads lies no less of the host's time than between the
+    nearest of the host's reads, and no more than between the farthest. Sleeps until these are close enough to find a
+    clock that is wrong by an eighth.
+    """
+    first = Look.take(talk)
+    for rounds in range(1, ROUNDS + 1):
+        talk.ask(f"sleep {ASLEEP}")
+        last = Look.take(talk)
+        least, most = last.before - first.after, last.after - first.before
+        if (most - least) * 8 <= least:
+            break
+    else:
+        raise Failed("the guest took too long to answer")
+    passed = last.guest - first.guest
+    print(
+        f"{clock}: in {rounds} sleeps {passed} ms for the guest, {least:.0f} to {most:.0f} for the host"
+    )
+    within("ms of sleep", passed, rounds * ASLEEP * 1000 - 10, 900_000)
+    # The host may slew one of its clocks by 500 ppm, and the guest's shows hundredths of a second.
+    within("ms by the guest's clock", passed, least * 0.999 - 12, most * 1.001 + 12)
+
+
+def main() -> None:
+    talk = Talk()
+    talk.ask("remember")
+    talk.check(sleeps, talk, "native", name="sleeps_native")
+    talk.check("load", name="loads")
+    talk.check("select_clocksource kvmpv", name="selects")
+    talk.check(sleeps, talk, "kvmpv")
+    talk.check(lambda: equal("current", talk.state("current"), "yes"), name="is_current")
+    talk.check("select_clocksource kvm-clock", name="selects_native_again")
+    talk.unload()
+
+
+if __name__ == "__main__":
+    main()
