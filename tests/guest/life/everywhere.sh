@@ -77,6 +77,7 @@ cpu_goes_and_comes() {
 	cpus_equal_msrs && grows steal_field 1 steal_ns
 }
 
+begin=$(uptime_ms)
 before=$(current_clocksource)
 remember
 native_eoi=$(eoi_callback)
@@ -116,4 +117,6 @@ check selects select_clocksource kvmpv
 check selects_another select_clocksource "$before"
 check unloads_again rmmod kvmpv
 check everything_is_undone_again undone
+results="$results
+# booted in $((begin / 1000)) s, took $((($(uptime_ms) - begin) / 1000)) s"
 finish
