@@ -57,7 +57,6 @@ def dialogue(name: str) -> tuple[str, str]:
 # Steal has to be made: if the host has as many CPUs as the guest, no vCPU waits.
 ONE_CPU = ("--host-script", "tests/host/one_cpu.py")
 
-LIFE = ("--host-script", "tests/host/life.py")
 STEAL_HOST = ("--host-script", "tests/host/steal_host.py")
 # More than ten million reads. Without paravirtual clocks the debug kernel takes a minute to boot.
 WARP = ("--smp", "4", "--timeout", "900")
@@ -309,15 +308,15 @@ SCENARIOS = (
     ),
     Scenario(
         "hibernates-shared",
-        "sh /tests/life/hibernates.sh",
-        (*LIFE, *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda"),
+        AGENT,
+        (*dialogue("hibernates"), *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda"),
         kernels=("kunit",),
         check=("kunit",),
     ),
     Scenario(
         "hibernates-owned",
-        "MODE=owned sh /tests/life/hibernates.sh",
-        (*LIFE, *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda nopv"),
+        f"MODE=owned {AGENT}",
+        (*dialogue("hibernates"), *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda nopv"),
         kernels=("kunit",),
         check=(),
     ),
