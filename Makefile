@@ -18,7 +18,7 @@ RELEASE = $(or $(shell sed -n 's/^.*UTS_RELEASE "\(.*\)"/\1/p' \
 	no headers of kernel $(KVER): install the package linux-headers-$(KVER), or name others with KVER= or KDIR=))
 BUILD = build/$(RELEASE)
 
-.PHONY: modules deps try check check-all bench install uninstall dkms-install dkms-remove clean help
+.PHONY: modules deps try check check-all bench install uninstall dkms-install dkms-remove deb pictures clean help
 
 # ---- What is refused ----------------------------------------------------------------------------
 # Each in one sentence, before anything is written.
@@ -128,6 +128,14 @@ dkms-install dkms-remove:
 	$(call refuse-if,$(call given,KDIR),DKMS finds a kernel's headers by itself: name the kernel by KVER=$(comma) not KDIR=)
 	@DESTDIR=$(call quoted,$(DESTDIR)) scripts/dkms $(@:dkms-%=%) '$(VERSION)' '$(KVER)'
 
+deb:
+	$(need-python)@scripts/deps package
+	@scripts/deb
+
+pictures:
+	$(need-python)@scripts/deps pictures
+	@scripts/pictures
+
 clean:
 	rm -rf build
 
@@ -142,4 +150,6 @@ help:
 #help make deps          install the Debian packages that all of the above need, scripts/deps build what make needs
 #help make install       install kvmpv.ko for the kernel (KVER=, KDIR=, DESTDIR=); make uninstall removes it
 #help make dkms-install  have DKMS build and install it for every kernel; make dkms-remove undoes that
+#help make pictures      make docs/pictures anew, which takes several minutes
+#help make deb           build the Debian package kvmpv-dkms into build/deb/
 #help make clean         remove build/

@@ -12,6 +12,7 @@
 #include <asm/kvm_para.h>
 #include <asm/msr.h>
 
+#include "../src/linux/compat.h"
 #include "bench.h"
 
 static const void *callback_now(void)
@@ -35,7 +36,7 @@ static void end_elided(const struct bench_call *call)
 #endif
 	u64 slot = 0;
 
-	rdmsrl_safe(MSR_KVM_PV_EOI_EN, &slot);
+	kvmpv_rdmsr_safe(MSR_KVM_PV_EOI_EN, &slot);
 	/* Then nothing is called and nothing is counted. */
 	if (!(slot & KVM_MSR_ENABLED))
 		return;

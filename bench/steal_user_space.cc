@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The steal clock on the real CPU, by Google Benchmark. Compares src/steal/steal_clock.cc as it stands
-// (linked without -pie, as user_space.cc says) with what native executes, on a record that nobody
-// writes.
+// The steal clock on the real CPU, by Google Benchmark. Compares src/steal/steal_clock.cc as it
+// stands (linked without -pie, as user_space.cc says) with what native executes, on a record that
+// nobody writes.
 
 #include <benchmark/benchmark.h>
 
@@ -85,7 +85,7 @@ void measure(benchmark::State& state, Ask ask) {
 // clocks, then ours.
 void begin() {
     using namespace kvmpv::steal_clock;
-    auto& state = *new (kvmpv_cpu.steal) CpuState{};
+    static CpuState state{};
     kvmpv_cpu.steal_here = &state;
     setup = {kvmpv::TicksToNs(2'000'000), 4'000'000, true, false};
     ::kvmpv::steal_clock::begin(state, &record, true);

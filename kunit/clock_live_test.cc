@@ -341,7 +341,7 @@ extern "C" int kvmpv_test_clock_live_enter() {
         return refuse("the clock's slot can be neither shared nor taken", -kEnodev);
     if (linux_native_clock_rating() < 0)
         return refuse("the kernel's own kvm-clock was not found", -kEnodev);
-    const kvmpv_parameters parameters{.clock = 1, .clock_rating = 0, .vdso = 0, .legacy = 0};
+    const kvmpv_parameters parameters{.clock = 1, .clock_rating = 0, .legacy = 0};
     if (const Result<void> created = clock.create(slots, parameters); !created.ok())
         return refuse("no memory for the records", created.error().negative_errno());
     forget_counts();

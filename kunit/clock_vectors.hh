@@ -66,7 +66,7 @@ constexpr ClockVector kClockVectors[] = {
 // never a negative span. So 180 s in the past make the clock 180 s, and 180 s in the future leave
 // it at 0.
 constexpr ClockVector kSelftestOffsets[] = {
-    // 3245120000 ticks of 2.596096 GHz are 1.25 s, less the multiplier's cut-off
+    // 3245120000 ticks at 2.596096 GHz are 1.25 s, less what the truncated multiplier loses
     {"base 0", 10'000'000'000, 0, 0xc538'1e17, -1, 13'245'120'000, 1'249'999'999},
     {"base 180 s", 20'000'000'000, 180'000'000'000, 0xc538'1e17, -1, 23'245'120'001,
      181'249'999'999},

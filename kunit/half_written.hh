@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // A record that is half written between two accesses of a reader: the version is odd, the lower
-// halves are new and the upper halves old. Around 2^32 that is 4.3 s off.
+// halves are new and the upper halves old. When a number passes 2^32, such a record is 4.3 s off.
 
 #pragma once
 

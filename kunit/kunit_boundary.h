@@ -27,6 +27,7 @@
 	SUITE(slot); \
 	SUITE(owned_slots); \
 	SUITE(text); \
+	SUITE(name); \
 	SUITE(event_ring); \
 	SUITE(disruption); \
 	SUITE(promise); \

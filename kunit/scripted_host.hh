@@ -64,7 +64,7 @@ public:
         rewrite(cpu);
     }
 
-    // The thread goes on on `cpu`, and the kernel counts that it was switched away from. The host
+    // The thread continues on `cpu`, and the kernel counts that it was switched away from. The host
     // brings a vCPU's record up to date before the vCPU runs.
     void run_on(u32 cpu) {
         if (interrupts_off_) {
@@ -92,8 +92,8 @@ public:
         end_rewrite();
     }
 
-    // Does the first half of a rewrite: the version is odd, and of 64-bit numbers the lower half is
-    // new.
+    // Does the first half of a rewrite: the version is odd, and the lower halves of 64-bit numbers
+    // are new.
     void begin_rewrite(u32 cpu) {
         end_rewrite();
         half_written_ = true;
@@ -123,7 +123,7 @@ public:
         record.version = version;
     }
 
-    // The flags of all records that are written from now on.
+    // The flags of every record that is written from now on.
     void set_flags(u8 flags) { flags_ = flags; }
 
     void set_versions(u32 version) {
@@ -154,7 +154,7 @@ private:
 
     ClockLine line_;
     PvclockVcpuTimeInfo records_[kNumCpus]{};
-    u32 known_[kNumCpus]{};  // the last change of the clock that this CPU's record knows of
+    u32 known_[kNumCpus]{};  // how many changes of the clock this CPU's record reflects
     u32 changes_ = 0;
     u64 tsc_ = kStartTsc;
     u64 tsc_ahead_[kNumCpus]{};
@@ -246,7 +246,7 @@ public:
     // The guest can tell how much time has passed. Otherwise latest_ns() allows any time.
     void set_true_pace(bool pace) { true_pace_ = pace; }
 
-    // The next read starts from access 0 again; counters stay.
+    // The next read starts at access 0 again. The counters keep their values.
     void rewind() { accesses_ = 0; }
 
     // ---- Findings -------------------------------------------------------------------------------

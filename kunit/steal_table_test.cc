@@ -93,6 +93,34 @@ KVMPV_TEST(steal_table, sorts) {
     }
 }
 
+// No more elements than kSortSteps are sorted between two pauses, however many CPUs were merged.
+KVMPV_TEST(steal_table, pauses_in_long_sorts) {
+    Test test(handle);
+    constexpr u32 kCount = 4 * kSortSteps;
+    static u64 items[kCount];
+    Xorshift random(7);
+    for (u64& item : items) item = random.next();
+    u32 compared = 0;
+    u32 most = 0;
+    u32 pauses = 0;
+    heap_sort(
+        items, kCount,
+        [&](u64 a, u64 b) {
+            ++compared;
+            return a < b;
+        },
+        [&] {
+            if (compared > most) most = compared;
+            compared = 0;
+            ++pauses;
+        });
+    for (u32 at = 1; at < kCount; ++at)
+        if (!test.is_true("in order", items[at - 1] <= items[at])) return;
+    // Half a heap is made, then each element taken: two comparisons a level, of ten.
+    test.equal("pauses", pauses, 2 + 3);
+    test.between("comparisons between pauses", most, 1, kSortSteps * 2 * 10);
+}
+
 KVMPV_TEST(steal_table, merges) {
     Test test(handle);
     Charge charges[] = {{{3, 0}, 10}, {{1, 0}, 5},  {{3, 0}, 1}, {{2, 0}, 30},

@@ -11,8 +11,8 @@
 #include "kunit_boundary.h"
 #include "kvmpv/text.hh"
 
-// Defines a case, and is the only place that names it. Cases run in the order in which they stand.
-// The last line of a suite's file is KVMPV_SUITE(suite).
+// Defines a case. This is the only place that names the case. Cases run in the order in which they
+// are defined. The last line of a suite's file is KVMPV_SUITE(suite).
 #define KVMPV_TEST(suite, name)                                                                  \
     static void kvmpv_test_##suite##_##name(struct kunit* handle);                               \
     template <>                                                                                  \
@@ -20,8 +20,8 @@
         #name, kvmpv_test_##suite##_##name};                                                     \
     static void kvmpv_test_##suite##_##name(struct kunit* handle)
 
-// The table of the cases above it. Those below it would be missing there, so they do not compile:
-// the end of the table is the number that the next case would have.
+// The table of the cases that are defined above it. A case below it would be missing from the
+// table, so it does not compile: the table ends with the number that the next case would have.
 #define KVMPV_SUITE(suite)                                                           \
     static constexpr kvmpv::testing::CaseTable<__COUNTER__ - kvmpv::testing::kFirst> \
         suite##_table{};                                                             \
@@ -31,8 +31,8 @@
 
 namespace kvmpv::testing {
 
-// The cases of a file by their number. Not in the unnamed namespace, where g++ lets nobody add to
-// it.
+// The cases of a file by their number. Not in the unnamed namespace, because g++ does not let the
+// macro specialise it there.
 template <u32 kNumber>
 static constexpr kvmpv_test_case case_number{};
 

@@ -13,6 +13,7 @@
 #include "events/views.hh"
 #include "files/views.hh"
 #include "sampler/sampler.hh"
+#include "sampler/views.hh"
 #include "steal/steal.hh"
 #include "steal/tasks.hh"
 #include "steal/views.hh"
@@ -21,7 +22,7 @@ namespace kvmpv {
 
 namespace {
 
-// A member of an object as a plain function.
+// Wraps a member function of a global object as a plain function.
 template <auto& kObject, auto kMember>
 struct Bound;
 template <auto& kObject, class Class, class Return, class... Arguments,
@@ -41,6 +42,7 @@ constexpr auto of = Bound<kObject, kMember>::call;
 constexpr Switch kClockSwitches[] = {
     {KVMPV_CLOCK_RELEASE, of<clock, &Clock::release>, of<clock, &Clock::released>},
     {KVMPV_CLOCK_FORCE_UNSTABLE, of<clock, &Clock::force_unstable>, of<clock, &Clock::forced>},
+    {KVMPV_CLOCK_VDSO, of<clock, &Clock::set_vdso>, of<clock, &Clock::vdso_is_wanted>},
 };
 
 constexpr Switch kStealSwitches[] = {
@@ -52,12 +54,15 @@ constexpr Switch kEoiSwitches[] = {
     {KVMPV_EOI_HOOK, of<eoi, &Eoi::set_hooked>, of<eoi, &Eoi::hooked>},
 };
 
-// The order, downwards: load, a CPU that comes, the end of sleep, the rows of `status`. Upwards:
-// unload, a CPU that goes, the begin of sleep, restart.
-//   - The clock first and last: the others read it.
-//   - Steal time before EOI, for no other reason than that `status` has always shown them so.
-//   - The sampler behind all that it looks at.
-//   - What is only asked by files of debugfs behind that.
+constexpr Switch kSamplerSwitches[] = {{KVMPV_SAMPLING, sampler::set_on, sampler::is_on}};
+
+// The order from top to bottom is that of load, of a CPU that comes online, of resume, and of the
+// rows of `status`. The order from bottom to top is that of unload, of a CPU that goes offline, of
+// suspend, and of restart.
+//   - The clock starts first and stops last, because the others read it.
+//   - Steal time comes before EOI only because `status` has always shown them so.
+//   - The sampler comes after everything that it looks at.
+//   - Last comes what only files of debugfs use.
 constexpr FeatureRow kFeatures[] = {
     {
         .name = "clock",
@@ -131,7 +136,9 @@ constexpr FeatureRow kFeatures[] = {
         .online_cpu = sampler::online_cpu,
         .down_cpu = sampler::down_cpu,
         .clock_resume = sampler::resume,
+        .write_section = write_sampler_section,
         .files = events_files,
+        .switches = kSamplerSwitches,
     },
     {
         .name = "wall clock",
@@ -145,7 +152,8 @@ constexpr FeatureRow kFeatures[] = {
 
 constexpr u32 kNumFeatures = sizeof(kFeatures) / sizeof(kFeatures[0]);
 
-// What has the step `kStep` does it, from the first feature to the last one, or in reverse.
+// Calls step `kStep` of every feature that has it, from the first feature to the last, or in
+// reverse.
 template <auto kStep, class... Arguments>
 void in_order(Arguments... arguments) {
     for (const FeatureRow& feature : kFeatures)
@@ -192,7 +200,7 @@ Result<void> start_features(const kvmpv_parameters& parameters) {
     return {};
 }
 
-// First nobody looks any more, then nothing is left to look at.
+// The files go first, so that nobody looks at what is being taken down.
 void stop_features() {
     linux_debugfs_remove();
     in_reverse<&FeatureRow::stop>();
@@ -232,7 +240,8 @@ extern "C" void kvmpv_cpu_dead(u32 follower, u32 cpu) {
 extern "C" void kvmpv_clock_suspend(u32 cpu) { in_reverse<&FeatureRow::clock_suspend>(cpu); }
 extern "C" void kvmpv_clock_resume(u32 cpu) { in_order<&FeatureRow::clock_resume>(cpu); }
 
-// Timekeeping tells only the clocksources that it knows.
+// Timekeeping suspends and resumes only the clocksources in its list, so an unbound one is called
+// from here.
 extern "C" void kvmpv_suspend(u32 cpu) {
     in_reverse<&FeatureRow::suspend>(cpu);
     if (clock.unbound()) kvmpv_clock_suspend(cpu);

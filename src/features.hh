@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// All features together: they start in the order of one table and stop in the reverse of it.
+// All features: they start in the order of one table and stop in reverse.
 
 #pragma once
 
@@ -8,11 +8,15 @@
 
 namespace kvmpv {
 
-// Fails only where nothing of the module could be undone in time; then nothing has started.
+// Fails only if the restart notifier cannot be registered: then nothing could be undone before a
+// restart, so nothing is started. A feature that fails to start is logged, and the others go on.
+// May sleep.
 Result<void> start_features(const kvmpv_parameters& parameters);
+// Removes the files, then undoes start_features(). May sleep.
 void stop_features();
 
-// The files of all features. The module works without debugfs, unseen.
+// Creates the debugfs files of all features. The module works without them, too, but then nothing
+// of it can be seen. May sleep.
 Result<void> create_files();
 
 }  // namespace kvmpv

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What happens when the module is loaded and unloaded, in order, and what the parameters mean.
+// What happens at load and unload, in order, and which values the parameters may have.
 
 #include "clock/clock.hh"
 #include "features.hh"
@@ -26,13 +26,14 @@ Result<void> check(const kvmpv_parameters& given) {
     const Range ranges[] = {
         {"clock_rating", given.clock_rating, 0, kMaxClockRating, "1 to 499, or 0 for automatic"},
         {"clock", given.clock, 0, 1, "0 or 1"},
-        {"vdso", given.vdso, -1, 1, "-1, 0 or 1"},
+        {"vdso", given.switches[KVMPV_CLOCK_VDSO], -1, 1, "-1, 0 or 1"},
         {"legacy", given.legacy, 0, 1, "0 or 1"},
         at_start("clock_release", KVMPV_CLOCK_RELEASE),
         at_start("clock_force_unstable", KVMPV_CLOCK_FORCE_UNSTABLE),
         at_start("steal_hook", KVMPV_STEAL_HOOK),
         at_start("steal_attribution", KVMPV_STEAL_ATTRIBUTION),
         at_start("eoi_hook", KVMPV_EOI_HOOK),
+        at_start("sampler", KVMPV_SAMPLING),
     };
     for (const Range& range : ranges) {
         if (range.value >= range.lowest && range.value <= range.highest) continue;
@@ -57,13 +58,13 @@ void log_loaded(bool has_files) {
     linux_log_info(line.text());
 }
 
-// The module works without debugfs, unseen.
+// No error: the module works without debugfs, but nothing of it can be seen.
 void log_unseen(Error error) {
     LineBuffer<240> line;
     Writer<LineSink<240>> out(LineSink<240>{&line});
     out << "no files in debugfs (error " << Signed{error.negative_errno()}
         << "): status, cpus, events, clock/, steal/ and eoi/ cannot be seen; the switches are in "
-           "/sys/module/kvmpv/parameters, steal is also told by trace events";
+           "/sys/module/kvmpv/parameters, steal time is also in the trace events";
     linux_log_warn(line.text());
 }
 
@@ -77,7 +78,7 @@ Result<void> start(const kvmpv_parameters& parameters) {
         return taken;
     }
     if (const Result<void> started = start_features(parameters); !started.ok()) return started;
-    // Last: a reader of debugfs sees everything in place.
+    // Last, so that a reader of debugfs finds everything in place.
     const Result<void> files = create_files();
     log_loaded(files.ok());
     if (!files.ok()) log_unseen(files.error());

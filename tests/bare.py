@@ -25,7 +25,7 @@ from built import ROOT, STOCK_KERNELS
 from ktap import Case
 from lab import LabError, cache, process
 from lab.kernels import kernel
-from lab.packages import NEEDED, tool
+from lab.packages import USUAL, needed, tool
 from lab.progress import Progress
 
 RECIPE = "1"  # change it whenever tests/bare_root.sh makes a different root
@@ -103,7 +103,7 @@ def in_namespaces(
 def root_archive() -> Path:
     """The root before `make deps`. Makes it if the cache does not have it."""
     sources = mirrors()
-    packages = sorted(package.name for package in NEEDED)
+    packages = sorted(package.name for package in needed(USUAL))
     parts = (RECIPE, *(mirror.line() for mirror in sources), *FIRST, *packages)
     name = f"bare-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:12]}"
 

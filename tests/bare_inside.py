@@ -28,8 +28,18 @@ STARTED = (
     "/usr/share/dbus-1/system-services",
     "/etc/xdg/autostart",
 )
-# kmod's script loads the modules of /etc/modules at boot and ends.
-NO_SERVICES = {"/etc/init.d/kmod", "/etc/rcS.d/S01kmod"}
+# kmod's script loads the modules of /etc/modules at boot and ends. man-db, which debhelper needs, indexes the manual
+# once a day and ends.
+NO_SERVICES = {
+    "/etc/init.d/kmod",
+    "/etc/rcS.d/S01kmod",
+    "/etc/cron.daily/man-db",
+    "/etc/cron.weekly/man-db",
+    "/etc/systemd/system/timers.target.wants",
+    "/etc/systemd/system/timers.target.wants/man-db.timer",
+    "/usr/lib/systemd/system/man-db.service",
+    "/usr/lib/systemd/system/man-db.timer",
+}
 
 # Takes minutes of compiling, or the debug kernel, and says nothing of the machine.
 LEFT_OUT = ("debug_kernel", "test_new_feature", "test_sanitizers", "test_build.Parts")
@@ -141,6 +151,17 @@ def dkms_without_openssl() -> Result:
     return status == 0 and said in output, output
 
 
+def debian_package() -> Result:
+    """`make deb`, and what the package does on a machine. For one kernel, because DKMS compiles the whole module."""
+    release, folder = (
+        subprocess.check_output(["scripts/kernels", "show", "6.12", field], cwd=ROOT, text=True)
+        for field in ("release", "build")
+    )
+    namespace = ["unshare", "--mount", "sh", "tests/package.sh"]
+    status, output = run(*namespace, release.strip(), folder.strip())
+    return status == 0, output
+
+
 def sources_and_objects() -> Result:
     options = [f"--leave-out={text}" for text in LEFT_OUT]
     status, output = run("tests/check", "--only", "sources and objects", *options)
@@ -158,6 +179,7 @@ STEPS: tuple[tuple[tuple[str, Callable[[], Result]], ...], ...] = (
     (
         ("DKMS without openssl", dkms_without_openssl),
         ("sources and objects", sources_and_objects),
+        ("make deb", debian_package),
     ),
 )
 

@@ -13,10 +13,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from lab.debian_kernel import KERNELS  # noqa: E402
 from lab.interrupt_ends import INSIDE  # noqa: E402
 from lab.kernels import Kernel, kernel  # noqa: E402
 
-STOCK_KERNELS = ("6.1", "6.12")
+STOCK_KERNELS = tuple(name for name, recipe in KERNELS.items() if recipe.tier == "check")
 CHECKED_KERNELS = (*STOCK_KERNELS, "kunit")  # by `make check`
 
 

@@ -86,7 +86,7 @@ passed_over() {
 	rm -r "/lib/modules/$1"
 }
 
-for release in 5.10.0-1-amd64 6.16+deb13-amd64 7.3.4+deb13-amd64; do
+for release in 5.10.0-1-amd64 6.0.0-1-amd64 7.4.1+deb13-amd64; do
 	passed_over "$release" "${1#*=}"
 done
 # Nothing is compiled for it, so a configuration is enough.

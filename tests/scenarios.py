@@ -6,10 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab import qemu
+from lab.debian_kernel import KERNELS
 
-STOCK_KERNELS = ("6.1", "6.12")
+STOCK_KERNELS = tuple(name for name, recipe in KERNELS.items() if recipe.tier == "check")
 DEBUG_KERNELS = ("kunit", "kasan")
 ALL_KERNELS = (*STOCK_KERNELS, *DEBUG_KERNELS)
+# Those on which only the scenario `everywhere` runs.
+OTHER_KERNELS = tuple(name for name in KERNELS if name not in STOCK_KERNELS)
 OTHER_QEMU = next(name for name in qemu.NAMES if name != qemu.DEFAULT)
 # Five scripts in one guest exceed the usual limit on a busy machine.
 WAKE = ("--timeout", "1800", "--host-script", "tests/host/wake.py")
@@ -201,6 +204,21 @@ SCENARIOS = (
         (*PATIENT, "--cmdline", "debugfs=no-mount"),
         check=(),
     ),
+    # A kernel that was built without it.
+    Scenario(
+        "debugfs-none",
+        scripts("files/no_debugfs", ERROR="-19"),
+        PATIENT,
+        kernels=("no-debugfs",),
+        check=(),
+    ),
+    Scenario(
+        "debugfs-none-owned",
+        scripts("files/no_debugfs", MODE="owned", ERROR="-19"),
+        (*PATIENT, "--cmdline", NOPV_ON_TSC),
+        kernels=("no-debugfs",),
+        check=(),
+    ),
     # The debug kernel has no lockdown.
     Scenario("lockdown", scripts("files/lockdown"), PATIENT, STOCK_KERNELS, check=("6.12",)),
     Scenario("unbind", scripts("clock/unbind", "clock/lone_judge"), PATIENT, check=("6.12",)),
@@ -338,6 +356,30 @@ SCENARIOS = (
         (*ONE_CPU, "--timeout", "1800", "--cmdline", "nopv"),
         check=(),
     ),
+    Scenario(
+        "names", contending("files/names", "steal/moments"), (*ONE_CPU, *PATIENT), check=("6.1",)
+    ),
+    # A usual shape at cloud providers: many more CPUs can come than are there.
+    Scenario(
+        "many-possible",
+        contending("steal/many_possible"),
+        (*ONE_CPU, *PATIENT, "--qemu=-smp", "--qemu=2,maxcpus=240"),
+        STOCK_KERNELS,
+        check=("6.12",),
+    ),
+    # The debug kernel has no isolated CPUs.
+    Scenario(
+        "quiet",
+        scripts("clock/quiet"),
+        ("--cmdline", "isolcpus=1 nohz_full=1 no-kvmclock-vsyscall"),
+        STOCK_KERNELS,
+    ),
+    Scenario(
+        "vdso-switch",
+        scripts("clock/vdso_switch", MODE="owned"),
+        ("--cmdline", NOPV_ON_TSC),
+        check=("6.1",),
+    ),
     Scenario("steal-truth-shared", AGENT, dialogue("steal_truth"), check=("6.1",)),
     Scenario(
         "steal-truth-owned",
@@ -365,6 +407,20 @@ SCENARIOS = (
         f"MODE=owned {AGENT}",
         (*dialogue("steal_rq"), "--cmdline", NOPV_ON_TSC),
         kernels=("kunit",),
+        check=(),
+    ),
+    Scenario(
+        "everywhere-shared",
+        contending("life/everywhere"),
+        (*ONE_CPU, *PATIENT),
+        kernels=(*ALL_KERNELS, *OTHER_KERNELS),
+        check=(),
+    ),
+    Scenario(
+        "everywhere-owned",
+        contending("life/everywhere", MODE="owned"),
+        (*ONE_CPU, *PATIENT, "--cmdline", NOPV_ON_TSC),
+        kernels=(*ALL_KERNELS, *OTHER_KERNELS),
         check=(),
     ),
     Scenario("eoi-shared", scripts("eoi/eoi"), ("--timeout", "900"), check=("6.12",)),

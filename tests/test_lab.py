@@ -531,6 +531,19 @@ class Verdicts(unittest.TestCase):
             self.assertEqual(status, FAILED)
             self.assertIn("scheduling while atomic", failure or "")
 
+    def test_a_guest_that_died_is_shown_with_the_reason_that_came_first(self) -> None:
+        fault = "[    9.000000] BUG: unable to handle page fault for address: ffff888000000000\n"
+        rest = "".join(f"[    9.000000] R{line:03}: 0\n" for line in range(100))
+        panic = "[    9.100000] Kernel panic - not syncing: Fatal exception in interrupt\n"
+        console = f"[    8.000000] quiet before\n{fault}{rest}{panic}".encode()
+        for end in {"end": "died", "status": 0, "qemu": ""}, {"end": "timeout"}:
+            result = judge(Options("x"), Record(console=bytearray(console), end=end))
+            self.assertIn("after: BUG: unable to handle page fault", result.failure or "")
+            self.assertTrue(result.details.startswith(fault.strip()), result.details)
+            self.assertNotIn("R099", result.details)
+            quiet = Record(console=bytearray(rest.encode()), end=end)
+            self.assertTrue(judge(Options("x"), quiet).details.endswith("R099: 0"))
+
     def test_a_log_without_its_beginning_fails_the_run(self) -> None:
         status, failure = self.judge(log=b"<6>[    5.000000] usb\n", end="ended", status=0)
         self.assertEqual(status, FAILED)

@@ -57,10 +57,11 @@ struct kvmpv_cpu {
 	s32 clock_base_shift;
 	/* What each slot held when the module took it, or 0 if the slot was disabled. */
 	u64 foreign_msr[KVMPV_NUM_REGISTRATIONS];
-	/* What the sampler's last look found. Only the sampler knows the layout. */
-	u64 sampler[16];
-	/* This CPU's steal clock, and its address. steal_clock.hh has the layout. */
-	u64 steal[128];
+	/*
+	 * This CPU's steal clock; steal_clock.hh has the layout. It lies elsewhere, because the
+	 * per-CPU data of all modules together has 8 KB. Set on every possible CPU before the first
+	 * one is asked for its steal time.
+	 */
 	void *steal_here;
 	/* This CPU's struct KvmPvEoi. Set on every possible CPU before the callback is hooked. */
 	void *eoi_word;
@@ -104,18 +105,23 @@ enum kvmpv_follower {
 enum kvmpv_switch {
 	KVMPV_CLOCK_RELEASE,
 	KVMPV_CLOCK_FORCE_UNSTABLE,
+	KVMPV_CLOCK_VDSO,
 	KVMPV_STEAL_HOOK,
 	KVMPV_STEAL_ATTRIBUTION,
 	KVMPV_EOI_HOOK,
+	KVMPV_SAMPLING,
 	KVMPV_NUM_SWITCHES
 };
 
 struct kvmpv_parameters {
 	int clock; /* 0: no clocksource */
 	int clock_rating; /* 0: automatic; else 1 to 499 */
-	int vdso; /* -1: in shared mode only; 0: never; 1: in owned mode too */
 	int legacy; /* 1: use the deprecated clock MSRs where they are offered */
-	int switches[KVMPV_NUM_SWITCHES]; /* 0 or 1: their state at the start */
+	/*
+	 * 0 or 1: their state at the start. KVMPV_CLOCK_VDSO may be -1: on in shared mode, if the
+	 * kernel's own clock is read so, too.
+	 */
+	int switches[KVMPV_NUM_SWITCHES];
 };
 
 /* How a clocksource is read. */
@@ -215,7 +221,10 @@ u32 linux_acpi_pm_read(void);
 
 /* ---- src/linux/cgroups.c ------------------------------------------------------------------ */
 
-/* Writes the path of cgroup v2 number @id. 0, -ENOENT if it is gone, or another negative errno. */
+/*
+ * Writes the path of cgroup v2 number @id, with a NUL. 0, -ENAMETOOLONG if it does not fit, -ENOENT
+ * if the cgroup is gone, or another negative errno.
+ */
 int linux_cgroup_path(u64 id, char *text, u32 size);
 
 /* ---- src/linux/clocksource.c -------------------------------------------------------------- */
@@ -251,9 +260,10 @@ bool linux_clocksource_is_registered(void);
 
 /*
  * Changes the rating, and lets the kernel choose a clocksource again before it returns. Only while
- * "kvmpv" is registered: the kernel would take an unbound clocksource back into its list.
+ * "kvmpv" is registered: the kernel would take an unbound clocksource back into its list. 0 or a
+ * negative errno; then the rating is as before.
  */
-void linux_clocksource_set_rating(int rating);
+int linux_clocksource_set_rating(int rating);
 
 /*
  * 1 if the last write to current_clocksource named "kvmpv", which overrides ratings; 0 if it did
@@ -275,6 +285,12 @@ void linux_clocksource_set_path(const struct linux_clock_path *path);
 
 /* Timekeeping uses "kvmpv" now. Any context. */
 bool linux_clocksource_is_current(void);
+
+/*
+ * 1 if the clocksource that timekeeping uses, whichever it is, has user space read CPU 0's record,
+ * 0 if not, -ENOENT if that is unknown. Any context.
+ */
+int linux_clocksource_is_read_by_vdso(void);
 
 /*
  * Writes the name of the clocksource that timekeeping uses; @size includes the NUL. 0, or -ENOENT
@@ -331,6 +347,12 @@ int linux_next_online_cpu(int cpu);
 
 /* The next possible CPU after @cpu (start with -1), or -1 at the end. Any context. */
 int linux_next_possible_cpu(int cpu);
+
+/*
+ * @cpu was isolated at boot: the scheduler leaves it out (isolcpus=), or it has no tick while one
+ * task runs (nohz_full=). Any context.
+ */
+bool linux_cpu_is_isolated(u32 cpu);
 
 /* The copy of @cpu, which must be a possible CPU. Any context, NMI included. */
 struct kvmpv_cpu *linux_cpu(u32 cpu);
@@ -472,6 +494,8 @@ enum kvmpv_mutex {
 	KVMPV_MUTEX_WALL_CLOCK, /* all CPUs share its MSR */
 	KVMPV_MUTEX_STEAL, /* its switches, reset, and whoever gathers its charges */
 	KVMPV_MUTEX_EOI, /* its switch */
+	KVMPV_MUTEX_SAMPLER, /* its switch */
+	KVMPV_MUTEX_FOLLOWERS, /* who begins to follow CPUs; taken inside the others */
 	KVMPV_NUM_MUTEXES
 };
 
@@ -518,6 +542,12 @@ void linux_native_clock_publish(u32 cpu, const void *page);
 
 /* The rating of native kvm-clock, or -ENOENT if its struct clocksource cannot be found. */
 int linux_native_clock_rating(void);
+
+/*
+ * 1 if the kernel has user space read native kvm-clock, 0 if not (no-kvmclock-vsyscall), -ENOENT if
+ * its struct clocksource cannot be found.
+ */
+int linux_native_clock_is_read_by_vdso(void);
 
 /* The guest-physical address of the kernel's own wall clock record, or 0 if that is not known. */
 u64 linux_native_wall_clock_physical(void);
@@ -608,7 +638,7 @@ int linux_rtc_read(u64 *seconds);
 
 /*
  * From start to stop, kvmpv_sample() is called on @cpu, at once for the first time. Start and stop
- * run on @cpu. Stop waits for a call that is under way.
+ * run on @cpu. Stop waits for a call that is under way, and does nothing where none was started.
  */
 void linux_sampler_start(u32 cpu);
 void linux_sampler_stop(u32 cpu);
@@ -632,6 +662,9 @@ void linux_task_switches_disable(void);
 
 /* The thread sleeps for @ms or somewhat longer. */
 void linux_msleep(u32 ms);
+
+/* Lets another thread run if one waits. */
+void linux_cond_resched(void);
 
 /* ---- src/linux/static_calls.c ------------------------------------------------------------- */
 

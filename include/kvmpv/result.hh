@@ -17,6 +17,7 @@ inline constexpr int kEnomem = 12;
 inline constexpr int kEbusy = 16;
 inline constexpr int kEnodev = 19;
 inline constexpr int kEinval = 22;
+inline constexpr int kEnametoolong = 36;
 
 // A negative errno, as the kernel writes it. Zero and positive values are not errors.
 class [[nodiscard]] Error {

@@ -68,9 +68,18 @@ private:
     u64 other_ns_ = 0;
 };
 
-// Sorts `items` by before(a, b), in place, without recursion and without other memory.
-template <class T, class Before>
-void heap_sort(T* items, u32 count, Before&& before) {
+// Called again and again during what takes long: the thread may let another one run there.
+template <class T>
+concept Pause = std::invocable<T>;
+struct NoPause {
+    void operator()() const {}
+};
+
+// Sorts `items` by before(a, b), in place, without recursion and without other memory. Pauses
+// after every kSortSteps elements.
+inline constexpr u32 kSortSteps = 256;
+template <class T, class Before, Pause Pausing = NoPause>
+void heap_sort(T* items, u32 count, Before&& before, Pausing&& pause = {}) {
     const auto sift_down = [&](u32 at, u32 end) {
         while (2 * at + 1 < end) {
             u32 child = 2 * at + 1;
@@ -80,18 +89,23 @@ void heap_sort(T* items, u32 count, Before&& before) {
             at = child;
         }
     };
-    for (u32 at = count / 2; at-- > 0;) sift_down(at, count);
+    for (u32 at = count / 2; at-- > 0;) {
+        sift_down(at, count);
+        if (at % kSortSteps == 0) pause();
+    }
     for (u32 end = count; end-- > 1;) {
         std::swap(items[0], items[end]);
         sift_down(0, end);
+        if (end % kSortSteps == 0) pause();
     }
 }
 
 // Adds up the charges to the same one, and sorts: whoever lost most comes first. Returns how many
 // charges are left.
-template <Chargeable Who>
-u32 merge_charges(StealCharge<Who>* charges, u32 count) {
-    heap_sort(charges, count, [](const auto& a, const auto& b) { return a.who.before(b.who); });
+template <Chargeable Who, Pause Pausing = NoPause>
+u32 merge_charges(StealCharge<Who>* charges, u32 count, Pausing&& pause = {}) {
+    heap_sort(
+        charges, count, [](const auto& a, const auto& b) { return a.who.before(b.who); }, pause);
     u32 merged = 0;
     for (u32 at = 0; at < count; ++at) {
         if (merged && charges[merged - 1].who.same(charges[at].who))
@@ -99,9 +113,12 @@ u32 merge_charges(StealCharge<Who>* charges, u32 count) {
         else
             charges[merged++] = charges[at];
     }
-    heap_sort(charges, merged, [](const auto& a, const auto& b) {
-        return a.ns != b.ns ? a.ns > b.ns : a.who.before(b.who);
-    });
+    heap_sort(
+        charges, merged,
+        [](const auto& a, const auto& b) {
+            return a.ns != b.ns ? a.ns > b.ns : a.who.before(b.who);
+        },
+        pause);
     return merged;
 }
 

@@ -50,6 +50,18 @@ class Archive:
                     f"apt knows no fitting package {' or '.join(names)}: check the network"
                 )
 
+    def needed_by(self, names: Sequence[str]) -> list[Package]:
+        """These packages and all that they need. For an archive of another suite, in which nothing is installed."""
+        while True:
+            said = process.output(
+                ["apt-get", *self._options, "-s", "--no-install-recommends", "install", *names]
+            )
+            found = re.findall(r"^Inst (\S+) \((\S+) ", said or "", re.MULTILINE)
+            if found:
+                return [Package(name, version, ()) for name, version in found]
+            if not self._update():
+                raise LabError(f"apt cannot install {' '.join(names)}: check the network")
+
     def unpack(
         self, choose: Callable[[], Sequence[Package]], into: Path, what: str
     ) -> Sequence[Package]:

@@ -87,7 +87,12 @@ def _arguments() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--kernel", default="6.12", metavar="6.1|6.12|kunit|FILE", help="default: 6.12")
     add("--cmdline", default="", metavar="STR", help="more for the guest's kernel command line")
-    add("--cpu", default="", metavar="FLAGS", help="more for -cpu host,-xsave: --cpu=-kvm-pv-eoi")
+    add(
+        "--cpu",
+        default="",
+        metavar="FLAGS",
+        help="more for -cpu host,-xsave,-avx,-avx2: --cpu=-kvm-pv-eoi",
+    )
     add("--clock", metavar="stable|unstable", help="unstable: a host whose TSC is not relied on")
     add("--smp", type=int, default=2, metavar="N", help="CPUs of the guest (2)")
     add("--mem", type=int, default=512, metavar="MB", help="memory of the guest (512)")

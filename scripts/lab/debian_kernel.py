@@ -1,72 +1,110 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A stock Debian kernel with its headers, unpacked into a folder that may be moved."""
+"""Stock Debian kernels with their headers, unpacked into folders that may be moved."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab import LabError, process
 from lab.archive import Archive, Package
 
+OWN = "bookworm"  # with bookworm-security: what this machine's apt has
 
-def unpack(series: str, into: Path) -> None:
-    """Unpack the newest kernel of a series ("6.1") that the archive has."""
-    archive = Archive()
+
+@dataclass(frozen=True)
+class Recipe:
+    series: str  # the release begins with it
+    suite: str  # where Debian has it
+    meta: str  # the package that depends on the newest image
+    compilers: str | None  # the root (compilers.py) that has its compiler and runs its kbuild tools; None: this machine
+    tier: str  # "check": `make check` builds for it and runs scenarios on it; "all": only `make check-all` does
+
+
+# Every kernel that is not built here. When trixie-backports moves on, its three lines change, and the names.
+KERNELS = {
+    "6.1": Recipe("6.1", OWN, "linux-image-amd64", None, "check"),
+    "6.1-cloud": Recipe("6.1", OWN, "linux-image-cloud-amd64", None, "all"),
+    "6.1-rt": Recipe("6.1", OWN, "linux-image-rt-amd64", None, "all"),
+    "6.12": Recipe("6.12", OWN, "linux-image-6.12-amd64", None, "check"),
+    "6.12-cloud": Recipe("6.12", OWN, "linux-image-6.12-cloud-amd64", None, "all"),
+    "6.12-rt": Recipe("6.12", OWN, "linux-image-6.12-rt-amd64", None, "all"),
+    "6.12-trixie": Recipe("6.12", "trixie", "linux-image-amd64", "trixie", "all"),
+    "7.3": Recipe("7.3", "trixie-backports", "linux-image-amd64", "trixie", "all"),
+    "7.3-cloud": Recipe("7.3", "trixie-backports", "linux-image-cloud-amd64", "trixie", "all"),
+    "7.3-rt": Recipe("7.3", "trixie-backports", "linux-image-rt-amd64", "trixie", "all"),
+}
+
+
+def unpack(name: str, into: Path) -> None:
+    """Unpack the newest kernel of a line of the table that its suite has."""
+    recipe = KERNELS[name]
+    archive = Archive(OWN, recipe.suite) if recipe.suite != OWN else Archive()
 
     def choose() -> list[Package]:
-        image = _image(archive, series)
+        image = _image(archive, recipe)
         headers = archive.find(image.name.replace("linux-image-", "linux-headers-", 1))
-        parts = [
-            name
-            for name in headers.depends
-            if re.match(r"linux-(headers-.*-common|kbuild-.*)$", name)
-        ]
+        pattern = re.compile(r"linux-(headers-.*-common(-rt)?|kbuild-.*)$")
+        parts = [name for name in headers.depends if pattern.match(name)]
+        # Since 7.x the image's package is empty, and depends on those that have its parts.
+        pattern = re.compile(r"linux-(base|binary|modules)-\d")
+        parts += [name for name in image.depends if pattern.match(name)]
         return [image, headers, *map(archive.find, parts)]
 
-    image, headers, *_ = archive.unpack(choose, into, f"kernel {series}")
+    image, headers, *_ = archive.unpack(choose, into, f"kernel {name}")
     release = image.name.removeprefix("linux-image-")
     modules = into / "lib/modules" / release
+    _as_before(into, release)
     _relocate(into / "usr/src" / headers.name, modules)
-    # The modules of 6.12 are compressed, and not every insmod in a guest can unpack them.
+    # The modules are compressed since 6.12, and not every insmod in a guest can unpack them.
     plain = ["find", str(modules), "-name", "*.ko.xz", "-exec", "xz", "-d", "{}", "+"]
-    process.run(plain, f"kernel {series}: decompressing modules")
-    process.run(["depmod", "-b", into, release], f"kernel {series}: indexing modules")
+    process.run(plain, f"kernel {name}: decompressing modules")
+    process.run(["depmod", "-b", into, release], f"kernel {name}: indexing modules")
     (into / "release").write_text(f"{release}\n", encoding="utf-8")
     (into / "version").write_text(f"{image.version}\n", encoding="utf-8")
 
 
-def _image(archive: Archive, series: str) -> Package:
-    """The image of a series. It is found by the meta packages, because only their names stay the same.
-
-    A Debian release has linux-image-amd64 for its own series, linux-image-SERIES-amd64 for others.
-    """
-    pattern = re.compile(rf"linux-image-{re.escape(series)}\.\d[^ ]*-amd64$")
+def _image(archive: Archive, recipe: Recipe) -> Package:
+    """The image. It is found by its meta package, because only that one's name stays the same."""
+    pattern = re.compile(rf"linux-image-{re.escape(recipe.series)}\.\d")
 
     def images(package: Package) -> list[str]:
         return [name for name in package.depends if pattern.match(name)]
 
-    meta = archive.find(
-        f"linux-image-{series}-amd64",
-        "linux-image-amd64",
-        fits=lambda package: bool(images(package)),
-    )
+    meta = archive.find(recipe.meta, fits=lambda package: bool(images(package)))
     return archive.find(images(meta)[0])
+
+
+def _as_before(into: Path, release: str) -> None:
+    """Put things where they were before 7.x: since then all of it, the image too, is below usr/lib/modules."""
+    new = into / "usr/lib/modules" / release
+    if not new.is_dir():
+        return
+    old = into / "lib/modules" / release
+    old.parent.mkdir(parents=True, exist_ok=True)
+    new.rename(old)
+    image = into / "boot" / f"vmlinuz-{release}"
+    if not image.is_file():
+        image.parent.mkdir(exist_ok=True)
+        (old / "vmlinuz").rename(image)
 
 
 def _relocate(headers: Path, modules: Path) -> None:
     """Make the headers and the common headers find each other wherever the folder is.
 
-    Debian's Makefile is one line with the absolute path of the common one. The links in the headers are
-    relative already.
+    Debian's Makefile has a line or two with absolute paths. The links in the headers are relative already.
     """
     makefile = headers / "Makefile"
-    line = makefile.read_text(encoding="utf-8")
-    common = re.fullmatch(r"include /usr/src/([^/\s]+)/Makefile\s*", line)
+    text = makefile.read_text(encoding="utf-8")
+    common = re.search(r"^include /usr/src/([^/\s]+)/Makefile$", text, re.MULTILINE)
     if common is None:
-        raise LabError(f"{headers.name}/Makefile is not one include line but: {line.strip()[:60]}")
-    beside = "$(dir $(lastword $(MAKEFILE_LIST)))"
-    makefile.write_text(f"include {beside}../{common[1]}/Makefile\n", encoding="utf-8")
+        raise LabError(f"{headers.name}/Makefile includes no common one but: {text.strip()[:60]}")
+    here = "$(dir $(lastword $(MAKEFILE_LIST)))"
+    text = text.replace(
+        f"KBUILD_OUTPUT=/usr/src/{headers.name}\n", f"KBUILD_OUTPUT:=$(abspath {here})\n"
+    ).replace(f"include /usr/src/{common[1]}/", f"include {here}../{common[1]}/")
+    makefile.write_text(text, encoding="utf-8")
     for link, target in (("build", headers.name), ("source", common[1])):
         (modules / link).unlink(missing_ok=True)
         (modules / link).symlink_to(Path("../../../usr/src") / target)

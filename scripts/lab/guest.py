@@ -93,7 +93,8 @@ def qemu(emulator: Qemu, kernel: Kernel, options: Options, initrd: Path, work: s
     """The command that starts QEMU. `work` is the folder of the sockets on the KVM host."""
     arguments = [*emulator.command(), "-name", "guest,debug-threads=on", "-accel", "kvm"]
     # With xsave a guest of an emulated host warns or dies at boot, because the sizes that the CPU reports disagree.
-    arguments += ["-cpu", ",".join(["host", "-xsave", *options.cpu_flags()])]
+    # AVX needs it, and 7.3 tries its AVX code for AES while it boots, if the CPU claims to have that.
+    arguments += ["-cpu", ",".join(["host", "-xsave", "-avx", "-avx2", *options.cpu_flags()])]
     arguments += ["-smp", str(options.smp), "-m", str(options.mem)]
     arguments += ["-nodefaults", "-nographic", "-no-reboot"]
     arguments += ["-kernel", str(kernel.image), "-initrd", str(initrd)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab import LabError, cache, debian_kernel, kunit_kernel
 
-NAMES = ("6.1", "6.12", *kunit_kernel.FRAGMENTS)
+NAMES = (*debian_kernel.KERNELS, *kunit_kernel.FRAGMENTS)
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,14 @@ class Kernel:
     image: Path  # bzImage
     modules: Path | None  # lib/modules/RELEASE, indexed by depmod; None for a bzImage without one
     build: Path | None  # KDIR of a module build; None for a bzImage
+    compilers: str | None = None  # the root in which modules for it are built; None: this machine
 
 
 def kernel(name: str) -> Kernel:
     """The kernel. If this machine does not have it yet, it is downloaded and unpacked, or built."""
     if name in kunit_kernel.FRAGMENTS:
         return _load(name, _debug_entry(name))
-    if name in NAMES:
+    if name in debian_kernel.KERNELS:
         return _load(name, cache.entry(name, lambda into: debian_kernel.unpack(name, into)))
     return _from_file(Path(name))
 
@@ -84,6 +85,7 @@ def _load(name: str, entry: Path) -> Kernel:
         image=entry / "boot" / f"vmlinuz-{release}",
         modules=entry / "lib/modules" / release,
         build=entry / "usr/src" / f"linux-headers-{release}",
+        compilers=debian_kernel.KERNELS[name].compilers if name in debian_kernel.KERNELS else None,
     )
 
 

@@ -19,7 +19,11 @@ SOURCE = "linux-source-6.12"
 CC = "gcc-12"  # the compiler of Debian's kernels and headers
 FOLDER = Path(__file__).resolve().parents[2] / "kunit"
 # By name; a later file has the last word.
-FRAGMENTS = {"kunit": ("kernel.config",), "kasan": ("kernel.config", "kasan.config")}
+FRAGMENTS = {
+    "kunit": ("kernel.config",),
+    "kasan": ("kernel.config", "kasan.config"),
+    "no-debugfs": ("kernel.config", "no_debugfs.config"),
+}
 RECIPE = "1"  # change it whenever the steps below give a different result
 TOOLS = (CC, "make", "flex", "bison", "bc", "ld", "xz", "zstd", "tar", "depmod")
 

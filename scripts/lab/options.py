@@ -25,7 +25,7 @@ class Options:
     command: str | None = None  # for sh -c; None: an interactive shell
     kernel: str = "6.12"
     cmdline: str = ""
-    cpu: str = ""  # flags appended to host,-xsave
+    cpu: str = ""  # flags appended to host,-xsave,-avx,-avx2
     clock: str | None = None  # None: as on the host; stable on a nested one
     smp: int = 2
     mem: int = 512  # MB

@@ -15,19 +15,30 @@ from lab import LabError
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", "/usr/bin:/bin"), "/usr/sbin", "/sbin"))
 
 
-# What the packages are used for. Each use also needs the packages of those before it.
-USES = ("build", "try", "bench", "check")
+# What the packages are used for, and the uses whose packages each needs as well.
+USES = {
+    "build": (),
+    "try": ("build",),
+    "bench": ("build", "try"),
+    "check": ("build", "try", "bench"),
+    "package": ("build",),
+    "pictures": ("build", "try", "bench"),
+}
+
+# What `make deps` installs. The pictures are made anew rarely, and `make pictures` asks for what it needs.
+USUAL = tuple(use for use in USES if use != "pictures")
 
 
 @dataclass(frozen=True)
 class Package:
-    use: str  # the first of USES that needs it
+    use: str  # the one of USES that begins to need it
     name: str
     why: str
     tools: tuple[str, ...] = ()  # the package's commands that the scripts use
 
 
-# No package starts a service or replaces one.
+# No package starts a service or replaces one. But man-db, which debhelper needs and most machines have, indexes the
+# manual once a day.
 NEEDED = (
     Package(
         "build",
@@ -95,13 +106,19 @@ NEEDED = (
     Package("check", "debootstrap", "makes the bare machine's root", ("debootstrap",)),
     Package("check", "debian-archive-keyring", "the keys by which debootstrap knows the archive"),
     Package("check", "openssl", "dkms signs modules with it", ("openssl",)),
+    Package("package", "build-essential", "dpkg-buildpackage asks for it", ("dpkg-buildpackage",)),
+    Package("package", "debhelper", "puts the Debian package together", ("dh",)),
+    Package("package", "dh-dkms", "what a package does with DKMS when it comes and goes"),
+    Package("package", "lintian", "looks at the package", ("lintian",)),
+    Package("pictures", "python3-rich", "makes a picture of what a terminal shows"),
+    Package("pictures", "gnuplot-nox", "makes the plot", ("gnuplot",)),
 )
 
 
 def needed(uses: Iterable[str]) -> list[Package]:
     """The packages for these uses."""
-    reach = max(USES.index(use) for use in uses)
-    return [package for package in NEEDED if USES.index(package.use) <= reach]
+    wanted = {needs for use in uses for needs in (use, *USES[use])}
+    return [package for package in NEEDED if package.use in wanted]
 
 
 def tool(name: str) -> Path:

@@ -7,7 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from lab import LabError
+from lab import LabError, compilers
 from lab.kernels import Kernel
 from lab.packages import tool
 from lab.process import environment
@@ -29,15 +29,24 @@ def build_folder(kernel: Kernel) -> Path | None:
     return kernel.build or (Path(os.environ["KDIR"]) if "KDIR" in os.environ else None)
 
 
-def modules(kernel: Kernel) -> list[Path]:
-    """The .ko files, built if they are not up to date."""
+def make(kernel: Kernel, *arguments: str) -> list[str]:
+    """The words that build the modules for this kernel, where its compiler and its kbuild tools run."""
     build = build_folder(kernel)
     if build is None:
         raise LabError(
             f"no build folder for {kernel.name}: name it in $KDIR, or do without the module (--no-load)"
         )
+    words = ["--no-print-directory", "-C", str(ROOT), "modules", f"KDIR={build}", *arguments]
+    if kernel.compilers is None:
+        return [str(tool("make")), *words]
+    # The headers lead to other folders of the kernel's.
+    return compilers.inside(kernel.compilers, ["make", *words], ROOT, build.parents[2])
+
+
+def modules(kernel: Kernel) -> list[Path]:
+    """The .ko files, built if they are not up to date."""
     done = subprocess.run(
-        [tool("make"), "-s", "-C", ROOT, "modules", f"KDIR={build}"],
+        make(kernel, "-s"),
         env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -83,18 +83,19 @@ def plain(console: bytes | bytearray) -> str:
 def _verdict(
     options: Options, record: Record, console: str, log: str
 ) -> tuple[int, str | None, str]:
-    tail = "\n".join(console.splitlines()[-SHOWN:])
     end = record.end
     match end["end"]:
         case "timeout":
-            return TIME_UP, f"the guest did not end in {options.timeout:g} s", tail
+            failure = f"the guest did not end in {options.timeout:g} s"
+            return TIME_UP, *_with_report(failure, options, console)
         case "late":
             failure = f"the KVM host did not come up in {HOST_PATIENCE:g} s"
             return FAILED, failure, _last(record.host)
         case "host":
             return FAILED, f"the KVM host ended by itself ({_how_host(end)})", _last(record.host)
         case "died":
-            return FAILED, f"the guest ended without its end marker ({_how(end)})", tail
+            failure = f"the guest ended without its end marker ({_how(end)})"
+            return FAILED, *_with_report(failure, options, console)
         case "refused":
             failure = f"the module was refused (insmod: exit status {end['status']})"
             return FAILED, failure, _since_loading(log)
@@ -113,6 +114,14 @@ def _verdict(
     if "Linux version" not in log.split("\n", 1)[0]:
         return FAILED, "the guest's kernel log overflowed: a report may be lost", ""
     return end["status"], None, ""
+
+
+def _with_report(failure: str, options: Options, console: str) -> tuple[str, str]:
+    """The first report says why it ended; what follows from that would push it out of the last lines."""
+    reports = splat.find(console, options.allow_splat)
+    if not reports:
+        return failure, "\n".join(console.splitlines()[-SHOWN:])
+    return f"{failure}, after: {reports[0].headline}", "\n".join(reports[0].lines[:SHOWN])
 
 
 def _how(end: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Going over CPUs, and running code on them.
+// Loops over CPUs, and code that runs on other CPUs.
 
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace kvmpv {
 
-// No CPU comes or goes while it lives.
+// Holds the hotplug lock: while this object lives no CPU goes online or offline. May sleep.
 class CpusLock {
 public:
     CpusLock() { linux_cpus_lock(); }
@@ -17,7 +17,7 @@ public:
     CpusLock& operator=(const CpusLock&) = delete;
 };
 
-// The CPUs that kNext goes through, for a range-based loop. Each step asks for the next one anew.
+// The CPUs that kNext walks through, for a range-based for loop. Each step calls kNext anew.
 template <int (*kNext)(int cpu)>
 class CpuRange {
 public:
@@ -39,8 +39,9 @@ public:
     Iterator end() const { return Iterator(-1); }
 };
 
+// Any context.
 inline CpuRange<linux_next_possible_cpu> possible_cpus() { return {}; }
-// Under CpusLock, unless it does no harm that a CPU comes or goes meanwhile.
+// Under CpusLock, unless it does no harm if a CPU goes online or offline during the loop.
 inline CpuRange<linux_next_online_cpu> online_cpus() { return {}; }
 
 inline u32 last_possible_cpu() {
@@ -49,43 +50,47 @@ inline u32 last_possible_cpu() {
     return last;
 }
 
+// Under CpusLock, or the answer may be out of date.
 inline bool is_online(u32 cpu) {
     return linux_next_online_cpu(static_cast<int>(cpu) - 1) == static_cast<int>(cpu);
 }
 
-// Under CpusLock.
+// Calls function(cpu) for every possible CPU that is offline, on this CPU. Under CpusLock.
 template <std::invocable<u32> Function>
 void for_each_offline_cpu(Function&& function) {
     for (const u32 cpu : possible_cpus())
         if (!is_online(cpu)) function(cpu);
 }
 
-// Calls a function or function object for the kernel side, which knows pointers only.
+// Calls a function object for the C side, which passes only a pointer.
 template <class Function>
 void call_function(u32 cpu, void* function) {
     (*static_cast<Function*>(function))(cpu);
 }
 
-// function(cpu) on every online CPU, in interrupt context; returns when all are done.
+// Calls function(cpu) on every online CPU with interrupts off, and returns when all calls have
+// returned. Interrupts on.
 template <std::invocable<u32> Function>
 void on_each_cpu(Function function) {
     linux_on_each_cpu(call_function<Function>, &function);
 }
 
-// The same on all of them at once: none goes on before the last one is done.
+// Calls function(cpu) on every online CPU at the same time, with interrupts off. No CPU does
+// anything else until the last call has returned. May sleep.
 template <std::invocable<u32> Function>
 void on_stopped_cpus(Function function) {
     linux_stop_cpus(call_function<Function>, &function);
 }
 
-// function(cpu) on `cpu`, which must be online, with interrupts off; returns when it is done.
+// Calls function(cpu) on `cpu`, which must be online, with interrupts off, and returns when the
+// call has returned. Interrupts on.
 template <std::invocable<u32> Function>
 void on_cpu(u32 cpu, Function function) {
     linux_call_on_cpu(cpu, call_function<Function>, &function);
 }
 
-// For each possible CPU: on the CPU itself, with interrupts off, where it is online, else here.
-// Under CpusLock.
+// Calls function(cpu) for each possible CPU: on the CPU itself, with interrupts off, if it is
+// online, otherwise on this CPU. Under CpusLock; interrupts on.
 template <std::invocable<u32> Function>
 void on_or_for_each_cpu(Function function) {
     on_each_cpu(function);

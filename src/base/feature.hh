@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What a feature is to the module: a row of the table in features.cc. A null pointer is a step at
-// which the feature has nothing to do.
+// A feature as the module sees it: a row of the table in features.cc. A null pointer means that the
+// feature has nothing to do at that step.
 
 #pragma once
 
@@ -12,7 +12,7 @@ namespace kvmpv {
 
 class SlotState;
 
-// A parameter, and a file of debugfs, that is written 0 or 1 while the module runs.
+// A module parameter and a debugfs file, to which 0 or 1 is written while the module is loaded.
 struct Switch {
     kvmpv_switch which;
     Result<void> (*set)(bool on);
@@ -23,44 +23,45 @@ struct FeatureRow {
     const char* name;
 
     // ---- Load and unload --------------------------------------------------------------------
-    // An error is no reason to refuse the other features: it is logged behind `failure`, and stop()
-    // is called. stop() is also called where start() was not.
+    // If start() fails, the error is logged after `failure` and stop() is called. The other
+    // features still start. stop() is also called if start() was not. Both may sleep.
     Result<void> (*start)(const kvmpv_parameters& parameters) = nullptr;
     void (*stop)() = nullptr;
     const char* failure = nullptr;
 
-    // ---- CPUs that come and go, see linux_hotplug_enable() ------------------------------------
+    // ---- CPU hotplug, see kvmpv_cpu_prepare() ------------------------------------------------
     kvmpv_follower follower = KVMPV_NUM_FOLLOWERS;
     void (*prepare_cpu)(u32 cpu) = nullptr;
     Result<void> (*online_cpu)(u32 cpu) = nullptr;
     void (*down_cpu)(u32 cpu) = nullptr;
     void (*dead_cpu)(u32 cpu) = nullptr;
 
-    // ---- Sleep and restart of the machine -----------------------------------------------------
-    // Around suspend and hibernation, on the only CPU that is up, with interrupts off.
+    // ---- Suspend and restart ------------------------------------------------------------------
+    // Around suspend and hibernation, on the only CPU that is online, with interrupts off.
     void (*suspend)(u32 cpu) = nullptr;
     void (*resume)(u32 cpu) = nullptr;
-    // Around the same, when the clock stands still: see kvmpv_clock_suspend().
+    // The same for what depends on the clock, at another moment: see kvmpv_clock_suspend().
     void (*clock_suspend)(u32 cpu) = nullptr;
     void (*clock_resume)(u32 cpu) = nullptr;
-    // No host may write to memory of ours afterwards.
+    // Before the machine restarts: after this the host no longer writes to the module's memory.
     void (*restart)() = nullptr;
 
     // ---- What is shown and switched -----------------------------------------------------------
-    // Its slots, of which `status` has a row; without slots there is none, and the feature is
+    // The feature's slots, which have a row in `status`. Null: there is no row, and the feature is
     // always started.
     SlotState* slots = nullptr;
     const char* cpuid_name = nullptr;
-    // What is not in use takes no slot, whatever it could do. Null: what has started is.
+    // Whether the feature is in use. If it is not, it takes no slot, and `status` shows `off`
+    // instead of `owned`. Null: always in use.
     bool (*is_in_use)() = nullptr;
-    // What the row says behind the reason, and what stands below all rows.
+    // What the row says after the reason; and what `status` shows below all rows.
     void (*write_note)(Out& out) = nullptr;
     void (*write_section)(Out& out) = nullptr;
     std::span<const kvmpv_file> (*files)() = nullptr;
     std::span<const Switch> switches{};
 };
 
-// All of them, in the order in which they start (features.cc).
+// All features in the order in which they start (features.cc).
 std::span<const FeatureRow> features();
 
 }  // namespace kvmpv

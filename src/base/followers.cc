@@ -2,16 +2,20 @@
 
 #include "base/followers.hh"
 
+#include "base/mutex.hh"
+
 namespace kvmpv {
 
 namespace {
 
-// One at a time: each takes up CPUs at load, or under its owner's mutex.
+// The follower that follow_cpus() is adding now. There is only one at a time, by a mutex: two
+// switches may be written at once.
 constinit u32 beginner = KVMPV_NUM_FOLLOWERS;
 
 }  // namespace
 
 Result<void> follow_cpus(kvmpv_follower follower) {
+    const MutexLock lock(KVMPV_MUTEX_FOLLOWERS);
     __atomic_store_n(&beginner, follower, __ATOMIC_RELAXED);
     const Result<void> done = Result<void>::from_errno(linux_hotplug_enable(follower));
     __atomic_store_n(&beginner, u32{KVMPV_NUM_FOLLOWERS}, __ATOMIC_RELAXED);

@@ -7,15 +7,16 @@
 
 namespace kvmpv {
 
-// From now on the CPUs that are online, and those that come, are given to `follower`. A CPU that
-// cannot be given to it now is an error, and all have gone from it again; one that comes later has
-// to do without.
+// Calls the CPU hotplug callbacks of `follower` from now on: at once for every CPU that is online,
+// and later for every CPU that comes online. If a callback fails for a CPU that is online now, this
+// returns the error, and the follower has let go of all CPUs again. If one fails for a CPU that
+// comes online later, that CPU comes online without the feature. May sleep.
 Result<void> follow_cpus(kvmpv_follower follower);
 
-// The reverse, for all that are online.
+// Undoes follow_cpus(): the follower lets go of every online CPU. May sleep.
 void leave_cpus(kvmpv_follower follower);
 
-// follow_cpus() is at work for this one.
+// follow_cpus(follower) is running. Any context.
 bool begins_to_follow(u32 follower);
 
 }  // namespace kvmpv

@@ -6,7 +6,8 @@
 
 namespace kvmpv {
 
-// No interrupt on this CPU, and no other CPU for this thread, for as long as it lives.
+// Disables interrupts on this CPU while this object lives, so that the thread stays on the CPU,
+// too. Any context.
 class IrqsOff {
 public:
     IrqsOff() : state_(linux_irqs_off()) {}

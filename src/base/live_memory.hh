@@ -6,7 +6,7 @@
 
 namespace kvmpv {
 
-// A look at shared memory from outside the hot paths, for version_read().
+// Reads shared memory for version_read(), outside the hot paths. Any context.
 struct LiveMemory {
     template <class T>
     static T load(const T& shared) {

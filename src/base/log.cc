@@ -8,7 +8,7 @@ namespace kvmpv {
 
 namespace {
 
-// Longer than any text that is passed; what did not fit would be cut off.
+// Longer than any text that is passed. What does not fit is cut off.
 constexpr u32 kLength = 170;
 
 }  // namespace

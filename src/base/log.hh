@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Errors in words, for the kernel log.
+// Error messages for the kernel log.
 
 #pragma once
 

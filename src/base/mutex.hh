@@ -6,7 +6,8 @@
 
 namespace kvmpv {
 
-// One at a time asks or changes what `which` guards. May sleep; taken before CpusLock.
+// Holds a mutex while this object lives, so that only one thread at a time asks for or changes what
+// `which` guards. May sleep. Taken before CpusLock.
 class MutexLock {
 public:
     explicit MutexLock(kvmpv_mutex which) : which_(which) { linux_mutex_lock(which_); }

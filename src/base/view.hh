@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What every file below /sys/kernel/debug/kvmpv/ is written with.
+// What all files below /sys/kernel/debug/kvmpv/ are written with.
 
 #pragma once
 
 #include "kvmpv/boundary.h"
+#include "kvmpv/name.hh"
 #include "kvmpv/result.hh"
 #include "kvmpv/text.hh"
 
@@ -17,7 +18,7 @@ struct SeqSink {
 
 using Out = Writer<SeqSink>;
 
-// The first line of every file.
+// Writes the first line of every file.
 inline Out begin_view(void* seq) {
     Out out(SeqSink{seq});
     out << "version 1";
@@ -27,31 +28,22 @@ inline Out begin_view(void* seq) {
 
 inline const char* yes_no(bool value) { return value ? "yes" : "no"; }
 
-// What a switch was written: 0 or 1, and nothing else.
+// Parses what was written to a switch: 0 or 1, and nothing else.
 inline std::optional<bool> parse_switch(const char* text) {
     if ((text[0] != '0' && text[0] != '1') || text[1] != '\0') return std::nullopt;
     return text[0] == '1';
 }
 
-// set(on), or -EINVAL.
+// Returns 0 or a negative errno: that of set(on), or -EINVAL if `text` is neither 0 nor 1.
 template <class Set>
 int store_switch(const char* text, Set&& set) {
     const std::optional<bool> wanted = parse_switch(text);
     return wanted ? set(*wanted).zero_or_negative_errno() : -kEinval;
 }
 
-// A task's name as one value of a table, which holds no blanks; `-` if it has none.
-inline constexpr u32 kTaskNameSize = sizeof(kvmpv_task::comm);
-inline const char* task_name(const kvmpv_task& task, char (&name)[kTaskNameSize]) {
-    u32 length = 0;
-    for (; length + 1 < kTaskNameSize && task.comm[length]; ++length)
-        name[length] =
-            task.comm[length] > ' ' && task.comm[length] != 127 ? task.comm[length] : '_';
-    name[length] = '\0';
-    return length ? name : "-";
-}
+inline Name task_name(const kvmpv_task& task) { return {task.comm, sizeof(task.comm)}; }
 
-// The columns of a file of single values.
+// The columns of a file that lists single values.
 inline constexpr Column kFieldColumns[] = {{"field", 24}, {"value", 20}};
 using FieldTable = Table<SeqSink, 2>;
 

@@ -28,7 +28,7 @@ Result<void> Clock::create(Slots& found, const kvmpv_parameters& parameters) {
     has_rdtscp_ = linux_has_rdtscp();
     rating_ = parameters.clock_rating ? parameters.clock_rating : automatic_rating();
     released_ = parameters.switches[KVMPV_CLOCK_RELEASE] == 1;
-    vdso_parameter_ = parameters.vdso;
+    vdso_parameter_ = parameters.switches[KVMPV_CLOCK_VDSO];
     clock_read::setup.stable_offered = stable_offered_;
     clock_read::setup.fallback_record = clock_read::no_record();
     clock_read::setup.second_record = clock_read::no_record();
@@ -42,9 +42,9 @@ Result<void> Clock::create(Slots& found, const kvmpv_parameters& parameters) {
 
 void Clock::destroy() { owned_slots_.destroy(); }
 
-// Nothing stays behind on error.
+// On error everything is undone.
 Result<void> Clock::enable() {
-    // Records before readers: from the registration on any CPU may call the callback.
+    // Records before readers: once the clocksource is registered any CPU may call the callback.
     if (const Result<void> followed = follow_cpus(KVMPV_CLOCK); !followed.ok()) return followed;
 
     begin_time();
@@ -63,10 +63,10 @@ Result<void> Clock::enable() {
 
 void Clock::disable() {
     if (!enabled_) return;
-    // Refused while the clocksource is the only one that can judge the others, which
-    // keep_while_indispensable() makes as good as impossible. Leaving would take the callback's
-    // code away under the kernel, so there is nothing to do but ask again; nothing tells us when
-    // that state ends.
+    // The kernel refuses while ours is the only clocksource that it can judge the others by.
+    // keep_while_indispensable() makes that all but impossible here. To go on would unload the
+    // callback while the kernel still calls it, so all that is left is to ask again. Nothing tells
+    // us when that state ends.
     constexpr u32 kAskMs = 100;
     constexpr u32 kSayMs = 60'000;
     for (u32 waited_ms = 0; linux_clocksource_unregister(); waited_ms += kAskMs) {
@@ -76,10 +76,15 @@ void Clock::disable() {
                 "rmmod goes on when another one is registered");
         linux_msleep(kAskMs);
     }
-    // Before the records go, and the code.
+    // Before the records are freed and the code is unloaded.
     linux_clocksource_wait_for_readers();
     leave_cpus();
     enabled_ = false;
+}
+
+bool Clock::user_space_reads_cpu0() const {
+    const int read = linux_clocksource_is_read_by_vdso();
+    return read < 0 ? current() && vdso() == Vdso::kOn : read == 1;
 }
 
 void Clock::wake_cpu0() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The clocksource "kvmpv": when it exists, what it reads, how good it claims to be.
+// The clocksource "kvmpv": when it is registered, what it reads, and its rating.
 
 #pragma once
 
@@ -18,57 +18,74 @@ namespace kvmpv {
 class Clock {
 public:
     // For mode kShared or kOwned: gives every CPU its record, chooses the read path and registers
-    // the clocksource.
+    // the clocksource. After an error the caller calls stop(). May sleep.
     Result<void> start(const kvmpv_parameters& parameters);
 
-    // Waits until the kernel can do without the clocksource, then takes everything back.
+    // Sleeps until the kernel can do without the clocksource, then undoes everything.
     void stop();
 
-    // The first and last part of that: allocates the records of owned mode, and changes nothing in
-    // the kernel.
+    // The first step of start() and the last one of stop(). create() allocates the records of owned
+    // mode, and changes nothing in the kernel.
     Result<void> create(Slots& found, const kvmpv_parameters& parameters);
     void destroy();
 
-    // CPU hotplug, see linux_hotplug_enable(). A CPU without a record reads another's, or the
-    // guard's last value.
+    // CPU hotplug, see linux_hotplug_enable(). A CPU without a record reads another CPU's, or
+    // returns the guard's last value.
     void prepare_cpu(u32 cpu);
     Result<void> online_cpu(u32 cpu);
     void down_cpu(u32 cpu);
     void dead_cpu(u32 cpu);
 
-    // The slot of the only CPU that is up around suspend, every CPU's before a restart: nothing
-    // that runs in between or afterwards may find its memory written by the host. In suspend to
-    // idle all CPUs are up, nothing else runs in between, and the slots stay.
+    // suspend() and resume() handle the slot of the only CPU that is online around suspend, with
+    // interrupts off. restart() clears every CPU's slot. Otherwise the host would write to the
+    // memory of whatever runs meanwhile or afterwards. In suspend to idle all CPUs stay online and
+    // nothing else runs meanwhile, so the slots stay.
     void suspend(u32 cpu);
     void resume(u32 cpu);
     void restart();
 
-    // Lowers our rating below every other clock's and lets the kernel choose; or takes that back.
-    // -EBUSY if the kernel stays with kvmpv because the user named it, -EINVAL with no clocksource.
+    // true: lowers the rating to 1 and lets the kernel choose a clocksource; false: takes that
+    // back. -EBUSY if the kernel stays with kvmpv, because the user named it or no other
+    // clocksource is fit; the log says which. -EINVAL if the clocksource is not registered. May
+    // sleep.
     Result<void> release(bool released);
 
-    // The guarded path, and no vDSO mode, from the next read on; or back, as the host promises.
-    // -EBUSY if there is no way back, -EINVAL with no clocksource.
+    // true: the guarded path and no vDSO mode from the next read on; false: back to what the host
+    // promises. -EBUSY if there is no way back, -EINVAL without a clocksource. Stops all CPUs for a
+    // moment; may sleep.
     Result<void> force_unstable(bool forced);
 
-    // The guarded path for good: CPUs have been seen to disagree.
+    // User space reads the clock by itself from the kernel's next tick on, or no more. -EINVAL
+    // without a clocksource, or if a condition is not met; vdso() says which. Stops all CPUs for a
+    // moment; may sleep.
+    Result<void> set_vdso(bool on);
+    bool vdso_is_wanted() const { return vdso_ == Vdso::kOn; }
+
+    // Changes to the guarded path for good, because CPUs have been seen to disagree. Stops all CPUs
+    // for a moment; may sleep.
     void revoke_stable();
 
-    // Has rmmod refused while the kernel would refuse to unregister the clocksource: nobody else
-    // can judge the others. Once a second, never twice at once.
+    // Makes rmmod fail while the kernel would refuse to unregister the clocksource, because it has
+    // no other one to judge the rest by. The sampler has it called every second while that is
+    // possible, one call at a time. May sleep.
     void keep_while_indispensable();
     bool kept() const { return kept_; }
+    // Nobody keeps watch over that any more; rmmod waits instead.
+    void let_go();
 
-    // CPU 0 runs once: user space reads its record, which the host brings up to date when that vCPU
-    // runs next.
+    // The current clocksource, ours or another, has user space read CPU 0's record.
+    bool user_space_reads_cpu0() const;
+    // Makes CPU 0 run once. User space reads CPU 0's record, and the host brings that up to date
+    // only when vCPU 0 runs. Interrupts on.
     void wake_cpu0();
 
-    // Any context but NMI.
+    // May sleep, to ask which other clocksources there are.
     ClockState state() const;
 
     bool owned() const { return slots_->decision().mode == Mode::kOwned; }
     bool enabled() const { return enabled_; }
-    // The kernel lists the clocksource. It can be unbound by root, and is then told nothing more.
+    // The kernel lists the clocksource. Root can unbind it; then the kernel no longer calls its
+    // suspend and resume.
     bool registered() const { return enabled_ && linux_clocksource_is_registered(); }
     bool unbound() const { return enabled_ && !linux_clocksource_is_registered(); }
     bool current() const { return enabled_ && linux_clocksource_is_current(); }
@@ -78,21 +95,23 @@ public:
     bool guarded() const { return host_is_unstable_ || forced_ || revoked_; }
     bool forced() const { return forced_; }
     bool revoked() const { return revoked_; }
-    // One instruction less than lfence and rdtsc, and not slower on any CPU tried.
+    // RDTSCP is one instruction less than LFENCE and RDTSC, and not slower on any CPU tried.
     bool has_rdtscp() const { return has_rdtscp_; }
     u64 ordered_tsc() const { return has_rdtscp_ ? x86::rdtscp() : x86::lfence_rdtsc(); }
     Vdso vdso() const { return vdso_ == Vdso::kOn && guarded() ? Vdso::kGuardOn : vdso_; }
 
-    // A counter of kvm-clock's is one of ours: ptp_kvm, which computes it from the record that the
-    // kernel names for its CPU, gets its precise time stamps. Not so where the guard has a say.
+    // A counter value of kvm-clock is also one of ours. So ptp_kvm, which computes such values from
+    // the record that the kernel names for its CPU, gets precise timestamps. Not while the guard is
+    // on, because that may return something else.
     bool is_kvm_clock() const {
         return linux_clocksource_has_ids() && kernel_names_our_records_ && !guarded();
     }
 
-    // Owned mode: user space may have mapped CPU 0's page, so it is never given back.
+    // Owned mode: user space may have CPU 0's page mapped, so that page is never freed.
     bool page_is_kept() const { return owned_slots_.cpu0_is_kept(); }
 
-    // The time that the clocksource would return now, in nanoseconds. Only while enabled.
+    // The time that the clocksource would return now, in ns. Only while enabled; any context, NMI
+    // included.
     u64 now_ns() const { return __atomic_load_n(&read_, __ATOMIC_RELAXED)(nullptr); }
 
 private:
@@ -130,7 +149,7 @@ private:
     int vdso_parameter_ = 0;
     Vdso vdso_ = Vdso::kParameter;
     bool stable_offered_ = false;
-    // Why the path is the guarded one. The first is decided at load.
+    // Why the path is guarded. The first one is decided at load.
     bool host_is_unstable_ = false;
     bool forced_ = false;
     bool revoked_ = false;
@@ -146,7 +165,7 @@ inline constexpr int kMaxClockRating = 499;
 
 extern constinit Clock clock;
 
-// What look() at a record needs, outside the hot paths.
+// The machine with which look() reads a record, outside the hot paths.
 struct ClockMachine : LiveMemory {
     static u64 ordered_tsc() { return clock.ordered_tsc(); }
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// How the kernel reads the time from us: the callbacks of struct clocksource. They run in any
-// context, NMI included, with RCU possibly not watching. So there is nothing here that could be
-// traced, locked or sent to the log, and the whole file is compiled without ftrace (Kbuild).
+// The read callbacks of struct clocksource. They run in any context, NMI included, possibly with
+// RCU not watching. So nothing here may be traced, take a lock or write to the log, and the whole
+// file is compiled without ftrace (Kbuild).
 
 #include "clock/clock_read.hh"
 
@@ -24,7 +24,7 @@ enum class TscRead { kLfence, kRdtscp };
 // The guest that we run in. Stateless; every member is an instruction or two.
 template <TscRead kTscRead>
 struct LiveMachine {
-    // Every record is read between two looks at its version (pvclock.hh).
+    // Every field is read between two checks of its record's version (pvclock.hh).
     template <class T>
     [[gnu::always_inline]] static T load(const T& shared) {
         return x86::load_checked_later(shared);
@@ -73,7 +73,8 @@ struct LiveMachine {
         }
     }
 
-    // The thread may move on; then it is the maximum of the CPU that it was on.
+    // The thread may be moved to another CPU here. Then it raises the maximum of the CPU that it
+    // was on.
     static void held_back(u64 ns) {
         u64& max_ns = x86::this_cpu_load<&kvmpv_cpu.self>()->clock_held_back_max_ns;
         u64 old_ns = x86::load(max_ns);
@@ -89,18 +90,19 @@ private:
     }
 };
 
-// A look at another CPU's record: what is wrong with it is counted where it is used.
+// Reads another CPU's record. Does not count what is wrong with it: that is counted where the
+// record is used.
 template <TscRead kTscRead>
 struct SeedMachine : LiveMachine<kTscRead> {
     static void count(ClockCounter) {}
 };
 
-// The guard has been raised to what the stable path shows within this time; more means that the
-// record asked is out of date, because its vCPU has been halted since the host changed its clock.
+// The guard was last raised to what the stable path shows no longer ago than this. If a record says
+// more, it is out of date, because its vCPU has been halted since the host changed its clock.
 constexpr u64 kMaxSeedNs = kMaxAheadNs;
 
-// The other CPUs' stable reads pass by the guard, so that its last value is up to a second old when
-// this CPU's record fails: without this, time would go back by as much.
+// The other CPUs' stable reads bypass the guard. So the guard's last value is up to a second old
+// when this CPU's record fails, and without this time would go back by as much.
 template <TscRead kTscRead>
 void seed_guard() {
     SeedMachine<kTscRead> machine;
@@ -112,7 +114,7 @@ void seed_guard() {
     }
 }
 
-// Out of line and cold: the fast path then needs no register that it would have to save, and fits
+// Out of line and cold, so that the fast path uses no register that it would have to save, and fits
 // into two cache lines.
 template <TscRead kTscRead>
 [[gnu::noinline, gnu::cold]] u64 read_cold() {
@@ -144,7 +146,7 @@ template <TscRead kTscRead>
     return advance_or_read_again(machine, guard, now_ns);
 }
 
-// read_guarded(), with what is rare out of line.
+// read_guarded() with the rare cases out of line.
 template <TscRead kTscRead>
 [[gnu::always_inline]] inline u64 read_guarded_hot() {
     LiveMachine<kTscRead> machine;

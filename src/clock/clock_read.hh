@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What the read callbacks need, and the clock's controller and the sampler set.
+// What the read callbacks need. The clock's controller and the sampler set it.
 
 #pragma once
 
@@ -10,18 +10,19 @@
 
 namespace kvmpv::clock_read {
 
-// Read by the hot paths, hence set before the callbacks can be called and left alone after.
+// Read by the hot paths, so it is set before the callbacks can be called. Afterwards only CPU
+// hotplug changes it, and only the two records.
 struct Setup {
-    // The record of a CPU that is online for as long as the clock is registered.
+    // The record of an online CPU.
     const PvclockVcpuTimeInfo* fallback_record;
-    // Another such CPU's, if there is a second one.
+    // The record of another online CPU, if there is one; otherwise no_record().
     const PvclockVcpuTimeInfo* second_record;
     // CPUID offers KVM_FEATURE_CLOCKSOURCE_STABLE_BIT. Latched: a host can set the record's flag
     // without offering the bit.
     bool stable_offered;
 };
 
-// What a CPU without a record reads.
+// The record that a CPU without one reads.
 inline const PvclockVcpuTimeInfo* no_record() {
     return reinterpret_cast<const PvclockVcpuTimeInfo*>(kvmpv_no_clock_record);
 }
@@ -29,36 +30,40 @@ inline const PvclockVcpuTimeInfo* no_record() {
 extern constinit Setup setup;
 extern constinit MonotonicGuard guard;
 
-// Stable reads pass by the guard. From now on it hands out nothing below what one of them has just
-// shown on this CPU, as far as that can be believed. Interrupts off.
+// Stable reads bypass the guard. This raises it to `now_ns`, which one of them has just returned on
+// this CPU: from now on the guard returns nothing below that, as far as it can be believed.
+// Interrupts off.
 void raise_guard(u64 now_ns);
 
 // ---- How far a CPU's clock can have come ------------------------------------------------------
 
-// What a host's clock may gain on the rate that its record names: NTP slews it by 500 ppm at most.
+// How much faster than the rate in its record a host's clock may run: by 1/1024. NTP slews it by
+// 500 ppm at most.
 inline constexpr u32 kClockRateShift = 10;
 
-// From here on this CPU's clock is held against its TSC. On that CPU, interrupts off.
+// From now on this CPU's clock is checked against its TSC: at `tsc` it showed `now_ns`. On that
+// CPU, interrupts off.
 inline void set_base(struct kvmpv_cpu& own, u64 tsc, u64 now_ns) {
     own.clock_base_tsc = tsc;
     own.clock_base_ns = now_ns;
 }
 
-// How fast the clock runs by then. The rate that it had, because one that a record names anew may
-// be as wrong as the time.
+// The rate for that check. It is the one that the clock had, because the rate in a new record may
+// be as wrong as the time. On that CPU, interrupts off.
 inline void set_base_rate(struct kvmpv_cpu& own, const ClockSample& sample) {
     own.clock_base_mul = sample.tsc_to_system_mul;
     own.clock_base_shift = sample.tsc_shift;
 }
 
-// It is not any more. On that CPU, or while that is not there.
+// Ends that check until the next set_base(). On that CPU, or on any while that CPU is offline.
 inline void drop_base(struct kvmpv_cpu& own) { set_base(own, 0, 0); }
 
-// The latest that this CPU's clock can show at `tsc`; the largest number where no record has ever
-// named a rate. On that CPU, interrupts off.
+// The latest time, in ns, that this CPU's clock can show at `tsc`. The largest u64 if no record has
+// ever named a rate. On that CPU, interrupts off.
 inline u64 latest_ns_at(struct kvmpv_cpu& own, u64 tsc) {
-    // No base, or a TSC that was set back: how much time has passed cannot be told; from now on it
-    // can. Never an end of time: the clock has to go on, or no timer would expire that could look.
+    // Without a base, or with a TSC that was set back, nobody can tell how much time has passed;
+    // from now on that can be told again. The clock must not stop for good here: then no timer
+    // would expire, and nobody would look again.
     if (own.clock_base_tsc == 0 || static_cast<s64>(tsc - own.clock_base_tsc) < 0)
         set_base(own, tsc, guard.last_ns());
     if (own.clock_base_mul == 0) return std::numeric_limits<u64>::max();

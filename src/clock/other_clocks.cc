@@ -15,16 +15,16 @@ namespace {
 
 constexpr u64 kNsPerSecond = 1'000'000'000;
 constexpr u64 kFsPerNs = 1'000'000;
-// ACPI specification 6.5, section 4.8.1.4: the power management timer counts at this rate, in 24
-// bits or in 32; only the lower 24 are taken.
+// ACPI specification 6.5, section 4.8.1.4: the power management timer counts at this rate, in 24 or
+// in 32 bits. Only the lower 24 are used.
 constexpr u64 kAcpiPmHz = 3'579'545;
 constexpr u64 kAcpiPmModulus = u64{1} << 24;
-// The HPET may count in 64 bits, but no bus access of that width is promised to be one access.
+// The HPET may count in 64 bits, but a read of that width is not guaranteed to be a single access.
 constexpr u64 kHpetModulus = u64{1} << 32;
 
 u64 tsc() { return clock.has_rdtscp() ? x86::rdtscp() : x86::lfence_rdtsc(); }
 
-// 0 and what its ticks mean, or why it is not there.
+// Stores what the clock's ticks mean and returns 0, or returns a negative errno if it is missing.
 int find(OtherClock which, Counter& counter) {
     switch (which) {
         case OtherClock::kTsc:
@@ -36,7 +36,7 @@ int find(OtherClock which, Counter& counter) {
         case OtherClock::kAcpiPm:
             counter = {kNsPerSecond, kAcpiPmHz, kAcpiPmModulus};
             return linux_acpi_pm_create();
-        // Whether there is one, the first look tells: asking twice costs twice.
+        // The first look tells whether there is one. Asking here, too, would cost twice as much.
         case OtherClock::kRtc: counter = {kNsPerSecond, 1, 0}; return 0;
         case OtherClock::kMonotonicRaw: counter = {1, 1, 0}; return 0;
     }
@@ -54,7 +54,7 @@ int read(OtherClock which, u64& count) {
     return -kEnodev;
 }
 
-// What our clock shows before and after `action`.
+// Reads our clock before and after `action`.
 template <class Action>
 void time_around(ClockLook& look, Action&& action) {
     look.before_ns = clock.now_ns();
@@ -62,7 +62,7 @@ void time_around(ClockLook& look, Action&& action) {
     look.after_ns = clock.now_ns();
 }
 
-// With interrupts off: what comes in between widens the bound of the error.
+// With interrupts off, because anything that comes in between widens the error bound.
 template <class Action>
 void time_around_undisturbed(ClockLook& look, Action&& action) {
     const IrqsOff irqs_off;
@@ -72,7 +72,7 @@ void time_around_undisturbed(ClockLook& look, Action&& action) {
 int look_at(OtherClock which, ClockLook& look) {
     int error = 0;
     const auto read_it = [&] { error = read(which, look.count); };
-    // The RTC's driver sleeps.
+    // The RTC driver sleeps.
     if (which == OtherClock::kRtc)
         time_around(look, read_it);
     else

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Our clock against the others that the guest has: the devices of timekeeping.rst, the TSC and the
-// kernel's raw clock. Reading a device costs an exit to the hypervisor, and many of them an exit to
-// a process of the host's, so each is read once at load and once per look, and never in between.
+// Compares our clock with the guest's other clocks: the devices of timekeeping.rst, the TSC and the
+// kernel's raw clock. Reading a device costs an exit to the hypervisor, and for many devices an
+// exit to a process on the host. So each is read once at load and once per look, and never in
+// between.
 
 #pragma once
 
@@ -19,30 +20,32 @@ const char* other_clock_name(OtherClock which);
 
 class OtherClocks {
 public:
-    // Finds the clocks, maps the HPET, and looks at each for the first time. What is missing stays
-    // missing. Only where the clocksource is enabled; without it there is nothing to hold against.
+    // Finds the clocks, maps the HPET, and looks at each clock for the first time. A clock that is
+    // missing stays missing. Does nothing unless the clocksource is enabled, because there is
+    // nothing to compare with then. Never fails. May sleep.
     Result<void> start(const kvmpv_parameters& parameters);
     void stop();
 
-    // After suspend, where counters begin anew: the next look is the first. Any context.
+    // After suspend, which may restart counters: the next look counts as the first. Any context.
     void resume(u32) { __atomic_store_n(&forgotten_, true, __ATOMIC_RELAXED); }
 
-    // One look at each clock that is there. Any number of callers, one after the other; sleeps.
+    // What look() finds: one look at each clock that is present.
     struct Answer {
         int present;  // 0, or the negative errno of the clock's absence
         Counter counter;
-        u64 read_ns;                 // what reading it took, our two reads around it included
+        u64 read_ns;                 // the time to read it, including our two reads around it
         std::optional<Drift> drift;  // nothing at the first look
     };
     struct Answers {
         std::array<Answer, kNumOtherClocks> of;
-        u64 own_read_ns;  // two reads of our clock in a row
-        u64 cpuid_ns;     // and with a CPUID between them, which is one exit for certain
+        u64 own_read_ns;  // the time for two reads of our clock in a row
+        u64 cpuid_ns;     // the same with a CPUID in between, which is exactly one exit
 
         // What reading a clock costs beyond our two reads around it, in CPUIDs, rounded.
         u64 cost_in_cpuids(u64 read_ns) const;
     };
-    // False if there is no clock of ours to hold against them.
+    // Returns false if our clocksource is not enabled, so that there is nothing to compare with.
+    // Callers wait for each other; sleeps.
     bool look(Answers& answers);
 
 private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The clock: stable or guarded path, and what the guard believes at the start.
+// The clock: the stable and the guarded path, and what the guard believes at the start.
 
 #include "clock/clock.hh"
 
@@ -15,14 +15,15 @@ namespace kvmpv {
 
 namespace {
 
-// What this CPU's record says. Interrupts off.
+// Reads this CPU's record. Interrupts off.
 ClockSample look_here() {
     ClockMachine machine;
     const void* const record = x86::this_cpu_load<&kvmpv_cpu.clock_record>();
     return look(machine, *static_cast<const PvclockVcpuTimeInfo*>(record), {});
 }
 
-// A CPU that comes later, or whose clock is not believed, is taken to run as fast as another.
+// A CPU that comes online later, or whose clock is not believed, is assumed to run as fast as
+// another CPU.
 void give_all_a_rate() {
     const struct kvmpv_cpu* known = nullptr;
     for (const u32 cpu : possible_cpus()) {
@@ -40,7 +41,7 @@ void give_all_a_rate() {
 
 }  // namespace
 
-// The CPU's clock is held against its TSC from now on, if what it shows can be true. Interrupts
+// From now on this CPU's clock is checked against its TSC, if what it shows can be true. Interrupts
 // off.
 void Clock::begin_time_here() {
     struct kvmpv_cpu& own = *x86::this_cpu_load<&kvmpv_cpu.self>();
@@ -56,8 +57,8 @@ kvmpv_clock_read_fn Clock::callback(bool guarded) const {
     return has_rdtscp_ ? kvmpv_clock_read_stable_rdtscp : kvmpv_clock_read_stable_lfence;
 }
 
-// Of clocks that do not agree the earliest is believed: one that is too late would stop the clock
-// until the others have come there.
+// If the CPUs' clocks disagree the earliest one is believed. One that is too far ahead would stop
+// the clock until the others have caught up.
 void Clock::begin_time() {
     clock_read::guard.restart();
     u64 earliest_ns = std::numeric_limits<u64>::max();
@@ -86,9 +87,9 @@ void Clock::choose_path() {
     clock_read::raise_guard(read_(nullptr));
 }
 
-// Stable reads pass by the guard. So all CPUs stop, each raises the guard to what it would have
-// shown, and none reads again before the last one has: the first guarded read is not below any
-// stable one that was done by then.
+// Stable reads bypass the guard. So all CPUs stop. Each raises the guard to what a stable read
+// would return, and none reads again before the last one has done so. So no guarded read is below a
+// stable read that came before it.
 void Clock::switch_path() {
     on_stopped_cpus([this](u32) {
         clock_read::raise_guard(callback(false)(nullptr));
@@ -98,8 +99,10 @@ void Clock::switch_path() {
     });
 }
 
-// What the guard has held at its last value would be taken back by the path that knows no guard,
-// and what it does not believe would be shown.
+// The stable path knows no guard. If the guard is holding time at its last value, the stable path
+// would take time back. If the guard does not believe a CPU's clock, the stable path would return
+// it anyway. Waits about a second for both to end, and returns whether they have. Interrupts on;
+// sleeps.
 bool Clock::stable_path_has_caught_up() const {
     constexpr u32 kPatienceMs = 1000;
     for (u32 waited_ms = 0; waited_ms < kPatienceMs; ++waited_ms) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The clock: whose record each CPU reads, in which mode, and while CPUs come, go and sleep.
+// The clock: which record each CPU reads, in each mode, and through CPU hotplug and suspend.
 
 #include "clock/clock.hh"
 
@@ -24,8 +24,9 @@ void Clock::set_record(u32 cpu, const PvclockVcpuTimeInfo* record) {
                      __ATOMIC_RELEASE);
 }
 
-// Where the kernel has a record of its own, in a guest whose slots somebody has cleared, its own
-// clocks go on reading there, and would follow a null pointer after us.
+// The kernel may have records of its own, in a guest whose slots somebody has cleared. Then its own
+// clocks still read them through this pointer. So the pointer is left alone there: we would end up
+// leaving it null, and they would follow it.
 void Clock::publish_record(u32 cpu, const void* record) {
     u64 physical;
     const void* named = linux_native_clock_record(cpu, &physical);
@@ -33,9 +34,9 @@ void Clock::publish_record(u32 cpu, const void* record) {
         linux_native_clock_publish(cpu, record);
 }
 
-// Also that of a CPU which was not up meanwhile. While the kernel has a page for user space,
-// ptp_kvm takes it that every CPU has a record, and follows the pointer: to one that stands still,
-// then.
+// While the kernel has a page for user space, ptp_kvm assumes that every CPU has a record, and
+// follows the pointer. So the pointer of every possible CPU, also of one that was offline all the
+// time, is left at the kept page's record, which stands still.
 void Clock::leave_cpus() {
     kvmpv::leave_cpus(KVMPV_CLOCK);
     if (!kept_page()) return;
@@ -43,7 +44,8 @@ void Clock::leave_cpus() {
 }
 
 Result<void> Clock::create_records() {
-    // An earlier load of ours may have left CPU 0's page behind for the processes that mapped it.
+    // An earlier load of the module may have left CPU 0's page behind, for the processes that have
+    // it mapped.
     if (const void* left_behind = linux_vdso_page();
         left_behind && !linux_is_in_kernel_image(left_behind)) {
         owned_slots_.adopt_cpu0(left_behind);
@@ -51,7 +53,8 @@ Result<void> Clock::create_records() {
     return owned_slots_.create(*slots_);
 }
 
-// What is not named yet, of a CPU that has not come, will be.
+// A pointer that is still null belongs to a CPU that has not come online yet, and will name our
+// record.
 bool Clock::kernel_names_our_records() const {
     for (const u32 cpu : possible_cpus()) {
         u64 physical;
@@ -61,8 +64,8 @@ bool Clock::kernel_names_our_records() const {
     return true;
 }
 
-// Shared mode: native has given the CPU its record by now and registers it before the CPU asks for
-// the time.
+// Shared mode: native kvm-clock has given the CPU its record by now, and registers it before the
+// CPU reads the clock.
 void Clock::prepare_cpu(u32 cpu) {
     if (!owned()) set_record(cpu, record_of(cpu));
 }
@@ -86,7 +89,7 @@ Result<void> Clock::online_cpu(u32 cpu) {
 
 void Clock::down_cpu(u32 cpu) {
     clock_read::drop_base(*linux_cpu(cpu));
-    // Readers first: between the two steps nobody looks at a record that is no longer written.
+    // Readers first, so that nobody reads a record that is no longer written.
     if (clock_read::setup.fallback_record == record_of(cpu) ||
         clock_read::setup.second_record == record_of(cpu))
         choose_fallback_records(static_cast<s32>(cpu));
@@ -98,7 +101,8 @@ void Clock::down_cpu(u32 cpu) {
 
 void Clock::dead_cpu(u32 cpu) { set_record(cpu, clock_read::no_record()); }
 
-// A halted vCPU's record is not kept up to date, so a CPU that goes cannot be the one to ask.
+// The host does not keep a halted vCPU's record up to date, so a CPU that goes offline cannot serve
+// as a fallback.
 void Clock::choose_fallback_records(s32 except_cpu) {
     const PvclockVcpuTimeInfo* chosen[2] = {clock_read::no_record(), clock_read::no_record()};
     u32 count = 0;
@@ -119,16 +123,17 @@ void Clock::add_fallback_record(const PvclockVcpuTimeInfo* record) {
         __atomic_store_n(&clock_read::setup.second_record, record, __ATOMIC_RELEASE);
 }
 
-// In suspend to idle the last CPU that goes idle suspends the clock, and the first that wakes,
-// which may be another, resumes it: a slot cleared here would stay so.
+// True in suspend to idle. There the last CPU that goes idle suspends the clock, and the first one
+// that wakes up, which may be another, resumes it. A slot that was cleared on the former would stay
+// cleared.
 bool Clock::other_cpus_are_up() { return linux_next_online_cpu(linux_next_online_cpu(-1)) >= 0; }
 
 void Clock::suspend(u32 cpu) {
     if (owned() && !other_cpus_are_up()) owned_slots_.suspend(cpu);
 }
 
-// The kernel's timekeeping asks for the time right after this, and takes what it is told for the
-// moment when it goes on: it has to be told how long the sleep was, which no TSC need know.
+// Timekeeping reads the clock right after this, and goes on from what it is told. That has to
+// include the sleep, whose length the TSC may not tell. So the guard forgets its horizon.
 void Clock::resume(u32 cpu) {
     if (other_cpus_are_up()) return;
     clock_read::guard.forget_horizon();

@@ -17,6 +17,19 @@ void add_counts(ClockState& state, const struct kvmpv_cpu& from) {
     if (held_back_ns > state.held_back_max_ns) state.held_back_max_ns = held_back_ns;
 }
 
+bool promises(const PvclockVcpuTimeInfo& record) {
+    return x86::load(record.flags) & kPvclockTscStable;
+}
+
+// Of the CPUs that are online now.
+bool every_record_promises() {
+    for (const u32 cpu : online_cpus())
+        if (!promises(
+                *static_cast<const PvclockVcpuTimeInfo*>(x86::load(linux_cpu(cpu)->clock_record))))
+            return false;
+    return true;
+}
+
 }  // namespace
 
 ClockState Clock::state() const {
@@ -35,12 +48,13 @@ ClockState Clock::state() const {
     now.is_named = linux_clocksource_is_named();
     now.is_watchdog = linux_clocksource_is_watchdog(&now.judges);
     now.is_indispensable = kept_;
-    now.guarded = guarded();
+    // The stable path hands a record without the stable flag over to the guarded one, at each read.
+    now.guarded = guarded() || !every_record_promises();
     now.forced = forced_;
     now.revoked = revoked_;
     now.tsc_read = has_rdtscp_ ? "rdtscp" : "lfence";
     now.is_kvm_clock = is_kvm_clock();
-    now.vdso = vdso();
+    now.vdso = vdso() == Vdso::kOn && !promises(*record_of(0)) ? Vdso::kPromiseGone : vdso();
     now.page_is_kept = page_is_kept();
     now.cpu0_wakes = x86::load(cpu0_wakes_);
     now.now_ns = now_ns();

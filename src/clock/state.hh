@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What can be said of the clock at one moment.
+// The state of the clock at one moment.
 
 #pragma once
 
@@ -13,25 +13,27 @@ enum class Vdso : u8 {
     kOn,
     kParameter,     // vdso=0
     kOwnedMode,     // vdso=1 was not given
+    kAsNative,      // likewise, and the kernel's own clock is read by system call
     kNotStable,     // user space reads CPU 0's record on every CPU: all have to agree
     kNoPage,        // the kernel has no page to map, or its pointer to it cannot be found
     kKernelsPage,   // owned mode: the kernel has a page of its own, which it maps
-    kNoMappingBit,  // the kernel's word for modes in use cannot be found
+    kNoMappingBit,  // the kernel's variable for modes in use cannot be found
     kGuardOn,       // it was on; user space cannot apply the guard
+    kPromiseGone,   // it is on; CPU 0's record has lost its stable flag since
 };
 
 struct ClockState {
     bool registered;
     bool stable_offered;
     bool enabled;
-    // The rest means something only where it is enabled.
+    // The rest means something only if `enabled`.
     bool unbound;
     bool current;
     bool owned;
     bool uses_deprecated_msr;
     int rating;
     bool released;
-    const char* why_current;  // why the kernel stays with it after release(), in words
+    const char* why_current;  // why the kernel stays with kvmpv after release(), in words
     int is_named;             // see linux_clocksource_is_named()
     int is_watchdog;          // see linux_clocksource_is_watchdog()
     bool judges;
@@ -46,7 +48,7 @@ struct ClockState {
     u64 cpu0_wakes;
     u64 now_ns;
     u64 guard_last_ns;
-    // Of all CPUs.
+    // Over all CPUs: the sums, and the maximum.
     std::array<u64, kNumClockCounters> counts;
     u64 held_back_max_ns;
 

@@ -19,7 +19,10 @@ const char* vdso_text(const ClockState& state) {
         case Vdso::kParameter: return "by system call: disabled by the parameter vdso";
         case Vdso::kOwnedMode:
             return "by system call: in owned mode only with the parameter vdso=1";
-        case Vdso::kNotStable: return "by system call: the host does not promise a stable clock";
+        case Vdso::kAsNative:
+            return "by system call: the kernel's own clock is read so, too (no-kvmclock-vsyscall)";
+        case Vdso::kNotStable:
+            return "by system call: the host did not promise a stable clock at load";
         case Vdso::kNoPage:
             return state.owned ? "by system call: kernel symbol pvti_cpu0_va not found"
                                : "by system call: the kernel has no page to map for user space";
@@ -28,8 +31,23 @@ const char* vdso_text(const ClockState& state) {
         case Vdso::kNoMappingBit: return "by system call: kernel symbol vclocks_used not found";
         case Vdso::kGuardOn:
             return "by system call: the guard is on, of which user space knows none";
+        case Vdso::kPromiseGone:
+            return "by system call: the host has withdrawn its promise of a stable clock";
     }
     return "";
+}
+
+// Where nothing but the switch keeps user space from reading, the line says what it would save.
+void write_vdso(Out& out, const ClockState& state) {
+    out << "vdso: " << vdso_text(state);
+    const bool could_be_on = state.vdso == Vdso::kOwnedMode || state.vdso == Vdso::kAsNative ||
+                             state.vdso == Vdso::kParameter;
+    if (could_be_on)
+        out << "; to save each clock_gettime() its system call: echo 1 > "
+               "/sys/module/kvmpv/parameters/vdso";
+    if (could_be_on && state.owned && !state.page_is_kept)
+        out << " (at the price of one page, for good)";
+    out.end_line();
 }
 
 // The kernel's watchdog declares a clock unstable, for good, that goes otherwise than it does.
@@ -82,7 +100,7 @@ void write_section(Out& out) {
         .cell(yes_no(state.released))
         .cell(state.guarded ? "guarded" : "stable")
         .cell(state.tsc_read);
-    (out << "vdso: " << vdso_text(state)).end_line();
+    write_vdso(out, state);
     if (state.page_is_kept)
         (out << "The page that user space reads is never freed; the next load uses it again.")
             .end_line();
@@ -217,10 +235,23 @@ int store_clock_force_unstable(const char* text) {
     return store_switch(text, [](bool on) { return clock.force_unstable(on); });
 }
 
+void show_clock_vdso(void* seq) {
+    Out out = begin_view(seq);
+    FieldTable table(out, kFieldColumns);
+    const ClockState state = clock.state();
+    table.cell("switched_on").cell(yes_no(clock.vdso_is_wanted()));
+    table.cell("vdso").cell(yes_no(state.enabled && state.vdso == Vdso::kOn));
+}
+
+int store_clock_vdso(const char* text) {
+    return store_switch(text, [](bool on) { return clock.set_vdso(on); });
+}
+
 constexpr kvmpv_file kFiles[] = {
     {"clock", "state", show_clock_state, nullptr},
     {"clock", "release", show_clock_release, store_clock_release},
     {"clock", "force_unstable", show_clock_force_unstable, store_clock_force_unstable},
+    {"clock", "vdso", show_clock_vdso, store_clock_vdso},
 };
 constexpr kvmpv_file kWallClockFiles[] = {{"clock", "wall_clock", show_wall_clock, nullptr}};
 constexpr kvmpv_file kOtherClocksFiles[] = {{"clock", "drift", show_clock_drift, nullptr}};

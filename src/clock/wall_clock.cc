@@ -30,14 +30,14 @@ void WallClock::stop() {
     area_ = {};
 }
 
-// The host's answer is complete when the write returns.
+// When the write returns the host has written its answer.
 Result<void> WallClock::write_msr() {
     return Result<void>::from_errno(linux_wrmsr_here(static_cast<u32>(msr_), area_.physical));
 }
 
-// The address in the MSR is no registration, so there is nothing to restore: writing an address
-// makes the host write there, once more. Only the kernel's own is put back, so that the MSR reads
-// as it did and a host that writes to its last address at some later time does so where it always
+// The address in the MSR is not a registration, so there is nothing to restore: writing an address
+// only makes the host write there once more. Only the kernel's own address is put back. Then the
+// MSR reads as before, and a host that writes to its last address later does so where it always
 // could.
 void WallClock::leave(u64 before) {
     const u64 after = before && before == linux_native_wall_clock_physical() ? before : 0;
@@ -68,8 +68,8 @@ Result<u64> WallClock::epoch_ns() {
     }
 
     if (!asked.ok()) return asked.error();
-    // A version that did not move is a host that did not write; a nanosecond beyond a second is one
-    // that wrote something else.
+    // If the version is the old one, the host has not written. If the nanoseconds exceed a second,
+    // it has written something else.
     if (!whole || version == old_version || nanoseconds >= kNsPerSecond) return Error(-kEio);
     return seconds * kNsPerSecond + nanoseconds;
 }
@@ -82,7 +82,7 @@ Result<WallClock::Answer> WallClock::ask() {
     const u64 before_ns = linux_realtime_ns();
     answer.wall_now_ns = epoch.value() + clock.now_ns();
     const u64 after_ns = linux_realtime_ns();
-    // The middle of two looks, so that the time the looks take falls out of the difference.
+    // The middle of two reads, so that the time that they take does not count as a difference.
     answer.realtime_ns = before_ns + (after_ns - before_ns) / 2;
     return answer;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The host's wall clock, asked on demand: MSR_KVM_WALL_CLOCK(_NEW) is no registration. The host
-// writes a PvclockWallClock at the given address while it handles the MSR write, and nowhere later.
+// The host's wall clock, read on demand. MSR_KVM_WALL_CLOCK(_NEW) is not a registration: the host
+// writes a PvclockWallClock to the given address while it handles the MSR write, and never later.
 // Source: msr.rst, MSR_KVM_WALL_CLOCK_NEW.
 
 #pragma once
@@ -14,20 +14,20 @@ namespace kvmpv {
 
 class WallClock {
 public:
-    // Allocates the area that the host answers in, where it offers a wall clock.
+    // Allocates the area for the host's answer, if the host offers a wall clock. May sleep.
     Result<void> start(const kvmpv_parameters& parameters);
     void stop();
 
     struct Answer {
-        u64 epoch_ns;  // the wall time, since 1970, at which the guest's system time was 0
-        // When no clocksource is registered there is no system time to add.
+        u64 epoch_ns;  // since 1970: the wall time at which the guest's system time was 0
+        // Our clocksource is enabled. If not, there is no system time to add, and the rest is 0.
         bool has_now;
         u64 wall_now_ns;
-        u64 realtime_ns;  // what the kernel has at the same moment
+        u64 realtime_ns;  // CLOCK_REALTIME at the same moment
     };
 
-    // -EIO if the host does not answer or answers with a torn record. Any number of callers at
-    // once; sleeps.
+    // -ENODEV if there is no area for an answer; -EIO if the host does not answer, or the answer is
+    // torn or makes no sense. Callers wait for each other; sleeps.
     Result<Answer> ask();
 
 private:

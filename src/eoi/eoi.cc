@@ -14,13 +14,13 @@ constinit Eoi eoi;
 
 namespace {
 
-// The lines whose EOI KVM's IOAPIC waits for (arch/x86/kvm/ioapic.c): the level-triggered ones, the
-// real-time clock's, and the one of the timer that it may have to raise again.
+// The lines whose EOI KVM's IOAPIC has to see (arch/x86/kvm/ioapic.c): level-triggered lines, the
+// real-time clock's line, and the timer's line, whose interrupt it may have to raise again.
 constexpr u32 kIoapicLines = 24;
 constexpr u32 kTimerLine = 0;
 constexpr u32 kRtcLine = 8;
 
-// Whether the clock that the kernel keeps time by is a device, which the host or QEMU emulates.
+// The kernel's current clocksource is a device, which the host's kernel or QEMU emulates.
 bool clock_read_is_exit() {
     char name[16];
     if (linux_clocksource_current_name(name, sizeof(name)) != 0) return false;
@@ -37,7 +37,7 @@ u64 ioapic_interrupts(u32 cpu) {
     return sum;
 }
 
-// The word of one CPU, on that CPU.
+// The word of one CPU. Used on that CPU.
 struct LiveWord {
     Registration<EoiLayout>& slot;
     u32 cpu;
@@ -66,7 +66,7 @@ Result<void> Eoi::set_hooked(bool wanted) {
     return wanted ? enable() : disable();
 }
 
-// Gives every possible CPU its word; changes nothing in the kernel.
+// Gives every possible CPU its word. Changes nothing in the kernel.
 Result<void> Eoi::create(Slots& found) {
     slots_ = &found.eoi;
     linux_ioapic_lines_prepare();
@@ -81,8 +81,9 @@ Result<void> Eoi::create(Slots& found) {
 }
 
 Result<void> Eoi::create_words() {
-    // Whoever replaced the callback of a kernel that does not use KVM's has means of his own
-    // (Hyper-V's are the same host's), which ours would cut off.
+    // This kernel does not use KVM's callback. If its callback has been replaced all the same,
+    // somebody ends interrupts by other means, such as Hyper-V's, which the same host may offer.
+    // Our hook would bypass them.
     if (!linux_eoi_callback_is_plain()) {
         linux_log_err("eoi: the kernel ends interrupts by another hypervisor's means");
         return Error(-kEbusy);
@@ -92,7 +93,8 @@ Result<void> Eoi::create_words() {
     return {};
 }
 
-// Every possible CPU's, so that one that comes has its word before its first interrupt.
+// Of every possible CPU, so that a CPU that comes online later has its word before its first
+// interrupt.
 Result<void> Eoi::find_native_words() {
     const CpusLock lock;
     for (const u32 cpu : possible_cpus()) {
@@ -105,7 +107,7 @@ Result<void> Eoi::find_native_words() {
     return {};
 }
 
-// A CPU that is online must have registered just that.
+// An online CPU must have registered exactly its own word.
 Result<void> Eoi::check_native_word(u32 cpu) {
     u64 physical = 0;
     linux_native_eoi_word(cpu, &physical);
@@ -133,8 +135,9 @@ Result<void> Eoi::enable() {
         for (u64& count : of_cpu.eoi_count) count = 0;
         of_cpu.eoi_ioapic_base = ioapic_interrupts(cpu);
     }
-    // The callback first: the words read 0 until they are registered, and so every EOI is written.
-    // The other way round the host would set bits that nobody clears, to no use.
+    // The callback comes first: until the words are registered they read 0, so every EOI is
+    // written. The other way round the host would set bits that nobody clears, and nothing would be
+    // gained.
     if (const Result<void> hooked = hook_.hook(reinterpret_cast<const void*>(&kvmpv_eoi));
         !hooked.ok())
         return hooked;
@@ -143,29 +146,30 @@ Result<void> Eoi::enable() {
     return registered;
 }
 
-// Slots before callback: while a word is registered, somebody has to clear it. From the last slot
-// on the callback finds all words 0 and writes every EOI. It is called until all CPUs have seen
-// the change of the hook, and only then may the words and its code go.
+// Slots before callback: while a word is registered, somebody has to clear it. Once the last slot
+// has been given up, the callback finds every word 0 and writes every EOI. It may still be called
+// until all CPUs have seen that it is unhooked. Only then may the words and the code go.
 Result<void> Eoi::disable() {
     if (!hook_.on_top()) return Error(-kEbusy);
     if (registered_) leave_cpus(KVMPV_EOI);
     registered_ = false;
     const Result<void> unhooked = hook_.unhook();
     if (unhooked.ok()) return unhooked;
-    // Somebody came in between: as before, then.
+    // Another hook may have come on top in the meantime. Everything is put back as it was.
     if (const Result<void> again = register_words(); !again.ok())
         linux_log_err("eoi: the words could not be registered again; every EOI is written");
     return unhooked;
 }
 
-// For module exit, which cannot refuse.
+// For module exit, which cannot fail.
 void Eoi::leave() {
     if (!hooked()) return;
     if (registered_) leave_cpus(KVMPV_EOI);
     registered_ = false;
     hook_.wait_until_on_top("eoi");
     while (!hook_.unhook().ok()) {
-        // No memory for the way to the callback, or another one came: nothing tells us when.
+        // There was no memory to map the callback's pointer, or another hook came on top. Nothing
+        // tells us when that has changed.
         linux_msleep(20);
         hook_.wait_until_on_top("eoi");
     }
@@ -179,7 +183,8 @@ Result<void> Eoi::online_cpu(u32 cpu) {
 
 void Eoi::down_cpu(u32 cpu) { give_up(cpu, true); }
 
-// With interrupts off, so that none is injected and ended between the slot and the word.
+// Interrupts are off, so that none is injected and ended between the write to the slot and the test
+// of the word.
 void Eoi::give_up(u32 cpu, bool for_good) {
     LiveWord word{*slots_, cpu, for_good};
     const Result<bool> was_set = [&] {

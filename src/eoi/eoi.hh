@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// PV EOI: whose words the callback clears, when it is hooked, and what it has counted.
+// PV EOI: whose words our callback clears, when the callback is hooked, and what it has counted.
 
 #pragma once
 
@@ -20,23 +20,25 @@ struct EoiPlace {
 
 class Eoi {
 public:
-    // For mode kShared or kOwned. With eoi_hook=0 everything is ready for set_hooked() and nothing
-    // is hooked.
+    // For mode kShared or kOwned. With eoi_hook=0 it prepares everything for set_hooked() and hooks
+    // nothing. After an error the caller calls stop().
     Result<void> start(const kvmpv_parameters& parameters);
 
-    // Waits until nobody sits on top any more, then takes everything back.
+    // Sleeps until no other hook is on top of ours, then undoes everything.
     void stop();
 
-    // Hooks the callback, then, in owned mode, registers the words; counts from 0. Or the reverse:
-    // -EBUSY, and nothing is changed, while somebody else sits on top. -EINVAL while not started.
+    // true: hooks the callback, then registers the words (owned mode only), and counts from 0.
+    // false: the reverse. -EBUSY, with nothing changed, while another hook is on top of ours.
+    // -EINVAL if not started. May sleep.
     Result<void> set_hooked(bool hooked);
 
-    // CPU hotplug, see linux_hotplug_enable(); owned mode only. The word of a CPU whose slot could
-    // not be taken stays 0, so that it writes every EOI.
+    // CPU hotplug, see linux_hotplug_enable(); owned mode only. If the slot of a CPU cannot be
+    // taken, its word stays 0, so that the CPU writes every EOI.
     Result<void> online_cpu(u32 cpu);
     void down_cpu(u32 cpu);
 
-    // The slot of the last CPU that is up around suspend, every CPU's before a restart.
+    // suspend() and resume() handle the slot of the only CPU that is online around suspend, with
+    // interrupts off. restart() clears every CPU's slot.
     void suspend(u32 cpu);
     void resume(u32 cpu);
     void restart();
@@ -46,8 +48,8 @@ public:
 
     struct State {
         bool hooked;
-        char above[80];      // who sits on top of our callback; empty: nobody
-        u32 words_left_set;  // by the host, when they were taken away from it
+        char above[80];      // the function on top of our callback; empty if there is none
+        u32 words_left_set;  // how often the bit was still set after the slot was given up
         EoiCounts counts;    // of all CPUs
     };
     State state() const;
@@ -57,7 +59,8 @@ public:
         EoiCounts counts;
         WhyFew why_few;
     };
-    // row(const OfCpu&) for each online CPU, while the callback is hooked.
+    // Calls row(const OfCpu&) for each online CPU while the callback is hooked. Takes the hotplug
+    // lock.
     template <class Row>
     void for_each_cpu(Row&& row) const {
         if (!hooked()) return;
@@ -83,7 +86,7 @@ private:
     Hook<EoiPlace> hook_;
     OwnedSlots<EoiLayout> owned_slots_{"eoi"};
     bool created_ = false;
-    // Owned mode: CPUs are followed, their words are registered.
+    // Owned mode: the words are registered, and CPU hotplug is followed.
     bool registered_ = false;
     u32 words_left_set_ = 0;
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// How the kernel ends every interrupt while PV EOI is hooked. Called with interrupts off, possibly
-// from inside the tracer: nothing here could be traced, locked or sent to the log, and the whole
-// file is compiled without ftrace (Kbuild).
+// The callback that ends every interrupt while PV EOI is hooked. It is called with interrupts off,
+// possibly from inside the tracer. So nothing here may be traced, take a lock or write to the log,
+// and the whole file is compiled without ftrace (Kbuild).
 
 #include "kvmpv/boundary.h"
 #include "kvmpv/pv_eoi.hh"
@@ -18,7 +18,7 @@ struct LiveEoi {
         return x86::this_cpu_test_and_clear_bit0<&kvmpv_cpu.eoi_word>();
     }
     static bool in_idle() { return linux_in_idle(); }
-    // Past KVM's own callback, which would test the word again.
+    // Bypasses KVM's own callback, which would test the word again.
     static void write_eoi() { linux_eoi_write(); }
 
     [[gnu::always_inline]] static void count(EoiCounter counter) {

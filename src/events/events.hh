@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What has happened to the clock since load: the last entries, and a count of each kind.
+// The events since load: the latest ones, and a count of each kind.
 
 #pragma once
 
@@ -17,9 +17,9 @@ struct Event {
     s64 value;    // in the kind's unit
     ClockSample before;
     ClockSample now;
-    u32 cpu;  // the first one that saw it, or kNoCpu
+    u32 cpu;  // the first CPU that saw it, or kNoCpu
     EventKind kind;
-    bool has_samples;  // `before` and `now` are what the entry is about
+    bool has_samples;  // the event is about `before` and `now`
 };
 
 // All members are called under EventsLock.
@@ -30,7 +30,7 @@ public:
     const EventRing<Event>& ring() const { return ring_; }
     u64 count(EventKind kind) const { return count_[static_cast<u32>(kind)]; }
     s64 largest(EventKind kind) const { return largest_[static_cast<u32>(kind)]; }
-    // Grows with every entry that the host is the cause of.
+    // How many events the host was the cause of.
     u64 disruptions() const { return disruptions_; }
 
 private:
@@ -42,7 +42,7 @@ private:
 
 extern constinit Events events;
 
-// The counts of all kinds at one moment.
+// The totals of all kinds at one moment.
 struct EventTotals {
     std::array<u64, kNumEventKinds> counts;
     u64 disruptions;
@@ -50,8 +50,8 @@ struct EventTotals {
     u64 jump_max_ns;  // in either direction
 };
 
-// Any context but NMI, with interrupts off for as long as it lives. Also guards the sampler's
-// state.
+// The lock of the events, which also guards the sampler's state. Disables interrupts while this
+// object lives. Any context but NMI.
 class EventsLock {
 public:
     EventsLock() : state_(linux_events_lock()) {}
@@ -63,15 +63,16 @@ private:
     u64 state_;
 };
 
+// This function and those below take EventsLock themselves.
 EventTotals event_totals();
 
-// How many there were, and the number of the oldest one that is still there.
+// How many events there have been, and the number of the oldest one that is still in the ring.
 struct EventSpan {
     u64 total;
     u64 oldest;
 };
 EventSpan event_span();
-// Nothing where it has been overwritten meanwhile.
+// Nothing if the event has been overwritten, or if there has been none of that number yet.
 std::optional<Event> event_at(u64 sequence);
 
 }  // namespace kvmpv

@@ -9,7 +9,7 @@ namespace kvmpv {
 
 namespace {
 
-// An area that the host writes, mapped for as long as a look takes.
+// An area that the host writes to, mapped while this object lives.
 template <class Area>
 class MappedArea {
 public:
@@ -31,7 +31,7 @@ private:
     bool mapped_ = false;
 };
 
-// False if it is torn.
+// The copies return false if the record is torn. Then only what AreaSeen::area says is valid.
 bool copy(const PvclockVcpuTimeInfo& live, PvclockVcpuTimeInfo& seen) {
     LiveMemory machine;
     const bool whole = version_read(machine, live.version, [&] {
@@ -53,7 +53,7 @@ bool copy(const KvmStealTime& live, KvmStealTime& seen) {
         seen.steal = x86::load(live.steal);
     });
     if (!whole) seen.version = x86::load(live.version);
-    // Outside the version protocol: the host writes it at any time.
+    // Not covered by the version: the host writes it at any time.
     seen.preempted = x86::load(live.preempted);
     return whole;
 }
@@ -63,7 +63,7 @@ bool copy(const KvmPvEoi& live, KvmPvEoi& seen) {
     return true;
 }
 
-// What an enabled slot points at.
+// Reads the area that an enabled slot points at.
 template <class Area>
 void look(const Result<u64>& msr, u64 address_mask, AreaSeen<Area>& seen) {
     if (!msr.ok() || !(msr.value() & kMsrEnabled)) return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What each MSR of a CPU holds, whosever it is, and what it points at.
+// What each KVM MSR of a CPU holds, whoever wrote it, and the area that it points at.
 
 #pragma once
 
@@ -16,12 +16,12 @@ inline constexpr Msr kShownMsrs[] = {
     Msr::KVM_ASYNC_PF_ACK,    Msr::KVM_MIGRATION_CONTROL};
 inline constexpr u32 kNumShownMsrs = sizeof(kShownMsrs) / sizeof(kShownMsrs[0]);
 
-// An area that the host writes, at one moment.
+// What an area that the host writes to held at one moment.
 template <class Area>
 struct AreaSeen {
-    bool is_there = false;
+    bool is_there = false;  // the slot is enabled, and its area could be mapped
     bool torn = false;
-    Area area{};  // torn: the version alone
+    Area area{};  // if torn, only `version` is valid, and `preempted`
 };
 
 struct CpuSlots {
@@ -32,13 +32,14 @@ struct CpuSlots {
     AreaSeen<KvmPvEoi> eoi;
 
     const Result<u64>& msr(Msr which) const;
-    // The MSR in force: the new one where it is offered, else its deprecated alias.
+    // The clock's MSR: the new one if it can be read, otherwise its deprecated alias.
     const Result<u64>& system_time() const;
 };
 
-// `cpu` has to be online.
+// Reads all MSRs of `cpu`, which must be online, and the areas. Interrupts on; may sleep.
 CpuSlots look_at_slots(u32 cpu);
 
+// Calls row(const CpuSlots&) for each online CPU. Takes the hotplug lock; may sleep.
 template <class Row>
 void for_each_cpu_slots(Row&& row) {
     const CpusLock lock;

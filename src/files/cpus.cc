@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// `cpus`: a row per CPU, every MSR and what it points at.
+// The file `cpus`: a row for each CPU, with every MSR and the area that it points at.
 
 #include "base/view.hh"
 #include "files/cpu_slots.hh"
@@ -10,7 +10,7 @@ namespace kvmpv {
 
 namespace {
 
-// Columns of `cpus`: the MSRs in the order of kShownMsrs, then the areas they point at.
+// The columns: the MSRs in the order of kShownMsrs, then the areas that they point at.
 constexpr Column kCpuColumns[] = {
     {"cpu", 3},
     {"wall_clock", 10},
@@ -50,7 +50,7 @@ void blank_cells(CpuTable& table, u32 count) {
     for (u32 i = 0; i < count; ++i) table.cell("-");
 }
 
-// Both of a registration MSR's parts; nothing where it could not be read.
+// The two parts of a registration MSR; `-` if the MSR could not be read.
 void slot_cells(CpuTable& table, const Result<u64>& msr, u64 address_mask) {
     if (!msr.ok()) return blank_cells(table, 2);
     table.cell(yes_no(msr.value() & kMsrEnabled)).cell(Hex{msr.value() & address_mask});

@@ -8,6 +8,7 @@
 #include "base/feature.hh"
 #include "base/view.hh"
 #include "kvmpv/boundary.h"
+#include "kvmpv/x86.hh"
 #include "slot/slots.hh"
 
 namespace kvmpv {
@@ -69,13 +70,17 @@ void write_row(Out& out, const FeatureRow& feature) {
     out.end_line();
 }
 
+// A guest may have been moved to a host that offers something else.
+KvmCpuid offered_now() { return find_kvm(x86::cpuid).value_or(slots.kvm); }
+
 void show_status(void* seq) {
     Out out = begin_view(seq);
-    (out << "kvmpv " << KVMPV_VERSION << ", KVM at CPUID leaf " << Hex{slots.kvm.base}
-         << ", features " << Hex{slots.kvm.features} << ", hints " << Hex{slots.kvm.hints})
+    const KvmCpuid kvm = offered_now();
+    (out << "kvmpv " << KVMPV_VERSION << ", KVM at CPUID leaf " << Hex{kvm.base} << ", features "
+         << Hex{kvm.features} << ", hints " << Hex{kvm.hints})
         .end_line();
     out.end_line();
-    (out << "feature   mode    reason").end_line();
+    (out << "feature   mode    reason at load; what holds now").end_line();
     for (const FeatureRow& feature : features())
         if (feature.slots) write_row(out, feature);
     for (const FeatureRow& feature : features())
@@ -103,8 +108,9 @@ void show_features(void* seq) {
             table.cell(reg).cell(bit).cell(yes_no(offered)).cell(name);
         };
     };
-    write_bits(kFeatureNames, slots.kvm.features, named_feature_bits(), row("eax"));
-    write_bits(kHintNames, slots.kvm.hints, named_hint_bits(), row("edx"));
+    const KvmCpuid kvm = offered_now();
+    write_bits(kFeatureNames, kvm.features, named_feature_bits(), row("eax"));
+    write_bits(kHintNames, kvm.hints, named_hint_bits(), row("edx"));
 }
 
 constexpr kvmpv_file kFiles[] = {

@@ -39,10 +39,10 @@ static void resume(struct clocksource *cs)
 
 /*
  * enable() and disable() are called when timekeeping takes the clocksource up and gives it up, both
- * before clocksource_change_rating() or a write to current_clocksource returns.
+ * before a change of its rating or a write to current_clocksource returns.
  *
- * Not MUST_VERIFY, like native kvm-clock: the watchdog would hold the host's preemption of the
- * vCPU against the clock.
+ * Like native kvm-clock it does not have CLOCK_SOURCE_MUST_VERIFY: the watchdog would blame the
+ * clock when the host preempts the vCPU.
  */
 static struct clocksource clocksource = {
 	.name = "kvmpv",
@@ -72,16 +72,16 @@ int linux_clocksource_register(const struct linux_clock_path *path, int rating)
 	return clocksource_register_hz(&clocksource, NSEC_PER_SEC);
 }
 
-/* Unbinding takes it out of the kernel's list, and nothing else is told of that. */
+/* Unbinding removes it from the kernel's list, and nothing else tells us so. */
 bool linux_clocksource_is_registered(void)
 {
 	return !list_empty_careful(&clocksource.list);
 }
 
 /*
- * tk_clock_read() loads the callback for each read, update_vsyscall() the mode at each update of
- * timekeeping, and get_device_system_crosststamp() the number for each stamp, hence no lock: both
- * answers are right before and after.
+ * No lock is needed. tk_clock_read() loads the callback for each read, update_vsyscall() loads the
+ * mode at each update of timekeeping, and get_device_system_crosststamp() loads the ID for each
+ * timestamp. Before and after a change both the old and the new values are right.
  */
 void linux_clocksource_set_path(const struct linux_clock_path *path)
 {
@@ -93,17 +93,61 @@ void linux_clocksource_set_path(const struct linux_clock_path *path)
 	WRITE_ONCE(clocksource.read, path->read);
 }
 
-void linux_clocksource_set_rating(int rating)
+#ifdef KVMPV_HAS_CHANGE_RATING
+int linux_clocksource_set_rating(int rating)
 {
 	clocksource_change_rating(&clocksource, rating);
+	return 0;
 }
+#else
+/* In its new place in the kernel's list, for whenever the kernel chooses again. */
+static int move_in_list(int rating)
+{
+	struct mutex *lock = kvmpv_symbols.clocksource_mutex;
+	struct list_head *all = kvmpv_symbols.clocksource_list;
+	struct clocksource *cs;
+
+	if (!lock || !all)
+		return -ENOENT;
+	mutex_lock(lock);
+	if (!list_empty(&clocksource.list)) {
+		list_del(&clocksource.list);
+		clocksource.rating = rating;
+		list_for_each_entry(cs, all, list) {
+			if (cs->rating < rating)
+				break;
+		}
+		/* At the end of the list where the loop has found none. */
+		list_add_tail(&clocksource.list, &cs->list);
+	}
+	mutex_unlock(lock);
+	return 0;
+}
+
+/*
+ * The kernel takes a rating only when a clocksource is registered. It does not unregister one that
+ * it cannot do without, and that one it would not have left for another rating either.
+ */
+int linux_clocksource_set_rating(int rating)
+{
+	int error = clocksource_unregister(&clocksource);
+
+	if (error)
+		return error == -EBUSY ? move_in_list(rating) : error;
+	clocksource.rating = rating;
+	return clocksource_register_hz(&clocksource, NSEC_PER_SEC);
+}
+#endif
 
 bool linux_clocksource_is_current(void)
 {
 	return READ_ONCE(is_current);
 }
 
-/* The kernel's buffer always ends with a NUL; a name that is just being written is no harm. */
+/*
+ * Read without the kernel's lock. The buffer always ends with a NUL, and it does no harm if a name
+ * is being written meanwhile.
+ */
 int linux_clocksource_is_named(void)
 {
 	if (!kvmpv_symbols.override_name)
@@ -111,7 +155,7 @@ int linux_clocksource_is_named(void)
 	return !strncmp(kvmpv_symbols.override_name, clocksource.name, sizeof("kvmpv"));
 }
 
-/* As clocksource_find_best() has it, once the kernel has begun with such timers. */
+/* The condition of clocksource_find_best() once the kernel uses high-resolution timers. */
 int linux_clocksource_has_other(void)
 {
 	struct mutex *lock = kvmpv_symbols.clocksource_mutex;
@@ -130,7 +174,10 @@ int linux_clocksource_has_other(void)
 	return has_other;
 }
 
-/* As clocksource_select_watchdog() has it; since its rewrite it wants continuous ones. */
+/*
+ * The condition of clocksource_select_watchdog(). In kernels that define CLOCK_SOURCE_WDTEST it has
+ * been rewritten, and also requires a continuous clocksource.
+ */
 static bool can_judge(const struct clocksource *cs)
 {
 #ifdef CLOCK_SOURCE_WDTEST
@@ -159,7 +206,7 @@ int linux_clocksource_is_indispensable(void)
 	return indispensable;
 }
 
-/* Neither is taken under the kernel's lock: both are looked at, not followed. */
+/* Read without the kernel's lock: both pointers are compared, but never followed. */
 int linux_clocksource_is_watchdog(bool *judges)
 {
 	const struct list_head *watched = kvmpv_symbols.watchdog_list;
@@ -170,7 +217,10 @@ int linux_clocksource_is_watchdog(bool *judges)
 	return READ_ONCE(*kvmpv_symbols.watchdog) == &clocksource;
 }
 
-/* The module that it is of cannot go while it is current, and not without waiting for RCU later. */
+/*
+ * RCU is enough: a module cannot be unloaded while its clocksource is current, and after that its
+ * unloading waits for RCU.
+ */
 int linux_clocksource_current_name(char *name, u32 size)
 {
 	if (!kvmpv_symbols.curr_clocksource)
@@ -181,16 +231,29 @@ int linux_clocksource_current_name(char *name, u32 size)
 	return 0;
 }
 
+int linux_clocksource_is_read_by_vdso(void)
+{
+	int is_read;
+
+	if (!kvmpv_symbols.curr_clocksource)
+		return -ENOENT;
+	rcu_read_lock();
+	is_read = READ_ONCE(READ_ONCE(*kvmpv_symbols.curr_clocksource)->vdso_clock_mode) ==
+		  VDSO_CLOCKMODE_PVCLOCK;
+	rcu_read_unlock();
+	return is_read;
+}
+
 int linux_clocksource_unregister(void)
 {
 	return clocksource_unregister(&clocksource);
 }
 
 /*
- * Timekeeping reads with preemption on. A task that was preempted inside the callback, which is no
- * RCU reader, may be there long after the kernel has left the clocksource; only tasks RCU knows it:
- * it waits until every task has slept, been in user space or ended. Where no kernel code is
- * preempted it is synchronize_rcu().
+ * Timekeeping calls the callback with preemption on, and not as an RCU reader. So a task that was
+ * preempted inside the callback may still be there long after the kernel has left the clocksource.
+ * Only tasks RCU covers that: it waits until every task has slept, been in user space or exited. In
+ * a kernel that does not preempt kernel code it is synchronize_rcu().
  */
 void linux_clocksource_wait_for_readers(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Every difference between the kernels that kvmpv builds for. Told apart by what the headers
- * define, and by version number only where they define nothing.
+ * Every difference between the kernels that kvmpv builds for. The kernels are told apart by what
+ * their headers define, and by version number only if the headers define nothing.
  */
 #ifndef KVMPV_COMPAT_H
 #define KVMPV_COMPAT_H
@@ -23,6 +23,13 @@
 #define kvmpv_rdmsr_safe_on_cpu rdmsrl_safe_on_cpu
 #define kvmpv_rdmsr_safe rdmsrl_safe
 #define kvmpv_wrmsr_safe wrmsrl_safe
+#endif
+
+/* The workqueue that runs work on the CPU where it was queued. Its old name warns when used. */
+#ifdef KVMPV_HAS_PERCPU_WQ
+#define kvmpv_percpu_wq system_percpu_wq
+#else
+#define kvmpv_percpu_wq system_wq
 #endif
 
 /*

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the kernel knows of the CPUs and of their TSC.
+ * What the kernel knows about the CPUs and their TSC.
  */
 #include <asm/cpufeature.h>
 #include <asm/tsc.h>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CPUs: which are there, the per-CPU state, and interrupts on this one.
+ * CPUs: which ones there are, their per-CPU state, and interrupts on this CPU.
  */
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/irqflags.h>
 #include <linux/percpu.h>
+#include <linux/sched/isolation.h>
 
 #include <kvmpv/boundary.h>
 
@@ -17,7 +18,7 @@ const u8 kvmpv_no_clock_record[32] __aligned(8);
 
 /*
  * Not initialised here: the module loader does not relocate per-CPU data (kernel/module/main.c
- * takes SHF_ALLOC from the section first), so a pointer in it would silently be null.
+ * first clears SHF_ALLOC of that section), so a pointer in it would silently be null.
  */
 DEFINE_PER_CPU(struct kvmpv_cpu, kvmpv_cpu);
 
@@ -41,6 +42,11 @@ int linux_next_possible_cpu(int cpu)
 {
 	cpu = cpumask_next(cpu, cpu_possible_mask);
 	return cpu < nr_cpu_ids ? cpu : -1;
+}
+
+bool linux_cpu_is_isolated(u32 cpu)
+{
+	return !housekeeping_cpu(cpu, HK_TYPE_DOMAIN) || !housekeeping_cpu(cpu, HK_TYPE_TICK);
 }
 
 struct kvmpv_cpu *linux_cpu(u32 cpu)

@@ -47,12 +47,12 @@ void linux_call_on_cpu(u32 cpu, void (*function)(u32 cpu, void *context), void *
 	smp_call_function_single(cpu, call_here, &it, 1);
 }
 
-/* Traceable: what shows that the CPU did run. */
+/* Can be traced, which shows that the CPU did run. */
 static void woken(void *unused)
 {
 }
 
-/* Waits, or the call could come after the module has gone. */
+/* Waits: otherwise the CPU could call woken() after the module has been unloaded. */
 void linux_wake_cpu(u32 cpu)
 {
 	smp_call_function_single(cpu, woken, NULL, 1);

@@ -11,7 +11,7 @@
 
 #include <kvmpv/boundary.h>
 
-/* Longer than anything that a file takes. */
+/* Longer than anything that a file accepts. */
 #define MAX_WRITE 64
 
 static struct dentry *root;
@@ -78,7 +78,7 @@ static struct dentry *directory(const char *name)
 	existing = debugfs_lookup(name, root);
 	if (!existing)
 		return debugfs_create_dir(name, root);
-	/* debugfs_lookup() took a reference; root keeps the directory. */
+	/* debugfs_lookup() took a reference, which is not needed: root keeps the directory. */
 	dput(existing);
 	return existing;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The lock of the events.
+ * The lock of the event ring.
  */
 #include <linux/spinlock.h>
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CPUs that come and go.
+ * CPU hotplug.
  */
 #include <linux/cpuhotplug.h>
 
 #include <kvmpv/boundary.h>
 
-/* The kernel passes its callbacks a CPU and nothing else, so each follower has its own four. */
+/* The kernel passes its callbacks only the CPU, so each follower has four callbacks of its own. */
 struct follower {
 	const char *prepare_name;
 	const char *online_name;
@@ -61,9 +61,10 @@ static struct follower followers[KVMPV_NUM_FOLLOWERS] = {
 };
 
 /*
- * A prepare state: it runs before the new CPU does. Native kvmclock's is registered at boot, so it
- * stands earlier in the row and has given the CPU its record by then. The kernel gives out dynamic
- * states in rising order, and a CPU that comes goes through them in that order.
+ * The first state is a prepare state: its callback runs before the new CPU does. Native kvmclock
+ * registers its own prepare state at boot, so that one comes earlier, and has given the CPU its
+ * record by then. The kernel assigns dynamic states in ascending order, and a CPU that comes online
+ * passes through them in that order.
  */
 int linux_hotplug_enable(u32 follower)
 {

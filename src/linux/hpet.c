@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The HPET's main counter, by a mapping of our own: the kernel's is not exported. Only read.
+ * The HPET's main counter, through a mapping of our own, because the kernel's is not exported. It
+ * is only read.
  */
 #include <linux/acpi.h>
 #include <linux/io.h>
@@ -34,7 +35,7 @@ int linux_hpet_create(u64 *period_fs)
 	if (!registers)
 		return -ENOMEM;
 	*period_fs = readl(registers + HPET_PERIOD);
-	/* Stopped, where the kernel was told not to use it. */
+	/* The counter is stopped if the kernel was told not to use it. */
 	if (*period_fs && (readl(registers + HPET_CFG) & HPET_CFG_ENABLE))
 		return 0;
 	linux_hpet_destroy();
@@ -55,7 +56,7 @@ u32 linux_hpet_read(void)
 
 #else
 
-/* Nobody finds it, or nobody has started it. */
+/* Without ACPI nobody finds it, and without CONFIG_HPET_TIMER nobody has started it. */
 int linux_hpet_create(u64 *period_fs)
 {
 	return -ENODEV;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How often the lines of the IOAPICs have interrupted a CPU.
+ * How often the IOAPICs' lines have interrupted a CPU.
  */
 #include <linux/irq.h>
 #include <linux/rcupdate.h>
@@ -10,7 +10,7 @@
 
 #include "symbols.h"
 
-/* What symbols.c says of functions that are not exported holds here, too. */
+/* Not exported either, so it is called through a static call, for the reason given in symbols.c. */
 typedef unsigned int count_fn(unsigned int irq, int cpu);
 DEFINE_STATIC_CALL_NULL(kvmpv_kstat_irqs_cpu, *(count_fn *)NULL);
 
@@ -27,7 +27,7 @@ u64 linux_ioapic_line_interrupts(u32 line, u32 cpu, bool *is_level)
 	struct irq_data *data;
 	u64 count = 0;
 
-	/* A line that is given up keeps its description until then. */
+	/* RCU keeps the description of a line that is being freed. */
 	rcu_read_lock();
 	data = irq_get_irq_data(line);
 	*is_level = data && irqd_is_level_type(data);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory of our own.
+ * Memory for the module itself.
  */
 #include <linux/mm.h>
 #include <linux/vmalloc.h>

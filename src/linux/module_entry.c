@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where the kernel enters and leaves the module, and its parameters.
+ * The module's entry and exit, and its parameters.
  */
 #include <linux/kernel.h>
 #include <linux/module.h>
@@ -10,27 +10,23 @@
 
 static int clock = 1;
 module_param(clock, int, 0444);
-MODULE_PARM_DESC(clock, "1: register the clocksource \"kvmpv\" (default); 0: do not");
+MODULE_PARM_DESC(clock,
+		 "1: register the clocksource \"kvmpv\"; 0: do not (unit: yes or no, range: 0 to 1, default: 1)");
 
 static int clock_rating;
 module_param(clock_rating, int, 0444);
 MODULE_PARM_DESC(clock_rating,
-		 "rating of the clocksource, 1 to 499; 0: one below native kvm-clock, or native's own rating where the kernel has none (default)");
-
-static int vdso = -1;
-module_param(vdso, int, 0444);
-MODULE_PARM_DESC(vdso,
-		 "clock reads without system call: -1: in shared mode (default); 1: also in owned; 0: never");
+		 "rating of the clocksource; 0: one below native kvm-clock, or native's own rating where the kernel has none (unit: rating, range: 0 to 499, default: 0)");
 
 static int legacy;
 module_param(legacy, int, 0444);
 MODULE_PARM_DESC(legacy,
-		 "1: use the deprecated clock MSRs 0x11 and 0x12 if offered; 0: if no others are (default)");
+		 "1: use the deprecated clock MSRs 0x11 and 0x12 if offered; 0: if no others are (unit: yes or no, range: 0 to 1, default: 0)");
 
 /*
- * The switches. Writing to /sys/module/kvmpv/parameters works where debugfs is switched off or
- * locked down. The files there are made before kvmpv_init() is called and go after kvmpv_exit() has
- * returned, hence the lock and the phases.
+ * The switches. They can be written in /sys/module/kvmpv/parameters even if debugfs is switched off
+ * or locked down. The files there exist before kvmpv_init() is called and until after kvmpv_exit()
+ * has returned, hence the lock and the phases.
  */
 struct switch_parameter {
 	enum kvmpv_switch which;
@@ -55,7 +51,7 @@ static int set_switch(const char *text, const struct kernel_param *parameter)
 	mutex_lock(&phase_lock);
 	switch (phase) {
 	case LOADING:
-		own->at_start = value; /* kvmpv_start() refuses what is out of range */
+		own->at_start = value; /* kvmpv_start() checks the range */
 		break;
 	case RUNNING:
 		error = kvmpv_switch_set(own->which, value);
@@ -84,43 +80,55 @@ static const struct kernel_param_ops switch_ops = {
 	.get = get_switch,
 };
 
+static struct switch_parameter vdso = { KVMPV_CLOCK_VDSO, -1 };
+module_param_cb(vdso, &switch_ops, &vdso, 0644);
+MODULE_PARM_DESC(vdso,
+		 "clock reads without system call: -1: in shared mode, as the kernel's own; 1: also in owned; 0: no (unit: choice, range: -1 to 1, default: -1)");
+
 static struct switch_parameter steal_hook = { KVMPV_STEAL_HOOK, 1 };
 module_param_cb(steal_hook, &switch_ops, &steal_hook, 0644);
 MODULE_PARM_DESC(steal_hook,
-		 "1: steal time is accounted by kvmpv's clock (default); 0: it is only observed");
+		 "1: steal time is accounted by kvmpv's clock; 0: it is only observed (unit: yes or no, range: 0 to 1, default: 1)");
 
 static struct switch_parameter steal_attribution = { KVMPV_STEAL_ATTRIBUTION, 0 };
 module_param_cb(steal_attribution, &switch_ops, &steal_attribution, 0644);
 MODULE_PARM_DESC(steal_attribution,
-		 "1: charge stolen time to the task that ran; 0: do not (default)");
+		 "1: charge stolen time to the task that ran; 0: do not (unit: yes or no, range: 0 to 1, default: 0)");
 
 static struct switch_parameter eoi_hook = { KVMPV_EOI_HOOK, 1 };
 module_param_cb(eoi_hook, &switch_ops, &eoi_hook, 0644);
-MODULE_PARM_DESC(eoi_hook, "1: end interrupts by PV EOI and count them (default); 0: observe only");
+MODULE_PARM_DESC(eoi_hook,
+		 "1: end interrupts by PV EOI and count them; 0: observe only (unit: yes or no, range: 0 to 1, default: 1)");
+
+static struct switch_parameter sampler = { KVMPV_SAMPLING, 1 };
+module_param_cb(sampler, &switch_ops, &sampler, 0644);
+MODULE_PARM_DESC(sampler,
+		 "1: look at each CPU that is not isolated once a second; 0: do not (unit: yes or no, range: 0 to 1, default: 1)");
 
 static struct switch_parameter clock_release = { KVMPV_CLOCK_RELEASE, 0 };
 module_param_cb(clock_release, &switch_ops, &clock_release, 0644);
 MODULE_PARM_DESC(clock_release,
-		 "1: the clocksource has rating 1, so that the kernel chooses another; 0: its own (default)");
+		 "1: the clocksource has rating 1, so that the kernel chooses another; 0: its own (unit: yes or no, range: 0 to 1, default: 0)");
 
 static struct switch_parameter clock_force_unstable = { KVMPV_CLOCK_FORCE_UNSTABLE, 0 };
 module_param_cb(clock_force_unstable, &switch_ops, &clock_force_unstable, 0644);
 MODULE_PARM_DESC(clock_force_unstable,
-		 "1: guard the clock as if the host promised nothing; 0: as the host promises (default)");
+		 "1: guard the clock as if the host promised nothing; 0: as the host promises (unit: yes or no, range: 0 to 1, default: 0)");
 
 static int __init kvmpv_init(void)
 {
 	const struct kvmpv_parameters parameters = {
 		.clock = clock,
 		.clock_rating = clock_rating,
-		.vdso = vdso,
 		.legacy = legacy,
 		.switches = {
 			[KVMPV_CLOCK_RELEASE] = clock_release.at_start,
 			[KVMPV_CLOCK_FORCE_UNSTABLE] = clock_force_unstable.at_start,
+			[KVMPV_CLOCK_VDSO] = vdso.at_start,
 			[KVMPV_STEAL_HOOK] = steal_hook.at_start,
 			[KVMPV_STEAL_ATTRIBUTION] = steal_attribution.at_start,
 			[KVMPV_EOI_HOOK] = eoi_hook.at_start,
+			[KVMPV_SAMPLING] = sampler.at_start,
 		},
 	};
 	int error;

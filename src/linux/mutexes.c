@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A mutex for each who is asked, or changed, on demand.
+ * The mutexes of enum kvmpv_mutex.
  */
 #include <linux/mutex.h>
 
@@ -12,6 +12,8 @@ static struct mutex mutexes[KVMPV_NUM_MUTEXES] = {
 	[KVMPV_MUTEX_WALL_CLOCK] = __MUTEX_INITIALIZER(mutexes[KVMPV_MUTEX_WALL_CLOCK]),
 	[KVMPV_MUTEX_STEAL] = __MUTEX_INITIALIZER(mutexes[KVMPV_MUTEX_STEAL]),
 	[KVMPV_MUTEX_EOI] = __MUTEX_INITIALIZER(mutexes[KVMPV_MUTEX_EOI]),
+	[KVMPV_MUTEX_SAMPLER] = __MUTEX_INITIALIZER(mutexes[KVMPV_MUTEX_SAMPLER]),
+	[KVMPV_MUTEX_FOLLOWERS] = __MUTEX_INITIALIZER(mutexes[KVMPV_MUTEX_FOLLOWERS]),
 };
 
 void linux_mutex_lock(u32 which)

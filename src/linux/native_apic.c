@@ -19,7 +19,10 @@ const void *linux_eoi_callback(void)
 	return linux_static_call_target(KVMPV_CALL_APIC_EOI);
 }
 
-/* struct apic keeps its own callback: nothing reads it after boot, and it cannot be written. */
+/*
+ * Only the static call changes. The pointer in struct apic stays as it is: nothing reads it after
+ * boot, and it cannot be written.
+ */
 int linux_eoi_callback_set(const void *callback)
 {
 	linux_static_call_set(KVMPV_CALL_APIC_EOI, callback);
@@ -39,8 +42,9 @@ const void *linux_eoi_callback(void)
 }
 
 /*
- * struct apic is read-only after boot, but every interrupt loads its callback from there. So it is
- * written through a mapping of its page that exists for no longer than the write takes.
+ * struct apic is read-only after boot, but every interrupt loads its callback from there. So the
+ * pointer is written through a writable mapping of its page, which is removed right after the
+ * write.
  */
 int linux_eoi_callback_set(const void *callback)
 {
@@ -55,7 +59,10 @@ int linux_eoi_callback_set(const void *callback)
 	return 0;
 }
 
-/* apic_set_eoi_write(), the only one to replace it at boot, keeps what it found. */
+/*
+ * apic_set_eoi_write(), the only function that replaces the callback at boot, saves the one it
+ * found.
+ */
 bool linux_eoi_callback_is_plain(void)
 {
 	return !apic->native_eoi_write;
@@ -71,11 +78,14 @@ int linux_native_eoi_in_force(void)
 		return -ENOENT;
 	if (callback == kvmpv_symbols.kvm_guest_apic_eoi_write)
 		return 1;
-	/* Of somebody else's it is not known whether it goes on to the kernel's own. */
+	/* Somebody else's callback may or may not go on to the kernel's own. */
 	return linux_eoi_callback_is_plain() ? 0 : -ENOENT;
 }
 
-/* The symbol of a per-CPU variable is what per_cpu_ptr() takes, offset from zero or not. */
+/*
+ * The address of the symbol is what per_cpu_ptr() takes, whether or not per-CPU symbols are offsets
+ * from zero.
+ */
 void *linux_native_eoi_word(u32 cpu, u64 *physical)
 {
 	void *word;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's own kvmclock (arch/x86/kernel/kvmclock.c): its records, its rating and where its
- * wall clock is.
+ * The kernel's own kvmclock (arch/x86/kernel/kvmclock.c): its records, its rating and the address
+ * of its wall clock.
  */
 #include <linux/clocksource.h>
 #include <linux/percpu.h>
@@ -32,7 +32,7 @@ void linux_native_clock_publish(u32 cpu, const void *record)
 
 #else
 
-/* A kernel that was built without kvmclock has no records. */
+/* A kernel built without kvmclock has no records. */
 const void *linux_native_clock_record(u32 cpu, u64 *physical)
 {
 	*physical = 0;
@@ -45,14 +45,22 @@ void linux_native_clock_publish(u32 cpu, const void *record)
 
 #endif
 
-int linux_native_clock_rating(void)
+/* The name is the proof that the symbol is what we take it for. */
+static const struct clocksource *native_clock(void)
 {
 	const struct clocksource *kvm_clock = kvmpv_symbols.kvm_clock;
 
-	/* The name is the proof that the symbol is what we take it for. */
-	if (!kvm_clock || strcmp(kvm_clock->name, "kvm-clock"))
-		return -ENOENT;
-	return kvm_clock->rating;
+	return kvm_clock && !strcmp(kvm_clock->name, "kvm-clock") ? kvm_clock : NULL;
+}
+
+int linux_native_clock_rating(void)
+{
+	return native_clock() ? native_clock()->rating : -ENOENT;
+}
+
+int linux_native_clock_is_read_by_vdso(void)
+{
+	return native_clock() ? native_clock()->vdso_clock_mode == VDSO_CLOCKMODE_PVCLOCK : -ENOENT;
 }
 
 u64 linux_native_wall_clock_physical(void)

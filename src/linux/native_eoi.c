@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the end of an interrupt needs of the kernel. Compiled without ftrace (Kbuild), like the
- * callback that calls it.
+ * What the EOI callback needs of the kernel. Compiled without ftrace (Kbuild), like the callback
+ * itself.
  */
 #include <linux/sched.h>
 #include <linux/static_call.h>
@@ -11,8 +11,8 @@
 #include "compat.h"
 
 /*
- * A static call, so that it is direct: without one the kernel pays for a retpoline here before 6.5,
- * and nothing since.
+ * A static call, so that the call is direct. The kernel's own call of its callback is a retpoline
+ * before 6.5, and direct since then.
  */
 #ifdef KVMPV_APIC_STATIC_CALLS
 DEFINE_STATIC_CALL_NULL(kvmpv_eoi_write, *apic->native_eoi);
@@ -32,7 +32,7 @@ void linux_eoi_write(void)
 #else
 DEFINE_STATIC_CALL_NULL(kvmpv_eoi_write, *apic->eoi_write);
 
-/* Where nobody replaced the callback at boot, the one in force is the plain one. */
+/* If nobody replaced the callback at boot, the current one is the plain one. */
 int linux_eoi_write_prepare(void)
 {
 	static_call_update(kvmpv_eoi_write, apic->native_eoi_write ?: apic->eoi_write);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's own steal clock (arch/x86/kernel/kvm.c), as far as it can be asked.
+ * The kernel's own steal clock (arch/x86/kernel/kvm.c): its records, what has been accounted, and
+ * whether the scheduler asks it.
  */
 #include <linux/kernel_stat.h>
 #include <linux/percpu.h>
@@ -13,8 +14,8 @@
 #include "symbols.h"
 
 /*
- * By its symbol rather than by the address in the MSR: this is how the kernel itself sees it, where
- * guest memory is encrypted, too.
+ * By its symbol, not by the address in the MSR: the symbol leads to the mapping that the kernel
+ * itself uses, also if guest memory is encrypted.
  */
 void *linux_native_steal_record(u32 cpu, u64 *physical)
 {
@@ -39,6 +40,6 @@ int linux_native_steal_in_force(void)
 
 	if (target && target == kvmpv_symbols.kvm_steal_clock)
 		return 1;
-	/* Of somebody else's function it is not known whether it asks the kernel's own. */
+	/* Somebody else's function may or may not ask the kernel's own. */
 	return target && target == kvmpv_symbols.native_steal_clock ? 0 : -ENOENT;
 }

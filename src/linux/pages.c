@@ -17,8 +17,8 @@
 #define MAX_PAGES 2
 
 /*
- * A mapping of its own rather than the direct map: that one is encrypted where guest memory is, and
- * writable everywhere.
+ * A mapping of its own, not the direct map, which is encrypted if guest memory is, and writable
+ * everywhere.
  */
 static void *map_pages(u64 first_frame, unsigned int count)
 {
@@ -75,11 +75,11 @@ int linux_area_create(u32 size, struct linux_area *area)
 	error = set_memory_decrypted((unsigned long)area->address, 1 << area->order);
 	if (error) {
 		linux_area_destroy(area);
-		/* Who destroys what has an address must not do so again. */
+		/* The caller destroys whatever has an address, and must not do it again. */
 		*area = (struct linux_area){};
 		return error;
 	}
-	/* Zeros as they were encrypted read as noise now. */
+	/* Zeros that were written while the memory was encrypted read as noise now. */
 	memset(area->address, 0, PAGE_SIZE << area->order);
 	return 0;
 }
@@ -91,7 +91,7 @@ void linux_area_adopt(const void *address, struct linux_area *area)
 	area->physical = virt_to_phys((void *)address);
 }
 
-/* Memory that is handed out is addressed by the direct map, the kernel's variables are not. */
+/* Allocated memory is addressed through the direct map, the kernel's variables are not. */
 bool linux_is_in_kernel_image(const void *address)
 {
 	return (unsigned long)address >= __START_KERNEL_map;

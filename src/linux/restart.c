@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A machine that restarts.
+ * Restart of the machine.
  */
 #include <linux/reboot.h>
 
 #include <kvmpv/boundary.h>
 
-/* Restarts only: a machine that is powered off runs nothing that could be written over. */
+/* Restarts only: after a power-off nothing runs whose memory the host could overwrite. */
 static int restart(struct notifier_block *block, unsigned long code, void *unused)
 {
 	if (code == SYS_RESTART)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The real-time clock, by the kernel's driver of it.
+ * The real-time clock, through the kernel's driver.
  */
 #include <linux/rtc.h>
 

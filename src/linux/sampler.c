@@ -12,6 +12,8 @@
 
 #include <kvmpv/boundary.h>
 
+#include "compat.h"
+
 static DEFINE_PER_CPU(struct delayed_work, work_of);
 
 static void sample(struct work_struct *work)
@@ -22,7 +24,7 @@ static void sample(struct work_struct *work)
 	if (to_delayed_work(work) != per_cpu_ptr(&work_of, cpu))
 		return;
 	kvmpv_sample(cpu);
-	queue_delayed_work_on(cpu, system_wq, to_delayed_work(work), HZ);
+	queue_delayed_work_on(cpu, kvmpv_percpu_wq, to_delayed_work(work), HZ);
 }
 
 void linux_sampler_start(u32 cpu)
@@ -30,12 +32,15 @@ void linux_sampler_start(u32 cpu)
 	struct delayed_work *work = per_cpu_ptr(&work_of, cpu);
 
 	INIT_DELAYED_WORK(work, sample);
-	queue_delayed_work_on(cpu, system_wq, work, 0);
+	queue_delayed_work_on(cpu, kvmpv_percpu_wq, work, 0);
 }
 
 void linux_sampler_stop(u32 cpu)
 {
-	cancel_delayed_work_sync(per_cpu_ptr(&work_of, cpu));
+	struct delayed_work *work = per_cpu_ptr(&work_of, cpu);
+
+	if (work->work.func)
+		cancel_delayed_work_sync(work);
 }
 
 static void deferred(struct work_struct *unused)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The moments at which a CPU goes from one task to another. The tracepoint is not exported, but the
- * kernel lists all of its own.
+ * Context switches. The tracepoint is not exported, but the kernel can list all of its own.
  */
 #include <linux/sched.h>
 #include <linux/string.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Kernel functions that are chosen at run time.
+ * The kernel's static calls: functions that are chosen at run time.
  *
- * Not by static_call_update(): that macro wants the key at compile time, and these keys are not
- * exported. What it expands to is.
+ * static_call_update() cannot be used: the macro needs the key at compile time, and these keys are
+ * not exported. The function that it expands to is exported.
  */
 #include <linux/rcupdate.h>
 #include <linux/static_call.h>

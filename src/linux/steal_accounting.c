@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The static keys by which the kernel's accounting asks for steal time. What static_branch_inc()
- * expands to is exported, the keys are not.
+ * The static keys that make the kernel's accounting ask for steal time. The keys are not exported,
+ * but the functions that static_branch_inc() and static_branch_dec() expand to are.
  */
 #include <linux/errno.h>
 #include <linux/jump_label.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sleep of the whole machine.
+ * Suspend and hibernation of the whole machine.
  */
 #include <linux/smp.h>
 #include <linux/syscore_ops.h>

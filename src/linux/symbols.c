@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The one place where kernel symbols are found that are not exported.
+ * The only place that looks up kernel symbols that are not exported.
  *
- * kallsyms_lookup_name() is itself not exported; a kprobe may name any function, and tells where it
- * is. On a kernel with IBT that is the address behind the ENDBR, and the ENDBR may have been
- * sealed, so the function must not be called through a pointer. A static call of our own is a
- * direct call: neither IBT nor kCFI nor retpolines have a say in it.
+ * kallsyms_lookup_name() itself is not exported, but a kprobe may name any function, and then holds
+ * its address. On a kernel with IBT that is the address behind the ENDBR, and the ENDBR may have
+ * been sealed, so the function must not be called through a pointer. A static call of our own is a
+ * direct call, which IBT, kCFI and retpolines do not affect.
  */
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
@@ -39,8 +39,8 @@ static void *lookup(const char *name)
 }
 
 /*
- * For a name that several things have: the one meant is a variable of the same file as @neighbour,
- * a name that only one has, and the linker keeps a file's variables together.
+ * For a name that is not unique: the symbol wanted is a variable in the same file as @neighbour,
+ * whose name is unique, and the linker keeps the variables of a file together.
  */
 static void *lookup_beside(const char *name, const char *neighbour)
 {
@@ -73,8 +73,9 @@ void linux_symbols_resolve(void)
 
 	kvmpv_symbols.kvm_clock = lookup("kvm_clock");
 	kvmpv_symbols.kvm_steal_clock = lookup("kvm_steal_clock");
+	/* Through a number: where gcc knows the address space of per-CPU data it complains. */
 	kvmpv_symbols.steal_time =
-		(struct kvm_steal_time __percpu __force *)lookup("steal_time");
+		(struct kvm_steal_time __percpu __force *)(uintptr_t)lookup("steal_time");
 	kvmpv_symbols.native_steal_clock = lookup("native_steal_clock");
 	kvmpv_symbols.pv_steal_clock_key = lookup("__SCK__pv_steal_clock");
 	kvmpv_symbols.pv_steal_clock_trampoline = lookup("__SCT__pv_steal_clock");
@@ -84,7 +85,7 @@ void linux_symbols_resolve(void)
 	kvmpv_symbols.apic_call_eoi_key = lookup("__SCK__apic_call_eoi");
 	kvmpv_symbols.apic_call_eoi_trampoline = lookup("__SCT__apic_call_eoi");
 	kvmpv_symbols.kvm_apic_eoi =
-		(unsigned long __percpu __force *)lookup("kvm_apic_eoi");
+		(unsigned long __percpu __force *)(uintptr_t)lookup("kvm_apic_eoi");
 	kvmpv_symbols.kstat_irqs_cpu = lookup("kstat_irqs_cpu");
 	kvmpv_symbols.wall_clock = lookup("wall_clock");
 	kvmpv_symbols.vclocks_used = lookup("vclocks_used");

@@ -2,6 +2,7 @@
 #ifndef KVMPV_SYMBOLS_H
 #define KVMPV_SYMBOLS_H
 
+#include <linux/percpu.h>
 #include <linux/types.h>
 
 struct clocksource;
@@ -13,33 +14,33 @@ struct static_call_key;
 struct static_key;
 
 /*
- * What kvmpv needs of the kernel that is not exported; null where this kernel has no such symbol.
- * Filled in once by linux_symbols_resolve(). Functions are called by way of static calls alone, and
- * otherwise only compared.
+ * What kvmpv needs of the kernel and is not exported. Null if this kernel has no such symbol.
+ * Filled in once, by linux_symbols_resolve(). The functions are called only through static calls,
+ * and otherwise compared.
  */
 struct kvmpv_symbols {
 	/* ---- The clock ---- */
 	struct clocksource *kvm_clock; /* native kvm-clock */
-	struct pvclock_wall_clock *wall_clock; /* where native has the host answer */
+	struct pvclock_wall_clock *wall_clock; /* where the host writes native's wall clock */
 	unsigned int *vclocks_used; /* bits of the vDSO clock modes that were ever in use */
 	const void **pvti_cpu0_va; /* CPU 0's record, for user space to read */
-	struct clocksource **curr_clocksource; /* by which the kernel keeps time */
+	struct clocksource **curr_clocksource; /* the one that timekeeping uses */
 	struct clocksource **watchdog; /* checks other clocksources */
-	struct list_head *watchdog_list; /* those that are checked */
+	struct list_head *watchdog_list; /* those that it checks */
 	struct list_head *clocksource_list; /* all that are registered */
 	struct mutex *clocksource_mutex; /* for that list */
 	const char *override_name; /* what was written to current_clocksource last */
 
 	/* ---- Steal time ---- */
 	u64 (*kvm_steal_clock)(int cpu); /* native steal clock for KVM */
-	u64 (*native_steal_clock)(int cpu); /* the steal clock of a kernel that has none */
+	u64 (*native_steal_clock)(int cpu); /* always returns 0 */
 	struct kvm_steal_time __percpu *steal_time; /* native's records */
 	struct static_call_key *pv_steal_clock_key;
 	void *pv_steal_clock_trampoline;
 	struct static_key *paravirt_steal_enabled;
 	struct static_key *paravirt_steal_rq_enabled;
 
-	/* ---- The end of an interrupt ---- */
+	/* ---- PV EOI ---- */
 	const void *kvm_guest_apic_eoi_write; /* native PV EOI callback; has arguments before 6.5 */
 	unsigned long __percpu *kvm_apic_eoi; /* native's words */
 	struct static_call_key *apic_call_eoi_key; /* since 6.5 */

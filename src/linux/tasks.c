@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tasks: which one runs, and what C++ has to know of struct task_struct.
+ * The current task, and what C++ has to know about struct task_struct.
  */
 #include <linux/cgroup.h>
 #include <linux/rcupdate.h>
@@ -17,8 +17,8 @@ static_assert(offsetof(struct pcpu_hot, current_task) == 0);
 #endif
 
 /*
- * Never called. An offset is a number of the compiler's, and an asm with operands needs a function
- * to be in; as a symbol C++ can use it in an address without another load.
+ * Never called. Only the C compiler knows the offset, and an asm with operands has to be inside a
+ * function. As a symbol, C++ can use the offset in an address without another load.
  */
 static noinline void __used define_task_offsets(void)
 {
@@ -27,7 +27,7 @@ static noinline void __used define_task_offsets(void)
 		     : : "i" (offsetof(struct task_struct, nivcsw)));
 }
 
-/* 0, which no cgroup has, in a kernel that was built without them. */
+/* 0, the number of no cgroup, in a kernel built without cgroups. */
 static u64 current_cgroup(void)
 {
 	u64 id = 0;
@@ -40,7 +40,7 @@ static u64 current_cgroup(void)
 	return id;
 }
 
-/* The name may be changing meanwhile; its last byte is always 0. */
+/* The name may change during the copy. Its last byte is always 0. */
 void linux_current_task(struct kvmpv_task *task)
 {
 	task->pid = current->pid;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The trace events of the group kvmpv. Read several times by the kernel's machinery.
+ * The trace events of the group kvmpv. The kernel's macros include this file several times.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM kvmpv

@@ -4,6 +4,7 @@
 
 #include "base/cpus.hh"
 #include "base/followers.hh"
+#include "base/mutex.hh"
 #include "clock/clock.hh"
 #include "clock/clock_read.hh"
 #include "events/events.hh"
@@ -16,7 +17,7 @@ namespace kvmpv::sampler {
 
 namespace {
 
-// What was seen last on a CPU. Lies in that CPU's kvmpv_cpu.
+// What was seen last on a CPU.
 struct CpuState {
     const void* record;
     ClockSample sample;
@@ -25,10 +26,11 @@ struct CpuState {
     PromiseOfCpu promise;
     bool too_far_ahead;  // what the record says cannot be true
 };
-static_assert(sizeof(CpuState) <= sizeof(linux_cpu(0)->sampler));
 static_assert(std::is_trivially_copyable_v<CpuState>);
 
-CpuState& state_of(u32 cpu) { return *reinterpret_cast<CpuState*>(linux_cpu(cpu)->sampler); }
+constinit CpuState* states = nullptr;  // of all possible CPUs, while enabled
+
+CpuState& state_of(u32 cpu) { return states[cpu]; }
 
 // Under EventsLock, all of it.
 struct Shared {
@@ -181,8 +183,16 @@ private:
 };
 
 void forget(u32 cpu) {
-    state_of(cpu) = {};
+    if (states) state_of(cpu) = {};
     clock_read::drop_base(*linux_cpu(cpu));
+}
+
+// Nobody looks any more.
+void forget_all() {
+    CpuState* const old = states;
+    shared = {};
+    states = nullptr;  // first, because resume() may come in between
+    linux_memory_destroy(old);
 }
 
 void log_revoked(u32 cpu, u64 by_ns) {
@@ -196,8 +206,10 @@ void log_revoked(u32 cpu, u64 by_ns) {
 
 }  // namespace
 
+// An isolated CPU is for the tasks of whoever isolated it, and nothing else runs there. Its record
+// is then looked at by reads of the clock only.
 Result<void> online_cpu(u32 cpu) {
-    linux_sampler_start(cpu);
+    if (!linux_cpu_is_isolated(cpu)) linux_sampler_start(cpu);
     return {};
 }
 
@@ -216,18 +228,32 @@ void resume(u32) {
     clock_read::guard.restart();
 }
 
-Result<void> start(const kvmpv_parameters&) {
-    const Result<void> followed = follow_cpus(KVMPV_SAMPLER);
-    enabled = followed.ok();
-    return followed;
+Result<void> start(const kvmpv_parameters& parameters) {
+    return parameters.switches[KVMPV_SAMPLING] ? set_on(true) : Result<void>();
 }
 
-void stop() {
-    if (!enabled) return;
+void stop() { static_cast<void>(set_on(false)); }
+
+bool is_on() { return enabled; }
+
+Result<void> set_on(bool on) {
+    const MutexLock lock(KVMPV_MUTEX_SAMPLER);
+    if (on == enabled) return {};
+    if (on) {
+        states = static_cast<CpuState*>(
+            linux_memory_create(u64{last_possible_cpu() + 1} * sizeof(CpuState)));
+        if (!states) return Error(-kEnomem);
+        const Result<void> followed = follow_cpus(KVMPV_SAMPLER);
+        enabled = followed.ok();
+        if (!enabled) forget_all();
+        return followed;
+    }
     leave_cpus(KVMPV_SAMPLER);
     linux_sampler_finish();
-    shared = {};
+    clock.let_go();
+    forget_all();
     enabled = false;
+    return {};
 }
 
 }  // namespace kvmpv::sampler
@@ -244,7 +270,7 @@ extern "C" void kvmpv_sample(u32 cpu) {
         updated = look.updated();
         revokes = look.revokes();
     }
-    if (updated && cpu != 0) kvmpv::clock.wake_cpu0();
+    if (updated && cpu != 0 && kvmpv::clock.user_space_reads_cpu0()) kvmpv::clock.wake_cpu0();
     bool judges;
     if (revokes || kvmpv::clock.kept() || linux_clocksource_is_watchdog(&judges) == 1)
         linux_sampler_defer();

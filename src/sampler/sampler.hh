@@ -16,7 +16,12 @@ namespace kvmpv::sampler {
 Result<void> start(const kvmpv_parameters& parameters);
 void stop();
 
-// A CPU has come, or goes. On that CPU; down_cpu() returns when no look is under way any more.
+// The switch. Off, nobody looks: no events, no judge of the host's promise, no waking of CPU 0.
+Result<void> set_on(bool on);
+bool is_on();
+
+// A CPU has come, or goes. Isolated ones are left alone. On that CPU; down_cpu() returns when no
+// look is under way any more.
 Result<void> online_cpu(u32 cpu);
 void down_cpu(u32 cpu);
 

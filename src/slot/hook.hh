@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Taking the place of a function that the kernel calls, and leaving it again, where others may do
-// the same. Whoever comes remembers whom it found and may go on calling it, so a hook can be left
-// by the one on top alone: an unhook from below would cut off those above, and they would go on
-// calling code that is gone.
+// Replaces a function that the kernel calls, and restores it later, although other modules may
+// replace the same function. Each hook remembers the function that it found and may still call it.
+// So only the hook on top can be removed: removing one below would also cut off those above, and
+// they would go on calling code that is gone.
 //
-// Between the look at the place and the change of it another module may do the same; the kernel
-// offers nothing that would do both at once. hook() and unhook() are called by one thread at a
-// time.
+// Another module may replace the function between our read of the place and our write to it. The
+// kernel has no operation that does both at once. Callers serialise hook() and unhook().
 
 #pragma once
 
@@ -17,32 +16,32 @@
 
 namespace kvmpv {
 
-// The place itself.
+// The place that is hooked: where the kernel keeps the address of the function.
 template <class T>
 concept HookPlace = requires(const void* target) {
-    // What the kernel calls now; null if the place cannot be found.
+    // What the kernel calls now, or null if the place cannot be found.
     { T::target() } -> std::same_as<const void*>;
-    // 0, or a negative errno and no change.
+    // 0, or a negative errno, and then nothing has changed.
     { T::set(target) } -> std::same_as<int>;
 };
 
-// The kernel, the live one or a scripted one.
+// The kernel, live or scripted.
 template <class T>
 concept HookKernel = requires(const char* what, const void* function) {
-    // Returns when every call under way has returned.
+    // Waits for in-flight calls: returns when every call that was under way has returned.
     T::wait_for_callers();
-    // Says that `function` sits on top of ours; `what` begins the line.
+    // Logs that `function` sits on top of ours. `what` starts the line.
     T::report_above(what, function);
-    // Between two looks at the place.
+    // Called between two looks at the place.
     T::pause();
 };
 
-// What can be switched on and off.
+// Something that can be switched on and off.
 template <class T>
 concept HookSwitch = requires {
-    // 0, or a negative errno and it is off.
+    // 0, or a negative errno, and then it is off.
     { T::start() } -> std::same_as<int>;
-    // Only what has been started.
+    // Called only after start() has returned 0.
     T::stop();
 };
 
@@ -68,26 +67,28 @@ struct LiveHookKernel {
         linux_log_warn(line.text());
     }
 
-    // Nothing tells us when the place changes.
+    // There is no notification when the place changes, so it is polled.
     static void pause() { linux_msleep(20); }
 };
 
 template <HookPlace Place, HookKernel Kernel = LiveHookKernel>
 class Hook {
 public:
-    // The kernel calls `ours` from now on. -ENOENT if the place cannot be found.
+    // From now on the kernel calls `ours`. -ENOENT if the place cannot be found, or the error of
+    // Place::set(); then nothing has changed. May sleep.
     Result<void> hook(const void* ours) {
         const void* found = Place::target();
         if (!found) return Error(-kEnoent);
-        // Before the first call: what is called may ask for it.
+        // Before Place::set(): the first call of `ours` may come at once, and may ask for below().
         below_ = found;
         const Result<void> done = Result<void>::from_errno(Place::set(ours));
         if (done.ok()) ours_ = ours;
         return done;
     }
 
-    // Puts back what was there before. When this returns 0 nobody calls ours or will. -EBUSY, and
-    // nothing is changed, while somebody else sits on top.
+    // Restores the function that hook() found. After success no call of ours is in flight and none
+    // will come. On error nothing has changed: -EBUSY while another hook is on top, or the error of
+    // Place::set(). May sleep.
     Result<void> unhook() {
         if (!on_top()) return Error(-kEbusy);
         if (const Result<void> done = Result<void>::from_errno(Place::set(below_)); !done.ok())
@@ -97,8 +98,8 @@ public:
         return {};
     }
 
-    // For those who cannot refuse to go, like a module's exit: returns when we are on top. `what`
-    // begins the lines in the log, one for each that is found above.
+    // For callers that cannot fail, such as module exit: sleeps until our hook is on top. Logs a
+    // line for each function that it finds there instead; `what` starts the line.
     void wait_until_on_top(const char* what) const {
         const void* reported = nullptr;
         for (const void* above = Place::target(); above != ours_; above = Place::target()) {
@@ -111,7 +112,7 @@ public:
     bool hooked() const { return ours_; }
     bool on_top() const { return ours_ && Place::target() == ours_; }
 
-    // Whom we found; stays after unhook().
+    // The function that hook() found, also after unhook().
     const void* below() const { return below_; }
 
 private:
@@ -119,12 +120,13 @@ private:
     const void* below_ = nullptr;
 };
 
-// A Hook whose place is looked at only while something is switched on. It is on only while ours is
-// called: what else the kernel would ask then knows less than ours.
+// A Hook whose place the kernel calls only while something is switched on. The switch is on only
+// while our function is hooked: whatever else the kernel would call then knows less than ours.
 template <class Base, HookSwitch Switch>
 class SwitchedHook : public Base {
 public:
-    // On error nothing is on; but ours stays where somebody has come on top of it meanwhile.
+    // On error the switch is off and our function is unhooked, unless another hook has come on top
+    // of it in the meantime: then ours stays.
     Result<void> hook_and_start(const void* ours) {
         if (const Result<void> hooked = Base::hook(ours); !hooked.ok()) return hooked;
         const Result<void> started = start();
@@ -132,9 +134,9 @@ public:
         return started;
     }
 
-    // On error it is as before, if it can be switched on again.
+    // On error everything is as before, if the switch could be turned on again.
     Result<void> stop_and_unhook() {
-        // First, because stopping cannot be taken back unseen.
+        // Checked first, because stopping cannot be undone unnoticed.
         if (!Base::on_top()) return Error(-kEbusy);
         stop();
         const Result<void> unhooked = Base::unhook();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The slots of a feature in owned mode, and the memory that the host writes to through them: a
-// place for each possible CPU.
+// The slots of one feature in owned mode, and the memory that the host writes through them: a place
+// for each possible CPU.
 
 #pragma once
 
@@ -13,18 +13,18 @@ namespace kvmpv {
 
 template <class T>
 concept OwnedSlotLayout = SlotLayout<T> && requires {
-    // From one CPU's place to the next one's, in bytes.
+    // Bytes from one CPU's place to the next.
     { T::kStride } -> std::convertible_to<u32>;
-    // The others' places begin on another page.
+    // CPU 0's place has a page to itself; the other CPUs' places begin on another page.
     { T::kCpu0HasAPageOfItsOwn } -> std::convertible_to<bool>;
 };
 
-// The machine, the live one or a scripted one.
+// The machine, live or scripted.
 template <class T>
 concept OwnedSlotMachine = requires(u32 size, linux_area* area, const void* page, const char* text,
                                     u32 cpu, Error error) {
     { T::last_possible_cpu() } -> std::same_as<u32>;
-    // As linux_area_*() of boundary.h.
+    // See linux_area_*() in boundary.h.
     { T::area_create(size, area) } -> std::same_as<int>;
     { T::area_adopt(page, area) } -> std::same_as<void>;
     { T::area_destroy(area) } -> std::same_as<void>;
@@ -47,10 +47,11 @@ class OwnedSlots {
     using Slot = Registration<Layout, Kernel>;
 
 public:
-    // `feature` begins the lines in the log.
+    // `feature` starts each log line.
     explicit constexpr OwnedSlots(const char* feature) : feature_(feature) {}
 
-    // Whole pages, because guest memory is decrypted by the page. destroy() after an error, too.
+    // Allocates the memory, in whole pages, because guest memory is decrypted by the page. Returns
+    // the error of linux_area_create(). The caller calls destroy() after an error, too. May sleep.
     Result<void> create(Slot& registration) {
         registration_ = &registration;
         if constexpr (Layout::kCpu0HasAPageOfItsOwn)
@@ -62,7 +63,8 @@ public:
         return Result<void>::from_errno(Machine::area_create(places * Layout::kStride, &area_));
     }
 
-    // No slot may be ours any more.
+    // Frees the memory, except what keep() and keep_cpu0() have retained. Every other slot must
+    // have been put back. May sleep.
     void destroy() {
         if (!is_kept_) {
             if (cpu0_.address && !cpu0_is_kept_) Machine::area_destroy(&cpu0_);
@@ -72,23 +74,27 @@ public:
         area_ = {};
     }
 
-    // Before create(): CPU 0's page is this one, which an earlier load has left behind.
+    // Before create(): makes `page`, which an earlier load of the module has left behind, CPU 0's
+    // page. It is never freed.
     void adopt_cpu0(const void* page) {
         Machine::area_adopt(page, &cpu0_);
         cpu0_is_kept_ = true;
     }
-    // From now on others than the host may use CPU 0's page: it is never given back.
+    // CPU 0's page is never freed: others than the host, such as user space, may use it from now
+    // on.
     void keep_cpu0() { cpu0_is_kept_ = true; }
     bool cpu0_is_kept() const { return cpu0_is_kept_; }
     const void* cpu0_page() const { return cpu0_.address; }
 
+    // The place of `cpu`, a possible CPU, and its guest-physical address. After create(); any
+    // context.
     void* address_of(u32 cpu) const {
         return static_cast<u8*>(area_of(cpu).address) + offset_of(cpu);
     }
     u64 physical_of(u32 cpu) const { return area_of(cpu).physical + offset_of(cpu); }
 
-    // Takes the slot of `cpu`, on that CPU and bound to it. An error is logged, and the slot has to
-    // be put back all the same.
+    // Takes the slot of `cpu`. Runs on that CPU, bound to it. Logs an error, after which the caller
+    // still has to put the slot back: the MSR may have been written.
     Result<void> take(u32 cpu) {
         const Result<void> taken = registration_->take(cpu, physical_of(cpu));
         if (!taken.ok())
@@ -96,21 +102,23 @@ public:
         return taken;
     }
 
-    // Gives it up for good, on that CPU.
+    // Gives up the slot of `cpu` for good. Runs on that CPU. If the slot cannot be cleared, the
+    // memory is kept.
     void put_back(u32 cpu) {
         const Result<void> gone = registration_->put_back(cpu);
         if (!gone.ok()) keep(cpu, gone.error());
     }
 
-    // The slot could not be cleared: the host may still write to the memory, so it is never given
-    // back.
+    // The slot of `cpu` could not be cleared. The host may still write to the memory, so destroy()
+    // frees none of it. Logs `error`.
     void keep(u32 cpu, Error error) {
         is_kept_ = true;
         Machine::log_cpu_error(feature_, "the slot could not be given up, its memory stays", cpu,
                                error);
     }
 
-    // Around suspend, on that CPU.
+    // Clear the slot before suspend and take it again afterwards. On that CPU; interrupts may be
+    // off. Errors are logged.
     void suspend(u32 cpu) {
         if (const Result<void> off = registration_->disarm(); !off.ok())
             Machine::log_cpu_error(feature_, "the slot could not be cleared before suspend", cpu,
@@ -124,8 +132,9 @@ public:
         return on;
     }
 
-    // Before a restart, on each CPU: the host writes nowhere any more. Nobody could act on an
-    // error.
+    // Before a restart, on each CPU; interrupts may be off. Clears the slot, so that the host no
+    // longer writes to guest memory. An error is dropped, because nobody could do anything about
+    // it.
     void disarm() { static_cast<void>(registration_->disarm()); }
 
 private:
@@ -140,7 +149,7 @@ private:
 
     const char* feature_;
     Slot* registration_ = nullptr;
-    linux_area cpu0_{};  // only where CPU 0 has a page of its own
+    linux_area cpu0_{};  // used only if CPU 0 has a page of its own
     linux_area area_{};
     bool cpu0_is_kept_ = false;
     bool is_kept_ = false;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A registration: one MSR slot per vCPU that holds the address of an area the host keeps writing.
-// Clock, steal time and PV EOI are the three instantiations; what differs between them is their
-// layout.
+// A registration: one slot (MSR) per vCPU that holds the address of an area, and the host keeps
+// writing to that area. Clock, steal time and PV EOI are its three instantiations. They differ in
+// their layouts.
 
 #pragma once
 
@@ -15,26 +15,26 @@ namespace kvmpv {
 
 template <class T>
 concept SlotLayout = requires(const KvmCpuid& kvm, u32 cpu, u64 msr_value) {
-    // Its place in kvmpv_cpu::foreign_msr.
+    // Its index in kvmpv_cpu::foreign_msr.
     { T::kIndex } -> std::convertible_to<u32>;
     // The address bits of the MSR.
     { T::kAddressMask } -> std::convertible_to<u64>;
-    // The slot, or nothing if it is not offered.
+    // The slot's MSR, or nothing if the host does not offer it.
     { T::msr(kvm) } -> std::same_as<std::optional<Msr>>;
     // Whether the running kernel uses what an enabled slot of `cpu` points at.
     { T::use(cpu, msr_value) } -> std::same_as<Use>;
 };
 
-// The machine, the live one or a scripted one.
+// The machine, live or scripted.
 template <class T>
 concept SlotKernel = requires(int after, u32 cpu, u32 index, u64 value, Msr msr) {
-    // -1 starts and ends.
+    // The first one after -1; -1 if there is none left.
     { T::next_online_cpu(after) } -> std::same_as<int>;
     { T::rdmsr(cpu, msr) } -> std::same_as<Result<u64>>;
-    // On the CPU that runs this; any context.
+    // On the current CPU; any context.
     { T::rdmsr_here(msr) } -> std::same_as<Result<u64>>;
     { T::wrmsr_here(msr, value) } -> std::same_as<Result<void>>;
-    // What the slot held before us, if it was enabled.
+    // What the slot held when the module took it, or 0 if it was disabled.
     { T::foreign_msr(cpu, index) } -> std::same_as<u64&>;
     { T::is_kernel_ram(value) } -> std::same_as<bool>;
 };
@@ -70,7 +70,7 @@ public:
     constexpr SlotState() = default;
     explicit constexpr SlotState(Decision decision) : decision_(decision) {}
 
-    // A step that the decision asked for has failed.
+    // A step that the decision requires has failed: the mode is off from now on.
     void fail() { decision_ = {Mode::kOff, Reason::kStepFailed}; }
 
     const Decision& decision() const { return decision_; }
@@ -86,9 +86,9 @@ protected:
 template <SlotLayout Layout, SlotKernel Kernel = LiveKernel>
 class Registration : public SlotState {
 public:
-    // Reads the slot of every online CPU and decides what may be done with it. No CPU may come or
-    // go meanwhile (linux_cpus_lock). Nothing is read where CPUID does not offer the feature: the
-    // MSR would fault. `wanted`: no parameter disables it.
+    // Reads the slot of every online CPU, and decides what may be done with it. The caller holds
+    // the hotplug lock (linux_cpus_lock()). Interrupts are on. If CPUID does not offer the feature
+    // nothing is read, because the MSR would fault. `wanted`: no parameter disables the feature.
     void find(const KvmCpuid& kvm, bool wanted) {
         survey_ = {};
         const std::optional<Msr> msr = Layout::msr(kvm);
@@ -101,9 +101,10 @@ public:
         decision_ = decide(msr.has_value(), wanted, survey_);
     }
 
-    // Takes this CPU's slot: from now on the host writes the area at `physical`. What the slot held
-    // is kept for put_back(), which the caller has to try also if this fails. Runs on `cpu`, bound
-    // to it.
+    // Takes the slot of `cpu`: from now on the host writes to the area at guest-physical address
+    // `physical`. What the slot held is saved for put_back(). -EIO as for arm(), or if the MSR
+    // cannot be read. The caller has to try put_back() even after an error. Runs on `cpu`, bound to
+    // it.
     Result<void> take(u32 cpu, u64 physical) {
         const Result<u64> before = Kernel::rdmsr_here(msr_);
         if (!before.ok()) return before.error();
@@ -112,8 +113,9 @@ public:
         return arm(physical);
     }
 
-    // Writes the slot and reads it back: a host that ignores the write would leave the area as it
-    // is, and nobody would notice. On the CPU itself; any context.
+    // Writes the slot and reads it back: if a host ignored the write, the area would stay as it is,
+    // and nobody would notice. -EIO if an access faults or the slot reads back as something else.
+    // On the CPU itself; any context.
     Result<void> arm(u64 physical) {
         const u64 wanted = physical | kMsrEnabled;
         if (const Result<void> written = Kernel::wrmsr_here(msr_, wanted); !written.ok())
@@ -124,11 +126,13 @@ public:
         return {};
     }
 
-    // The host writes nowhere any more. On the CPU itself; any context.
+    // Clears the slot: the host no longer writes anywhere. -EIO if the write faults. On the CPU
+    // itself; any context.
     Result<void> disarm() { return Kernel::wrmsr_here(msr_, 0); }
 
-    // Gives this CPU's slot up for good: 0, or what it held before us if that lies outside the
-    // kernel's memory, where the host can do no harm. On the CPU itself.
+    // Gives up the slot of `cpu` for good. Writes back what it held before if that address lies
+    // outside the kernel's memory, where the host can do no harm; otherwise clears it. -EIO if the
+    // write faults. On the CPU itself; interrupts may be off.
     Result<void> put_back(u32 cpu) {
         const u64 before = Kernel::foreign_msr(cpu, Layout::kIndex);
         if (!before || Kernel::is_kernel_ram(before & Layout::kAddressMask)) return disarm();

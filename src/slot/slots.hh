@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What the host offers this guest and what its kernel has made of it, found once at load.
+// What the host offers this guest and what the guest's kernel uses of it. Determined once, at load.
 
 #pragma once
 
@@ -8,10 +8,10 @@
 
 namespace kvmpv {
 
-// The clock's slot: the kernel uses it if it holds the address of the record that the exported
-// hv_clock_per_cpu names for that CPU. Our records are each on a cache line of its own, in the
-// layout of the kernel's struct pvclock_vsyscall_time_info, so that its hv_clock_per_cpu can name
-// them. CPU 0's page is what user space may be given to read.
+// The clock's slot. The kernel uses it if it holds the address of the record that the exported
+// hv_clock_per_cpu points at for that CPU. Each of our records has a cache line of its own, in the
+// layout of struct pvclock_vsyscall_time_info, so that hv_clock_per_cpu can point at it. CPU 0's
+// record has a page of its own, because user space may be allowed to read that page.
 struct ClockLayout {
     static constexpr u32 kIndex = 0;
     static constexpr u64 kAddressMask = kSystemTimeAddressMask;
@@ -23,8 +23,8 @@ struct ClockLayout {
 
 static_assert(sizeof(PvclockVcpuTimeInfo) <= ClockLayout::kStride);
 
-// Steal time: the kernel uses it if its scheduler asks kvm_steal_clock. Each record is on a cache
-// line of its own, which the host's rules for the MSR ask for anyway.
+// Steal time. The kernel uses the slot if its scheduler calls kvm_steal_clock. Each record has a
+// cache line of its own, which the MSR's alignment requires anyway.
 struct StealLayout {
     static constexpr u32 kIndex = 1;
     static constexpr u64 kAddressMask = kStealTimeAddressMask;
@@ -36,8 +36,9 @@ struct StealLayout {
 
 static_assert((kStealTimeAddressMask | (StealLayout::kStride - 1)) == ~u64{0});
 
-// PV EOI: the kernel uses it if the APIC driver's callback is kvm_guest_apic_eoi_write. A cache
-// line for each word: a CPU that ends an interrupt does not wait for another one's.
+// PV EOI. The kernel uses the slot if the APIC driver's callback is kvm_guest_apic_eoi_write. Each
+// word has a cache line of its own, so that a CPU that ends an interrupt does not wait for another
+// one.
 struct EoiLayout {
     static constexpr u32 kIndex = 2;
     static constexpr u64 kAddressMask = kEoiAddressMask;
@@ -51,19 +52,21 @@ static_assert(sizeof(KvmPvEoi) <= EoiLayout::kStride);
 
 struct Slots {
     KvmCpuid kvm;
-    // As if the host offered the clock's deprecated MSRs only, where these are asked for.
+    // What the clock goes by: `kvm`, but with legacy=1 as if the host offered only the deprecated
+    // clock MSRs, if it offers these.
     KvmCpuid kvm_for_clock;
     Registration<ClockLayout> clock;
     Registration<StealLayout> steal;
     Registration<EoiLayout> eoi;
     SlotState async_pf{Decision{Mode::kOff, Reason::kNeverTaken}};
 
-    // Fills everything in; -ENODEV off KVM. Reads MSRs on every online CPU, writes none.
-    // `legacy`: prefer the deprecated clock MSRs where they are offered.
+    // Fills everything in. -ENODEV if this is no KVM guest. Reads MSRs on every online CPU and
+    // writes none. Takes the hotplug lock; may sleep. `clock_wanted`: no parameter disables the
+    // clock. `legacy`: prefer the deprecated clock MSRs if they are offered.
     Result<void> take(bool clock_wanted, bool legacy);
 };
 
-// The one of this module.
+// The module's only instance.
 extern constinit Slots slots;
 
 }  // namespace kvmpv

@@ -18,9 +18,9 @@ namespace {
 using steal_clock::CpuState;
 using steal_clock::state_of;
 
-// The TSC's rate where the kernel has none: one booted with nopv cannot find it out. The TSC is
-// read between the two readings of the clock, so that each try finds too little if the vCPU is
-// stopped in between, and the largest of a few is the nearest.
+// Measures the TSC's rate, for a kernel that does not know it: one booted with nopv cannot find it
+// out. The TSC is read between the two reads of the clock. So a try finds too little if the vCPU is
+// stopped in between, and the largest of several results is the most accurate. Sleeps.
 u32 measure_tsc_khz() {
     constexpr u32 kTries = 3;
     constexpr u32 kWindowMs = 20;
@@ -37,7 +37,7 @@ u32 measure_tsc_khz() {
     return static_cast<u32>(largest_khz);
 }
 
-// From here on the parts of what is stolen make the whole again.
+// Starts counting anew, so that from now on the parts of what is stolen add up to the whole again.
 void forget(CpuState& state) {
     state.shape = {};
     state.longest = {};
@@ -58,7 +58,7 @@ KvmStealTime* Steal::record_of(u32 cpu) const {
     return static_cast<KvmStealTime*>(linux_native_steal_record(cpu, &physical));
 }
 
-// Where the kernel's accounting cannot be made to ask us, there is nothing to own.
+// If the kernel's accounting cannot be made to ask us, there is no use in owning the slots.
 Result<void> Steal::start(const kvmpv_parameters& parameters) {
     if (const Result<void> created = create(slots); !created.ok()) return created;
     if (const Result<void> on = enable(); !on.ok()) return on;
@@ -75,17 +75,19 @@ void Steal::stop() {
     destroy();
 }
 
-// Allocates the records of owned mode; changes nothing in the kernel.
+// Allocates the records of owned mode. Changes nothing in the kernel.
 Result<void> Steal::create(Slots& found) {
     slots_ = &found.steal;
     u32 tsc_khz = linux_tsc_khz();
     if (!tsc_khz) tsc_khz = measure_tsc_khz();
     if (!tsc_khz) return Error(-kEio);
     steal_clock::setup = {TicksToNs(tsc_khz), linux_tick_ns(), false, false};
+    states_ = static_cast<u8*>(
+        linux_memory_create(u64{last_possible_cpu() + 1} * steal_clock::kStateStride));
+    if (!states_) return Error(-kEnomem);
     for (const u32 cpu : possible_cpus()) {
-        state_of(cpu) = {};
+        linux_cpu(cpu)->steal_here = states_ + u64{cpu} * steal_clock::kStateStride;
         state_of(cpu).clock.cpu = cpu;
-        linux_cpu(cpu)->steal_here = &state_of(cpu);
     }
     return owned() ? owned_slots_.create(*slots_) : Result<void>();
 }
@@ -93,9 +95,11 @@ Result<void> Steal::create(Slots& found) {
 void Steal::destroy() {
     owned_slots_.destroy();
     steal_tasks::destroy();
+    linux_memory_destroy(states_);
+    states_ = nullptr;
 }
 
-// Nothing stays behind on error.
+// On error everything is undone.
 Result<void> Steal::enable() {
     const Result<void> followed = follow_cpus(KVMPV_STEAL);
     enabled_ = followed.ok();
@@ -128,15 +132,16 @@ Result<void> Steal::set_hooked(bool wanted) {
 
 // ---- Whose clock the kernel asks ----------------------------------------------------------------
 
-// On the CPU, with interrupts off.
+// On `cpu`, with interrupts off.
 void Steal::begin_cpu(u32 cpu) {
     const bool native_is_asked = !owned() && !hooked();
     steal_clock::begin(state_of(cpu), record_of(cpu), native_is_asked);
 }
 
-// The kernel's own clock shows the record as it is, so the record has to say what we have shown.
-// Nobody looks at an offline CPU's record until the CPU comes. First all questions from afar have
-// to end that do not know yet that both are asked, or one could be shown more than is healed.
+// The kernel's own clock shows the record as it is, so every record has to say what we have shown.
+// Nobody looks at an offline CPU's record until that CPU comes online. First the in-flight calls
+// from other CPUs have to end that have not seen handover_in_progress yet. Otherwise one of them
+// could be shown more than the record is healed to.
 void Steal::heal_all() {
     steal_clock::setup.handover_in_progress = true;
     linux_wait_for_callers();
@@ -164,8 +169,8 @@ void Steal::prepare_hook() {
     steal_clock::setup.looks_are_ticks = true;
 }
 
-// A clock that takes over does so with its next look, which an idle CPU makes when it wakes up;
-// until then other CPUs are shown the record as it is.
+// A clock takes over at its next look, which an idle CPU makes only when it wakes up. Until then
+// other CPUs are shown the record as it is. So every CPU looks now.
 void Steal::end_handover() {
     steal_clock::setup.handover_in_progress = false;
     if (owned() || !hooked()) return;
@@ -173,7 +178,8 @@ void Steal::end_handover() {
     on_or_for_each_cpu([](u32 cpu) { steal_clock::look(state_of(cpu)); });
 }
 
-// From the moment of the hook on the kernel subtracts from our values what it has.
+// Once we are hooked, the kernel subtracts the value that it already has from ours. So the clocks
+// are prepared first.
 Result<void> Steal::hook() {
     prepare_hook();
     const void* const ours = reinterpret_cast<const void*>(kvmpv_steal_clock);
@@ -185,7 +191,7 @@ Result<void> Steal::hook() {
 }
 
 Result<void> Steal::unhook() {
-    // First, because healing cannot be taken back unseen.
+    // Checked first, because healing cannot be undone unnoticed.
     if (!hook_.on_top()) return Error(-kEbusy);
     if (!owned()) heal_all();
     const Result<void> done = owned() ? hook_.stop_and_unhook() : hook_.unhook();
@@ -197,10 +203,10 @@ Result<void> Steal::unhook() {
     return done;
 }
 
-// ---- CPUs come and go, sleep, restart -----------------------------------------------------------
+// ---- CPU hotplug, suspend, restart --------------------------------------------------------------
 
-// Interrupts are off from the write of the slot to the look at the record: what the host has added
-// by then is the time before, and every tick later is the guest's own.
+// Interrupts are off from the write to the slot until the look at the record. What the host has
+// added by then belongs to the time before; only what it adds later counts.
 Result<void> Steal::register_cpu(u32 cpu) {
     const IrqsOff irqs_off;
     const Result<void> registered = owned() ? owned_slots_.take(cpu) : check_native_slot(cpu);
@@ -218,6 +224,8 @@ Result<void> Steal::check_native_slot(u32 cpu) {
 }
 
 Result<void> Steal::online_cpu(u32 cpu) {
+    if (const Result<void> table = steal_tasks::online_cpu(cpu); !table.ok())
+        log_cpu_error("steal", "nothing is charged to tasks", cpu, table.error());
     const Result<void> registered = register_cpu(cpu);
     if (registered.ok()) return {};
     if (owned())
@@ -239,8 +247,8 @@ void Steal::suspend(u32 cpu) {
     if (owned()) owned_slots_.suspend(cpu);
 }
 
-// The kernel's own have been registered again by now: they were told of sleep before us and are
-// woken before us.
+// The kernel's own records have been registered again by now: its callbacks for suspend were
+// registered before ours, so they resume before ours.
 void Steal::resume(u32 cpu) {
     if (!enabled_) return;
     if (owned() && !owned_slots_.resume(cpu).ok()) return;
@@ -255,7 +263,7 @@ void Steal::restart() {
     });
 }
 
-// ---- What is told of it -------------------------------------------------------------------------
+// ---- Events and reset ---------------------------------------------------------------------------
 
 void Steal::sample(u32 cpu) {
     if (!enabled_) return;
@@ -283,7 +291,7 @@ void Steal::forget_all() {
     on_or_for_each_cpu([](u32 cpu) { forget(state_of(cpu)); });
 }
 
-// ---- What is shown of it ------------------------------------------------------------------------
+// ---- What is shown ------------------------------------------------------------------------------
 
 Steal::State Steal::state() const {
     State now{};
@@ -300,8 +308,8 @@ Steal::State Steal::state() const {
     return now;
 }
 
-// The look itself has to run on the CPU, and for that the host gives it back and clears the byte.
-// So all bytes are read before the first look.
+// The look has to run on the CPU itself. For that the host gives the vCPU its CPU back, and clears
+// the byte. So all bytes are read before the first look.
 void Steal::read_preempted() {
     for (const u32 cpu : online_cpus()) {
         CpuState& state = state_of(cpu);
@@ -311,12 +319,13 @@ void Steal::read_preempted() {
     }
 }
 
+// The CPU's tick accounts, and not while this runs.
 void Steal::look_at(u32 cpu, OfCpu& of) {
     on_cpu(cpu, [&](u32) {
+        of.accounted_ns = linux_accounted_steal_ns(cpu);
         steal_clock::look(state_of(cpu));
         of.state = state_of(cpu);
     });
-    of.accounted_ns = linux_accounted_steal_ns(cpu);
 }
 
 }  // namespace kvmpv

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Steal time: whose records are read, and when the kernel's accounting asks us instead of its own
+// Steal time: which records are read, and when the kernel's accounting asks us instead of its own
 // steal clock.
 
 #pragma once
@@ -15,7 +15,8 @@
 
 namespace kvmpv {
 
-// Where the kernel registers no steal time, nothing in its scheduler asks for it by itself.
+// If the kernel registers no steal time, its scheduler does not ask for it either until these have
+// been started.
 struct StealAccounting {
     static int start() { return linux_steal_accounting_start(); }
     static void stop() { linux_steal_accounting_stop(); }
@@ -23,33 +24,38 @@ struct StealAccounting {
 
 class Steal {
 public:
-    // For mode kShared or kOwned: gives every CPU its record, and has the kernel ask us.
+    // For mode kShared or kOwned: gives every CPU its record and, unless steal_hook=0, has the
+    // kernel ask us. After an error the caller calls stop(). May sleep.
     Result<void> start(const kvmpv_parameters& parameters);
 
-    // Waits until nobody sits on top of our hook, then takes everything back.
+    // Sleeps until no other hook is on top of ours, then undoes everything.
     void stop();
 
-    // The kernel's accounting asks us from now on, or no more. -EBUSY while somebody else sits on
-    // top of us, -ENOENT if the kernel's symbols were not found, -EINVAL while not enabled.
+    // true: the kernel's accounting asks us from now on; false: it no longer does. -EBUSY while
+    // another hook is on top of ours, -ENOENT if the kernel's symbols were not found, -EINVAL if
+    // not enabled. May sleep.
     Result<void> set_hooked(bool hooked);
 
-    // What is stolen is charged to tasks from now on, or no more. -EINVAL while not enabled.
+    // true: stolen time is charged to tasks from now on; false: it no longer is. -EINVAL if not
+    // enabled, or the error of steal_tasks::set_on(). May sleep.
     Result<void> set_attribution(bool on);
 
-    // CPU hotplug, see linux_hotplug_enable(). A CPU without a record has a clock that stands
-    // still.
+    // CPU hotplug, see linux_hotplug_enable(). The clock of a CPU without a record stands still.
     Result<void> online_cpu(u32 cpu);
     void down_cpu(u32 cpu);
 
-    // Around suspend, on the only CPU up; before a restart. As for the clock.
+    // suspend() and resume() run on the only CPU that is online around suspend, with interrupts
+    // off; restart() before a restart. The reasons are those of Clock.
     void suspend(u32 cpu);
     void resume(u32 cpu);
     void restart();
 
-    // Once a second, on the CPU, under EventsLock: tells the events of steps.
+    // Called once a second, on `cpu`, under EventsLock. Looks at the record if the kernel does not
+    // ask us. Adds an event for each direction in which the record has stepped since the last call.
     void sample(u32 cpu);
 
-    // Forgets bursts and what else is counted from the last reset on. -EINVAL while not enabled.
+    // Forgets the bursts, and whatever else is counted since the last reset. -EINVAL if not
+    // enabled. May sleep.
     Result<void> reset();
 
     bool owned() const { return slots_->decision().mode == Mode::kOwned; }
@@ -61,8 +67,8 @@ public:
         bool hooked;
         bool was_hooked;  // at any time since load
         bool on_top;
-        char target[64];  // whom the kernel asks
-        // Whether its accounting, and its run queues, ask at all.
+        char target[64];  // the function that the kernel asks
+        // Whether the kernel's accounting, and its run queues, ask at all.
         bool accounting;
         bool run_queues;
         bool attribution;
@@ -74,8 +80,9 @@ public:
         steal_clock::CpuState state;
         u64 accounted_ns;  // by the kernel
     };
-    // row(cpu, const OfCpu&) for each online CPU, whose clock is brought up to date and copied on
-    // that CPU, where nothing can change meanwhile.
+    // Calls row(cpu, const OfCpu&) for each online CPU. The CPU's clock is brought up to date and
+    // copied on that CPU with interrupts off, so that nothing changes meanwhile. Takes the hotplug
+    // lock; may sleep.
     template <class Row>
     void for_each_cpu(Row&& row) {
         if (!enabled_) return;
@@ -109,6 +116,7 @@ private:
     Registration<StealLayout>* slots_ = nullptr;
     SwitchedHook<Hook<StaticCallPlace<KVMPV_CALL_PV_STEAL_CLOCK>>, StealAccounting> hook_;
     OwnedSlots<StealLayout> owned_slots_{"steal"};
+    u8* states_ = nullptr;  // of all possible CPUs, kStateStride apart
     bool enabled_ = false;
     bool was_hooked_ = false;
     u64 reset_time_ns_ = 0;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// How the kernel's scheduler asks us for steal time: the target of the static call pv_steal_clock,
-// called with interrupts off, often with a run queue locked, also another CPU's. So there is
-// nothing here that could sleep or take a lock. The whole file is compiled without ftrace (Kbuild);
-// what is called of other files, where something was stolen, a clock begins or another CPU's is
-// asked for, may be traced as the scheduler itself may.
+// How the kernel's scheduler asks us for steal time: the target of the static call pv_steal_clock.
+// It is called with interrupts off, often with a run queue locked, which may be another CPU's. So
+// nothing here may sleep or take a lock. The whole file is compiled without ftrace (Kbuild). The
+// functions of other files that it calls when time was stolen, when a clock starts, or when another
+// CPU's clock is asked may be traced, as the scheduler itself may.
 
 #include "steal/steal_clock.hh"
 
@@ -26,7 +26,8 @@ CpuState& state_of(StealClock& own) {
     return reinterpret_cast<CpuState&>(own);
 }
 
-// The guest that we run in. One object for all: one on the stack would have the stack guarded.
+// The guest that we run in. One object for all callers: with one on its stack, a function would get
+// a stack protector.
 struct LiveMachine {
     template <class T>
     [[gnu::always_inline]] static T load(const T& shared) {
@@ -41,7 +42,8 @@ struct LiveMachine {
                                            __ATOMIC_RELAXED);
     }
     static void add(u64& shared, u64 value) { x86::add(shared, value); }
-    // No order is needed: between a look and the TSC before it time may only seem longer.
+    // No order is needed: if the TSC is read early, the time between it and the look only seems
+    // longer.
     [[gnu::always_inline]] static u64 tsc() { return x86::rdtsc(); }
     static u64 elapsed_ns(u64 tsc_ticks) { return setup.ticks_to_ns(tsc_ticks); }
     static u64 tick_ns() { return setup.tick_ns; }
@@ -53,7 +55,7 @@ struct LiveMachine {
         linux_trace_steal_step(own.cpu, forward, ns, own.total_ns);
     }
 
-    // The parts since the reset make the whole as before.
+    // The base moves along, so that the parts since the reset still add up to the whole.
     static void rebased(StealClock& own, u64 ns) { state_of(own).reset_total_ns += ns; }
 
     static void stolen(StealClock& own, u64 ns) {

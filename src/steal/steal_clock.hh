@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Each CPU's steal clock, and all that looks at the host's record: one object, so that no look goes
-// through a copy of the code that could be traced.
+// Each CPU's steal clock, and all code that looks at the host's record. All of it is in one object
+// file, so that no look runs a copy of the code that could be traced.
 
 #pragma once
 
@@ -11,50 +11,53 @@
 
 namespace kvmpv::steal_clock {
 
-// The longest burst: when it was noted, and which task ran then.
+// The longest burst: when it was noted, and which task was running.
 struct Longest {
     u64 time_ns;  // CLOCK_MONOTONIC
     kvmpv_task task;
 };
 
-// Lies in its CPU's kvmpv_cpu. Written, but for preempted_at_look and the clock's shown_ns, on that
-// CPU with interrupts off or while it is not there.
+// What steal_here points to. Only that CPU writes it, with interrupts off, or another one while
+// that CPU is offline. The exceptions are preempted_at_look and the clock's shown_ns.
 struct CpuState {
     StealClock clock;
     StealShape shape;
     Longest longest;
     u64 reset_total_ns;  // what the clock showed at the last reset
-    // Where what is stolen is charged to tasks; null: nowhere.
+    // The tables to which stolen time is charged. Null: it is not charged.
     steal_tasks::Charges* charges;
-    // How many steps the events know of.
+    // How many steps have been reported as events.
     u64 reported_backward;
     u64 reported_forward;
     u8 preempted_at_look;  // the record's byte, read before anything woke the CPU
 };
-static_assert(sizeof(CpuState) <= sizeof(linux_cpu(0)->steal));
 static_assert(std::is_trivially_copyable_v<CpuState>);
 
-inline CpuState& state_of(u32 cpu) { return *reinterpret_cast<CpuState*>(linux_cpu(cpu)->steal); }
+// No two CPUs write to one cache line.
+inline constexpr u32 kStateStride = (sizeof(CpuState) + 63) / 64 * 64;
+
+inline CpuState& state_of(u32 cpu) { return *static_cast<CpuState*>(linux_cpu(cpu)->steal_here); }
 
 struct Setup {
     TicksToNs ticks_to_ns;
     u64 tick_ns;
-    // Looks come with every tick, so that what is found is a burst and no sum of a second's.
+    // There is a look at every tick, so that what it finds is a burst and not the sum of a second.
     bool looks_are_ticks;
-    // In shared mode, while the kernel's calls are changed from one clock to the other.
+    // In shared mode, while the kernel's callers are changed from one clock to the other.
     bool handover_in_progress;
 };
 extern constinit Setup setup;
 
-// As in steal_handover.hh; on the CPU that `state` is of, with interrupts off, or on any while that
-// one is offline.
+// See steal_handover.hh. On the CPU that `state` belongs to, with interrupts off, or on any CPU
+// while that one is offline. heal() returns false if the record does not say afterwards what was
+// written to it.
 void prepare_hook(CpuState& state, bool native_shown);
 void leave_hook(CpuState& state);
 void begin(CpuState& state, const KvmStealTime* record, bool native_is_asked);
 void end(CpuState& state);
 [[nodiscard]] bool heal(CpuState& state, KvmStealTime& record);
 
-// On the CPU that `state` is of, with interrupts off.
+// Looks at the record now. On the CPU that `state` belongs to, with interrupts off.
 void look(CpuState& state);
 
 }  // namespace kvmpv::steal_clock

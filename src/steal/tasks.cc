@@ -3,6 +3,7 @@
 #include "steal/tasks.hh"
 
 #include "base/cpus.hh"
+#include "base/irqs.hh"
 #include "steal/steal_clock.hh"
 
 namespace kvmpv::steal_tasks {
@@ -12,73 +13,86 @@ namespace {
 using steal_clock::CpuState;
 using steal_clock::state_of;
 
-// A copy of one CPU's tables, and room for the charges of all.
-struct Gathering {
-    Charges copy;
-    u64 since_reset_ns;
-};
-
-constinit Charges* all_charges = nullptr;  // by CPU
-constinit Gathering* gathering = nullptr;
-constinit StealCharge<TaskWho>* gathered_tasks = nullptr;
-constinit StealCharge<CgroupWho>* gathered_cgroups = nullptr;
+constinit Charges** tables = nullptr;  // indexed by CPU; null for a CPU that has none
 constinit bool on = false;
 
+u64 num_possible() { return u64{last_possible_cpu()} + 1; }
+
 template <class T>
-bool allocate(T*& memory, u64 count) {
-    memory = static_cast<T*>(linux_memory_create(count * sizeof(T)));
-    return memory;
+T* allocate(u64 count) {
+    return static_cast<T*>(linux_memory_create(count * sizeof(T)));
 }
 
-bool allocate_all() {
-    const u64 cpus = last_possible_cpu() + 1;
-    return allocate(all_charges, cpus) && allocate(gathering, 1) &&
-           allocate(gathered_tasks, cpus * kTasks) && allocate(gathered_cgroups, cpus * kCgroups);
+bool make_table(u32 cpu) {
+    if (!tables[cpu]) tables[cpu] = allocate<Charges>(1);
+    return tables[cpu];
 }
 
+// Under CpusLock.
+bool make_tables() {
+    if (!tables) tables = allocate<Charges*>(num_possible());
+    if (!tables) return false;
+    for (const u32 cpu : online_cpus())
+        if (!make_table(cpu)) return false;
+    return true;
+}
+
+// Under CpusLock.
 void point_at_tables(bool wanted) {
-    const CpusLock lock;
     on_or_for_each_cpu(
         [wanted](u32 cpu) { state_of(cpu).charges = wanted ? charges_of(cpu) : nullptr; });
 }
 
-// Nothing is charged on that CPU meanwhile, nor does its clock go on.
-void gather_here(u32 cpu) {
+// A copy of one CPU's tables, and how much its clock has grown by since the reset.
+struct Copy {
+    Charges charges;
+    u64 since_reset_ns;
+};
+
+// Runs on `cpu` with interrupts off (`is_here`), or anywhere while that CPU is offline. So nothing
+// is charged there meanwhile, and its clock does not go on.
+void copy_table(u32 cpu, bool is_here, Copy& copy) {
     CpuState& state = state_of(cpu);
-    if (on) steal_clock::look(state);
-    gathering->copy = *charges_of(cpu);
-    gathering->since_reset_ns = state.clock.total_ns - state.reset_total_ns;
+    if (on && is_here) steal_clock::look(state);
+    copy.charges = *tables[cpu];
+    copy.since_reset_ns = state.clock.total_ns - state.reset_total_ns;
 }
 
-// Into `report`, by way of `gathered`; take() is the table in question of a CPU's.
+// Fills `report`. `size` is the number of places in one CPU's table. take() selects the table of a
+// CPU's charges.
 template <class Who, class Take>
-void gather(Report<Who>& report, StealCharge<Who>* gathered, Take&& take) {
+void gather(Report<Who>& report, u32 size, Take&& take) {
     report.is_on = on;
-    if (!all_charges) return;
-    u32 count = 0;
+    if (!tables) return;
     const CpusLock lock;
-    const auto add = [&] {
-        const auto& table = take(gathering->copy);
-        report.since_reset_ns += gathering->since_reset_ns;
-        report.idle_ns += gathering->copy.idle_ns;
+    u32 num_tables = 0;
+    for (const u32 cpu : possible_cpus())
+        if (tables[cpu]) ++num_tables;
+    Copy* const copy = allocate<Copy>(1);
+    report.memory = allocate<StealCharge<Who>>(u64{num_tables} * size);
+    report.has_memory = copy && report.memory;
+    u32 count = 0;
+    for (const u32 cpu : possible_cpus()) {
+        if (!report.has_memory) break;
+        if (!tables[cpu]) continue;
+        if (is_online(cpu))
+            on_cpu(cpu, [copy](u32 here) { copy_table(here, true, *copy); });
+        else
+            copy_table(cpu, false, *copy);
+        const auto& table = take(copy->charges);
+        report.since_reset_ns += copy->since_reset_ns;
+        report.idle_ns += copy->charges.idle_ns;
         report.other_ns += table.other_ns();
-        count += table.copy_to(gathered + count);
-    };
-    for (const u32 cpu : online_cpus()) {
-        on_cpu(cpu, gather_here);
-        add();
+        count += table.copy_to(report.memory + count);
     }
-    for_each_offline_cpu([&](u32 cpu) {
-        gathering->copy = *charges_of(cpu);
-        gathering->since_reset_ns = state_of(cpu).clock.total_ns - state_of(cpu).reset_total_ns;
-        add();
-    });
-    report.charges = {gathered, merge_charges(gathered, count)};
+    linux_memory_destroy(copy);
+    if (report.has_memory)
+        report.charges = {report.memory, merge_charges(report.memory, count, linux_cond_resched)};
 }
 
 }  // namespace
 
-// The idle task is one on each CPU, and no task to whom anything was taken.
+// Each CPU has an idle task of its own, and what is stolen from that is taken from nobody.
 void charge(Charges& charges, u64 ns) {
     TaskWho who;
     linux_current_task(&who.task);
@@ -90,49 +104,57 @@ void charge(Charges& charges, u64 ns) {
     charges.cgroups.charge({who.task.cgroup}, ns);
 }
 
-Charges* charges_of(u32 cpu) { return all_charges ? all_charges + cpu : nullptr; }
+Charges* charges_of(u32 cpu) { return tables ? tables[cpu] : nullptr; }
 
 bool is_on() { return on; }
 
-// Tables before looks and looks before nothing: what is charged without a look at each change of
-// task may hit the wrong one.
+// Time that is charged without a look at each context switch may hit the wrong task. So the looks
+// come first, then the tables, and the charging last; off, it is the reverse.
 Result<void> set_on(bool wanted) {
     if (wanted == on) return {};
     if (!wanted) {
+        {
+            const CpusLock lock;
+            point_at_tables(false);
+            on = false;
+        }
         linux_task_switches_disable();
-        point_at_tables(false);
-        on = false;
         return {};
     }
-    if (!all_charges && !allocate_all()) {
-        destroy();
-        return Error(-kEnomem);
-    }
     if (const int error = linux_task_switches_enable(); error) return Error(error);
-    point_at_tables(true);
-    on = true;
+    {
+        const CpusLock lock;
+        on = make_tables();
+        if (on) point_at_tables(true);
+    }
+    if (on) return {};
+    linux_task_switches_disable();
+    return Error(-kEnomem);
+}
+
+Result<void> online_cpu(u32 cpu) {
+    if (!on) return {};
+    if (!make_table(cpu)) return Error(-kEnomem);
+    const IrqsOff irqs_off;
+    state_of(cpu).charges = tables[cpu];
     return {};
 }
 
 void destroy() {
-    linux_memory_destroy(all_charges);
-    linux_memory_destroy(gathering);
-    linux_memory_destroy(gathered_tasks);
-    linux_memory_destroy(gathered_cgroups);
-    all_charges = nullptr;
-    gathering = nullptr;
-    gathered_tasks = nullptr;
-    gathered_cgroups = nullptr;
+    if (!tables) return;
+    for (const u32 cpu : possible_cpus()) linux_memory_destroy(tables[cpu]);
+    linux_memory_destroy(tables);
+    tables = nullptr;
 }
 
 void report(Report<TaskWho>& on_tasks) {
     gather(
-        on_tasks, gathered_tasks, [](const Charges& of) -> auto& { return of.tasks; });
+        on_tasks, kTasks, [](const Charges& of) -> auto& { return of.tasks; });
 }
 
 void report(Report<CgroupWho>& on_cgroups) {
     gather(
-        on_cgroups, gathered_cgroups, [](const Charges& of) -> auto& { return of.cgroups; });
+        on_cgroups, kCgroups, [](const Charges& of) -> auto& { return of.cgroups; });
 }
 
 }  // namespace kvmpv::steal_tasks

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Which task, and which cgroup, lost the time: every stolen nanosecond is charged to the task that
-// was running. That is told exactly by looking at the record whenever another task takes over.
+// Which task and which cgroup lost the time. Every stolen nanosecond is charged to the task that
+// was running. To know exactly which one that was, the record is looked at on every context switch.
 
 #pragma once
 
@@ -36,41 +36,56 @@ struct CgroupWho {
 inline constexpr u32 kTasks = 1024;
 inline constexpr u32 kCgroups = 256;
 
-// One CPU's, since the last reset. The parts of either table, the idle time and the others' are the
-// whole.
+// The charges of one CPU since the last reset. The whole is the sum of idle_ns and, in either
+// table, the charges and the others' time.
 struct Charges {
     u64 idle_ns;
     StealTable<TaskWho, kTasks> tasks;
     StealTable<CgroupWho, kCgroups> cgroups;
 
-    // Not by assignment, which could take as much of the stack.
+    // Not by assignment, which could take as much space on the stack.
     void clear() { __builtin_memset(static_cast<void*>(this), 0, sizeof(*this)); }
 };
 
-// To the task that this CPU runs. With interrupts off, often with a run queue locked.
+// Charges `ns` to the task that this CPU runs. Interrupts off, often with a run queue locked.
 void charge(Charges& charges, u64 ns);
 
-// All memory is allocated when it is switched on for the first time, and kept until destroy().
-// Under steal time's mutex, and only while its clocks run.
+// Switches charging on or off. Returns -ENOMEM, or the error of linux_task_switches_enable(). The
+// CPUs that are online get their tables when charging is switched on, and others when they come
+// online. The tables are kept until destroy(), so that what a CPU has lost is known after it went
+// offline. Under steal time's mutex or at unload, and only while its clocks run. destroy() only
+// while charging is off. May sleep.
 Result<void> set_on(bool on);
 bool is_on();
 void destroy();
 
-// The tables' memory for `cpu`, to be cleared on that CPU or while it is offline; null if there is
-// none.
+// `cpu` has come online, and its clock has not begun. On that CPU. Returns -ENOMEM, and then
+// nothing is charged there.
+Result<void> online_cpu(u32 cpu);
+
+// The tables of `cpu`, or null if none are allocated. They may be cleared on that CPU, or while it
+// is offline.
 Charges* charges_of(u32 cpu);
 
-// What was charged on all CPUs, those who lost most first. Nothing is gathered anew, hooked or
-// reset while one of these lives.
+// What was charged on all CPUs: those who lost most come first. While an object of this type lives
+// it holds steal time's mutex, so nothing is gathered anew, hooked or reset.
 template <class Who>
 struct Report {
+    Report() = default;
+    ~Report() { linux_memory_destroy(memory); }
+    Report(const Report&) = delete;
+    Report& operator=(const Report&) = delete;
+
     MutexLock lock{KVMPV_MUTEX_STEAL};
+    StealCharge<Who>* memory = nullptr;
+    bool has_memory = true;  // false: nothing below means anything
     bool is_on = false;
     u64 since_reset_ns = 0;  // what the clocks have grown by
     u64 idle_ns = 0;
     u64 other_ns = 0;
     std::span<const StealCharge<Who>> charges{};
 };
+// Fill in a report. They interrupt every CPU, and may sleep.
 void report(Report<TaskWho>& on_tasks);
 void report(Report<CgroupWho>& on_cgroups);
 

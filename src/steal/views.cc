@@ -44,9 +44,8 @@ void write_cpu(CpuTable& table, u32 cpu, const Steal::OfCpu& of) {
         .cell(state.shape.sum_ns)
         .cell(state.shape.longest_ns)
         .cell(state.longest.time_ns)
-        .cell(state.longest.task.pid);
-    char name[kTaskNameSize];
-    table.cell(task_name(state.longest.task, name));
+        .cell(state.longest.task.pid)
+        .cell(task_name(state.longest.task));
 }
 
 }  // namespace

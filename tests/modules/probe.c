@@ -65,7 +65,7 @@ static void read_here(void *word)
  */
 static void print_eoi_words(struct seq_file *seq)
 {
-	void __percpu *words = (void __percpu *)find_symbol("kvm_apic_eoi");
+	void __percpu *words = (void __percpu *)(uintptr_t)find_symbol("kvm_apic_eoi");
 	int cpu;
 
 	if (!words)

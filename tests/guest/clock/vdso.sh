@@ -88,7 +88,7 @@ remember
 native=$(current_clocksource)
 if [ "$CLOCK" = unstable ]; then
 	check loads load vdso=1
-	check status_says_why status_says 'by system call: the host does not promise a stable clock'
+	check status_says_why status_says 'by system call: the host did not promise a stable clock at load'
 	check selects select_clocksource kvmpv
 	check every_read_is_a_call
 else

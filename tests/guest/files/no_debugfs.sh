@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A kernel whose debugfs is switched off (debugfs=off or debugfs=no-mount): the module works, is
-# switched by its parameters, and is undone. MODE: shared or owned (nopv). ERROR: what the kernel
-# answers whoever makes files there, EPERM or, with no-mount, ENOENT.
+# A kernel whose debugfs is switched off (debugfs=off or debugfs=no-mount), or that has none: the module
+# works, is switched by its parameters, and is undone. MODE: shared or owned (nopv). ERROR: what the
+# kernel answers whoever makes files there: EPERM, with no-mount ENOENT, without debugfs ENODEV.
 . /tests/lib.sh
 
 ERROR=${ERROR:--1}

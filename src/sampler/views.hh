@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What `status` says of the sampler.
+
+#pragma once
+
+#include "base/view.hh"
+
+namespace kvmpv {
+
+void write_sampler_section(Out& out);
+
+}  // namespace kvmpv

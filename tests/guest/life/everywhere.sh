@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# All that kvmpv does, each thing once: for kernels on which nothing else runs. MODE: shared or owned (nopv). The
+# vCPUs share one host CPU.
+. /tests/lib.sh
+. /tests/steal/lib.sh
+. /tests/eoi/lib.sh
+
+CPU1=/sys/devices/system/cpu/cpu1/online
+SWITCHES=/sys/module/kvmpv/parameters
+
+native_eoi=""
+
+switch() {
+	echo "$2" > $SWITCHES/$1 && equal "$1" "$(cat $SWITCHES/$1)" "$2"
+}
+
+# Taken by its rating, and left by its rating. Before the first write to current_clocksource, which overrides ratings.
+takes_and_leaves_the_clock() {
+	equal current "$(current_clocksource)" kvmpv || return 1
+	fails_with 'busy|unavailable' rmmod kvmpv || return 1
+	switch clock_release 1 || return 1
+	equal current "$(current_clocksource)" "$before" && equal rating "$(field clock/state rating)" 1 || return 1
+	switch clock_release 0 && equal current "$(current_clocksource)" kvmpv || return 1
+	available kvmpv
+}
+
+steal_hook_goes_and_comes() {
+	steal_clock_is kvmpv_steal_clock && accounting_is 1 || return 1
+	switch steal_hook 0 && steal_clock_is "$(native_clock)" && accounting_is "$(native_accounting)" || return 1
+	switch steal_hook 1 && steal_clock_is kvmpv_steal_clock && accounting_is 1
+}
+
+eoi_hook_goes_and_comes() {
+	equal callback "$(eoi_callback)" kvmpv_eoi || return 1
+	switch eoi_hook 0 && equal callback "$(eoi_callback)" "$native_eoi" || return 1
+	switch eoi_hook 1 && equal callback "$(eoi_callback)" kvmpv_eoi
+}
+
+guard_goes_and_comes() {
+	equal path "$(field clock/state path)" stable || return 1
+	switch clock_force_unstable 1 && equal path "$(field clock/state path)" guarded && rises_by_a_second || return 1
+	switch clock_force_unstable 0 && equal path "$(field clock/state path)" stable && rises_by_a_second
+}
+
+task_ns() {
+	awk -v pid="$1" '$1 == "task" && $2 == pid { ns = $4 } END { print ns + 0 }' $STEAL/tasks
+}
+
+# The parts add up to the whole.
+tasks_are_charged() {
+	switch steal_attribution 1 || return 1
+	for hog in $hogs; do
+		grows task_ns "$hog" || return 1
+	done
+	awk '
+		FNR == 2 { whole = $4 }
+		FNR == 3 { for (i = 1; i <= NF; i++) if ($i == "steal_ns") at = i }
+		FNR > 3 { parts += $at }
+		END { if (parts != whole || !whole) { print parts " of " whole; exit 1 } }' $STEAL/tasks || return 1
+	switch steal_attribution 0
+}
+
+slots_of_cpu_1() {
+	for slot in 0x4b564d01 0x4b564d03 0x4b564d04; do
+		msr 1 $slot
+	done
+}
+
+cpu_goes_and_comes() {
+	slots=$(slots_of_cpu_1)
+	for round in 1 2 3; do
+		echo 0 > $CPU1 && equal "rows of cpus" "$(awk 'NR > 2' $DEBUG/cpus | wc -l)" 1 || return 1
+		echo 1 > $CPU1 && equal "slots of CPU 1" "$(slots_of_cpu_1)" "$slots" || return 1
+		equal current "$(current_clocksource)" kvmpv || return 1
+	done
+	cpus_equal_msrs && grows steal_field 1 steal_ns
+}
+
+before=$(current_clocksource)
+remember
+native_eoi=$(eoi_callback)
+
+# In owned mode the kernel takes it by the rating that it has anyway.
+if [ "$MODE" = shared ]; then
+	check loads load clock_rating=450
+else
+	check loads load
+fi
+for feature in clock steal eoi; do
+	check mode_$feature equal mode "$(mode $feature)" "$MODE"
+done
+check cpus_equal_msrs cpus_equal_msrs
+check takes_and_leaves_the_clock takes_and_leaves_the_clock
+check now_rises rises_by_a_second
+check steal_hook_goes_and_comes steal_hook_goes_and_comes
+check eoi_hook_goes_and_comes eoi_hook_goes_and_comes
+check guard_goes_and_comes guard_goes_and_comes
+start_hogs
+check steal_is_accounted grows stat_steal ""
+check ends_are_elided grows total_elided
+check tasks_are_charged tasks_are_charged
+check cpu_goes_and_comes cpu_goes_and_comes
+stop_hogs
+# Before a CPU that comes has a record of ours it answers by the guard: not_ready_reads.
+for fault in torn_reads bad_shift_reads tsc_behind_reads; do
+	check "no_$fault" equal $fault "$(field clock/state $fault)" 0
+done
+check releases switch clock_release 1
+check unloads rmmod kvmpv
+check everything_is_undone undone
+
+# Once more, selected by its name.
+check loads_again load
+check selects select_clocksource kvmpv
+check selects_another select_clocksource "$before"
+check unloads_again rmmod kvmpv
+check everything_is_undone_again undone
+finish
