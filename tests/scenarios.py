@@ -60,8 +60,6 @@ def dialogue(name: str) -> tuple[str, str]:
 # Steal has to be made: if the host has as many CPUs as the guest, no vCPU waits.
 ONE_CPU = ("--host-script", "tests/host/one_cpu.py")
 
-LIFE = ("--host-script", "tests/host/life.py")
-STEAL_HOST = ("--host-script", "tests/host/steal_host.py")
 # More than ten million reads. Without paravirtual clocks the debug kernel takes a minute to boot.
 WARP = ("--smp", "4", "--timeout", "900")
 
@@ -327,15 +325,15 @@ SCENARIOS = (
     ),
     Scenario(
         "hibernates-shared",
-        "sh /tests/life/hibernates.sh",
-        (*LIFE, *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda"),
+        AGENT,
+        (*dialogue("hibernates"), *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda"),
         kernels=("kunit",),
         check=("kunit",),
     ),
     Scenario(
         "hibernates-owned",
-        "MODE=owned sh /tests/life/hibernates.sh",
-        (*LIFE, *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda nopv"),
+        f"MODE=owned {AGENT}",
+        (*dialogue("hibernates"), *DISK, "--mem", "256", "--cmdline", "resume=/dev/vda nopv"),
         kernels=("kunit",),
         check=(),
     ),
@@ -386,11 +384,11 @@ SCENARIOS = (
         ("--cmdline", NOPV_ON_TSC),
         check=("6.1",),
     ),
-    Scenario("steal-truth-shared", "sh /tests/steal/truth.sh", STEAL_HOST, check=("6.1",)),
+    Scenario("steal-truth-shared", AGENT, dialogue("steal_truth"), check=("6.1",)),
     Scenario(
         "steal-truth-owned",
-        "MODE=owned sh /tests/steal/truth.sh",
-        (*STEAL_HOST, "--cmdline", "nopv"),
+        f"MODE=owned {AGENT}",
+        (*dialogue("steal_truth"), "--cmdline", "nopv"),
         check=(),
     ),
     Scenario("steal-chaos-shared", AGENT, dialogue("steal_chaos"), check=("6.12",)),
@@ -403,15 +401,15 @@ SCENARIOS = (
     # Only in the debug kernel do run queues ask for steal time.
     Scenario(
         "steal-rq-shared",
-        "sh /tests/steal/rq.sh",
-        STEAL_HOST,
+        AGENT,
+        dialogue("steal_rq"),
         kernels=("kunit",),
         check=(),
     ),
     Scenario(
         "steal-rq-owned",
-        "MODE=owned sh /tests/steal/rq.sh",
-        (*STEAL_HOST, "--cmdline", NOPV_ON_TSC),
+        f"MODE=owned {AGENT}",
+        (*dialogue("steal_rq"), "--cmdline", NOPV_ON_TSC),
         kernels=("kunit",),
         check=(),
     ),

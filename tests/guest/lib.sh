@@ -322,11 +322,3 @@ no_leak() {
 	echo "kernel memory: $settled kB after round $SETTLED, $now kB after round $ROUNDS" >&2
 	within growth_kb $((now - settled)) -1000000 $(((ROUNDS - SETTLED) * 2))
 }
-
-# ask_host VERB ARGUMENT...: the host script does something, and its answer is in $answer. Not in a
-# script that run.sh starts, because that keeps stdout until the end.
-exec 3>&1
-ask_host() {
-	echo "host: $*" >&3
-	read -r answer <&9
-}

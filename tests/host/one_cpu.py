@@ -7,17 +7,13 @@ Busy vCPUs then take turns, however many CPUs the host has. So each of them lose
 
 from __future__ import annotations
 
-import os
-
 import wake
 from lab.beside import Guest
 
 
 def main() -> None:
     guest = Guest()
-    cpu = min(os.sched_getaffinity(0))
-    for vcpu in range(len(guest.threads)):
-        guest.pin(vcpu, cpu)
+    cpu = guest.share_cpu()
     print(f"all vCPUs share CPU {cpu} of the host", flush=True)
     guest.qmp.close()  # QEMU serves one connection at a time
     guest.say(f"CPU {cpu}")
