@@ -115,8 +115,8 @@ static int get_call(const char *name, struct bench_call *call)
 }
 
 /*
- * "CLOCK [TIMES]", or the name of another call: done when it returns, which is after MAX_ATTEMPTS or
- * when the shortest was seen so many times.
+ * "CLOCK [TIMES]", or the name of another call. Done when it returns, which is after MAX_ATTEMPTS
+ * or when the shortest was seen so many times.
  */
 int bench_steps_start(char *text)
 {
