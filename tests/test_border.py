@@ -76,6 +76,18 @@ class Border(unittest.TestCase):
             if file.name != "boundary.h":
                 self.assertEqual(file.parent, ROOT / "src/linux", str(file))
 
+    def test_each_mutex_is_initialised(self) -> None:
+        """One that is not works, until two threads meet at it."""
+        named = re.findall(
+            r"^\tKVMPV_(MUTEX_\w+),", (ROOT / "src/boundary.h").read_text(), re.MULTILINE
+        )
+        initialised = (ROOT / "src/linux/mutexes.c").read_text()
+        self.assertGreater(len(named), 3)
+        for name in named:
+            self.assertIn(
+                f"[KVMPV_{name}] = __MUTEX_INITIALIZER(mutexes[KVMPV_{name}])", initialised
+            )
+
     def test_more_cxx_than_c(self) -> None:
         cxx = sum(map(lines_of_code, sources("src", "include", endings=CXX)))
         c = sum(map(lines_of_code, sources("src", "include", endings=[".c", ".h"])))
