@@ -32,7 +32,8 @@ class Shell:
         os.environ.update(KVMPV_OUTPUT=str(output), KVMPV_GROWN=str(grown))
         self._said = os.fdopen(said, "w")
         self._file = output.open("wb", buffering=0)
-        command = f"exec 9<&{heard}\n" + AGENT
+        # By its file, because a descriptor above 9 cannot be named to dash.
+        command = f"exec 9< /proc/self/fd/{heard}\n" + AGENT
         # What resets a guest starts the agent once more.
         again = ["sh", "-c", 'sh -c "$0"; exec sh -c "$0"', command]
         self._process = subprocess.Popen(
