@@ -221,6 +221,8 @@ SCENARIOS = (
     ),
     # The debug kernel has no lockdown.
     Scenario("lockdown", scripts("files/lockdown"), PATIENT, STOCK_KERNELS, check=("6.12",)),
+    # The debug kernel has no perf events.
+    Scenario("tracers", scripts("files/tracers"), PATIENT, STOCK_KERNELS, check=("6.12",)),
     Scenario("unbind", scripts("clock/unbind", "clock/lone_judge"), PATIENT, check=("6.12",)),
     # lockdown last: no module of ours can be loaded after it.
     Scenario(
