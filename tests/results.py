@@ -15,7 +15,10 @@ from built import ROOT
 
 RECORDED = ROOT / "build/results.txt"
 KEPT = ROOT / "tests/results.txt"
-HEAD = "# written by scripts/kernels-table: group, kernel, release, cases passed, cases failed, seconds\n"
+HEAD = (
+    "# written by scripts/kernels-table: group, kernel, release, cases passed, cases failed, seconds"
+    " (0: not known)\n"
+)
 NO_KERNEL = "-"  # of a group that has none
 
 
@@ -66,5 +69,5 @@ def record(result: Result) -> None:
 
 
 def seconds() -> dict[tuple[str, str], int]:
-    """How long each group took when it was last kept."""
-    return {key: result.seconds for key, result in read(KEPT).items()}
+    """How long each group took when its result was last kept, where that is known."""
+    return {key: result.seconds for key, result in read(KEPT).items() if result.seconds}
