@@ -78,7 +78,7 @@ void Clock::disable() {
         if (waited_ms % kSayMs == 0)
             linux_log_err(
                 "clock: the kernel judges other clocks by kvmpv and accepts no other one for that; "
-                "rmmod goes on when another one is registered");
+                "rmmod continues when another one is registered");
         linux_msleep(kAskMs);
     }
     // Before the records are freed and the code is unloaded.

@@ -59,7 +59,7 @@ check is_isolated equal isolated "$(cat /sys/devices/system/cpu/isolated)" 1
 check has_no_tick equal nohz_full "$(cat /sys/devices/system/cpu/nohz_full)" 1
 check isolated_is_not_sampled
 check status_says_sampler status_says '^sampler: looks .* isolated .*: 1$'
-check vdso_as_the_kernel status_says '^vdso: by system call: the kernel.s own clock is read so, too .no-kvmclock-vsyscall.'
+check vdso_as_the_kernel status_says '^vdso: by system call: so is the kernel.s own clock .no-kvmclock-vsyscall.'
 check switches
 check unloads rmmod kvmpv
 check loads_without
