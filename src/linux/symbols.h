@@ -29,7 +29,7 @@ struct kvmpv_symbols {
 	struct clocksource *kvm_clock; /* native kvm-clock */
 	struct pvclock_wall_clock *wall_clock; /* where the host writes native's wall clock */
 	unsigned int *vclocks_used; /* bits of the vDSO clock modes that were ever in use */
-	struct pvclock_vsyscall_time_info **pvti_cpu0_va; /* CPU 0's record, for user space to read */
+	struct pvclock_vsyscall_time_info **pvti_cpu0_va; /* CPU 0's record, for the vDSO */
 	struct clocksource **curr_clocksource; /* the one that timekeeping uses */
 	struct clocksource **watchdog; /* checks other clocksources */
 	struct list_head *watchdog_list; /* those that it checks */
@@ -38,11 +38,11 @@ struct kvmpv_symbols {
 	const char *override_name; /* what was written to current_clocksource last */
 
 	/* ---- Steal time ---- */
+	typeof(STATIC_CALL_TRAMP(pv_steal_clock)) *pv_steal_clock_trampoline;
+	struct static_call_key *pv_steal_clock_key;
 	u64 (*kvm_steal_clock)(int cpu); /* native steal clock for KVM */
 	u64 (*native_steal_clock)(int cpu); /* always returns 0 */
 	struct kvm_steal_time __percpu *steal_time; /* native's records */
-	struct static_call_key *pv_steal_clock_key;
-	typeof(STATIC_CALL_TRAMP(pv_steal_clock)) *pv_steal_clock_trampoline;
 	struct static_key *paravirt_steal_enabled;
 	struct static_key *paravirt_steal_rq_enabled;
 
