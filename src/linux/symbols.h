@@ -4,10 +4,7 @@
 
 #include <linux/container_of.h>
 #include <linux/percpu.h>
-#include <linux/sched/cputime.h> /* pv_steal_clock, in 7.3 */
-#include <linux/static_call.h>
 #include <linux/types.h>
-#include <asm/paravirt.h> /* pv_steal_clock, before that */
 
 #include "compat.h"
 
@@ -17,6 +14,7 @@ struct list_head;
 struct mutex;
 struct pvclock_vsyscall_time_info;
 struct pvclock_wall_clock;
+struct static_call_key;
 struct static_key;
 
 /*
@@ -38,11 +36,12 @@ struct kvmpv_symbols {
 	const char *override_name; /* what was written to current_clocksource last */
 
 	/* ---- Steal time ---- */
-	typeof(STATIC_CALL_TRAMP(pv_steal_clock)) *pv_steal_clock_trampoline;
-	struct static_call_key *pv_steal_clock_key;
 	u64 (*kvm_steal_clock)(int cpu); /* native steal clock for KVM */
 	u64 (*native_steal_clock)(int cpu); /* always returns 0 */
 	struct kvm_steal_time __percpu *steal_time; /* native's records */
+	struct static_call_key *pv_steal_clock_key;
+	/* Not by typeof: no header declares it in a kernel without CONFIG_PARAVIRT. */
+	u64 (*pv_steal_clock_trampoline)(int cpu);
 	struct static_key *paravirt_steal_enabled;
 	struct static_key *paravirt_steal_rq_enabled;
 
