@@ -300,6 +300,25 @@ KVMPV_TEST(value_slot, set_write_ignored) {
     test.equal("failures", slot.failures(), 1);
 }
 
+// As before the first write, so nothing of ours is there. After the second it holds our first
+// value, which is put back.
+KVMPV_TEST(value_slot, second_write_ignored) {
+    Test test(handle);
+    ScriptedValueSlot slot = found_on_cpu_1();
+    value_script.ignores_writes = true;
+    test.equal("set", set_on_cpu_1(slot, 0), -kEio);
+    expect_value(test, 1, false, 0);
+    value_script.ignores_writes = false;
+    test.equal("set", set_on_cpu_1(slot, 0), 0);
+    value_script.ignores_writes = true;
+    test.equal("set", set_on_cpu_1(slot, 7), -kEio);
+    expect_value(test, 0, true, 1);
+    test.equal("shown as set", slot.of(1).set, 0);
+    value_script.ignores_writes = false;
+    slot.put_back(1);
+    expect_value(test, 1, false, 0);
+}
+
 // It has changed, although it could not be read back: so it is put back.
 KVMPV_TEST(value_slot, set_read_back_faults) {
     Test test(handle);

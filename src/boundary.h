@@ -226,7 +226,7 @@ void kvmpv_eoi(u32 reg, u32 value);
  * Between linux_wakeups_enable() and linux_wakeups_disable(), in any context but NMI, on the CPU
  * that it is about. kvmpv_ipi_sent() is called on the CPU that sends an IPI to @cpu.
  *	kvmpv_idle_begins()	the CPU is about to halt
- *	kvmpv_timer_expires()	the kernel handles a timer that was due @late_ns ago; may be negative
+ *	kvmpv_timer_expires()	the kernel handles a timer that was due @late_ns ago (or < 0)
  *	kvmpv_ipi_arrives()	an IPI has interrupted the CPU
  *	kvmpv_idle_ends()	the CPU goes on after a halt
  */

@@ -91,13 +91,18 @@ Result<void> HaltPoll::online_cpu(u32 cpu) {
     if (const Result<void> counts = wakeup_accounts::online_cpu(cpu); !counts.ok())
         log_cpu_error("halt_poll", "wake-ups cannot be counted", cpu, counts.error());
     const IrqsOff irqs_off;
-    if (!haltpoll_driver_is_active()) static_cast<void>(slot().set_wanted(cpu));
+    take(cpu);
     return {};
 }
 
 void HaltPoll::down_cpu(u32 cpu) {
     const IrqsOff irqs_off;
     give_back(cpu);
+}
+
+// On the CPU; interrupts off. An error is in the log.
+void HaltPoll::take(u32 cpu) {
+    if (!haltpoll_driver_is_active()) static_cast<void>(slot().set_wanted(cpu));
 }
 
 // On the CPU; interrupts off. If the driver has come since, what the MSR holds is its, even if it

@@ -41,7 +41,7 @@ public:
     // On the only CPU that is online around suspend, with interrupts off. The kernel saves and
     // restores what this CPU's MSR holds while it sleeps, so it shall see what was there before us.
     void suspend(u32 cpu) { give_back(cpu); }
-    void resume(u32 cpu) { static_cast<void>(slot().set_wanted(cpu)); }
+    void resume(u32 cpu) { take(cpu); }
     // A kernel that is started by kexec finds the MSRs as we leave them.
     void restart();
 
@@ -78,6 +78,7 @@ public:
 
 private:
     static ValueSlot<PollControlLayout>& slot() { return slots.poll_control; }
+    static void take(u32 cpu);
     static void give_back(u32 cpu);
     static void look(OfCpu& of);
     Result<void> set(const PollControlWrite& wanted);

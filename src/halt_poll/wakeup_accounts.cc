@@ -68,7 +68,7 @@ void destroy() {
 }
 
 void forget_all() {
-    on_each_cpu([](u32 cpu) {
+    on_or_for_each_cpu([](u32 cpu) {
         if (Wakeups* const account = of_cpu(cpu)) account->forget();
     });
 }

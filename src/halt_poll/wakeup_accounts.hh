@@ -22,7 +22,7 @@ void destroy();
 // What was sent is traced, so IPIs are timed and not only counted. Only while it is on.
 bool ipis_are_timed();
 
-// Counts from 0 again on each CPU that is online. Under CpusLock; interrupts on.
+// Counts from 0 again on each CPU, online or not. Under CpusLock; interrupts on.
 void forget_all();
 
 // `cpu` has come online. On that CPU; may sleep. Returns -ENOMEM, and then nothing is counted

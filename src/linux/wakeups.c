@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What wakes idle CPUs: tracepoints of the kernel. Few of them are exported, but the kernel can list
- * all of its own.
+ * What wakes idle CPUs: tracepoints of the kernel. Few of them are exported, but the kernel can
+ * list all of its own.
  */
 #include <linux/hrtimer.h>
 #include <linux/string.h>

@@ -116,11 +116,17 @@ private:
         if (!now.ok()) return now.error();
         if (const Result<void> written = Kernel::wrmsr_here(msr_, of.wanted); !written.ok())
             return written;
-        // Before the value is checked: the MSR may have changed, and would have to be put back.
         if (!of.is_held || now.value() != of.set) of.before = now.value();
+        // If it cannot be read back it may have changed, and has to be put back.
         of.is_held = true;
         of.set = of.wanted;
-        return check(of.wanted);
+        const Result<u64> after = Kernel::rdmsr_here(msr_);
+        if (!after.ok()) return after.error();
+        if (after.value() == of.wanted) return {};
+        // The write was ignored: the MSR holds what it held before us, or what we have set earlier.
+        of.is_held = after.value() != of.before;
+        of.set = after.value();
+        return Error(-kEio);
     }
 
     Result<void> write_back(const kvmpv_value& of) {
@@ -129,13 +135,9 @@ private:
         if (now.value() != of.set) return {};
         if (const Result<void> written = Kernel::wrmsr_here(msr_, of.before); !written.ok())
             return written;
-        return check(of.before);
-    }
-
-    Result<void> check(u64 wanted) {
-        const Result<u64> now = Kernel::rdmsr_here(msr_);
-        if (!now.ok()) return now.error();
-        if (now.value() != wanted) return Error(-kEio);
+        const Result<u64> after = Kernel::rdmsr_here(msr_);
+        if (!after.ok()) return after.error();
+        if (after.value() != of.before) return Error(-kEio);
         return {};
     }
 
