@@ -49,6 +49,7 @@ LEFT_OUT = ("debug_kernel", "test_new_feature", "test_sanitizers", "test_build.P
 SHOWN = 60  # lines of a failure
 
 Result = tuple[bool, str]
+Rows = tuple[tuple[tuple[str, Callable[[], Result]], ...], ...]
 
 
 def run(*command: str) -> tuple[int, str]:
@@ -191,7 +192,7 @@ def sources_and_objects() -> Result:
     return status == 0 and passed is not None and int(passed[1]) > 0, output
 
 
-STEPS: tuple[tuple[tuple[str, Callable[[], Result]], ...], ...] = (
+STEPS: Rows = (
     (("the machine is bare", machine_is_bare),),
     (("without python3 make deps says so in one line", without_python),),
     (("scripts/deps build", deps_of_a_build),),
@@ -206,7 +207,7 @@ STEPS: tuple[tuple[tuple[str, Callable[[], Result]], ...], ...] = (
     (("make deb", debian_package),),
 )
 # Minutes: it installs what a test of a package needs, and DKMS compiles the module once more.
-MORE_STEPS = ((("autopkgtest", autopkgtest),),)
+MORE_STEPS: Rows = ((("autopkgtest", autopkgtest),),)
 
 
 def main() -> None:
