@@ -442,6 +442,17 @@ SCENARIOS = (
         kernels=(*ALL_KERNELS, *OTHER_KERNELS),
         check=(),
     ),
+    # The guest is the same. On hardware KVM, too, these hosts are emulated.
+    *(
+        Scenario(
+            f"host-{name}",
+            contending("life/host"),
+            (*ONE_CPU, *PATIENT, "--host-kernel", name),
+            kernels=("6.12",),
+            check=check,
+        )
+        for name, check in (("6.1", ()), ("6.12", ("6.12",)), ("7.3", ()))
+    ),
     Scenario("eoi-shared", scripts("eoi/eoi"), ("--timeout", "900"), check=("6.12",)),
     Scenario(
         "eoi-owned",
