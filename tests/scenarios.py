@@ -70,6 +70,7 @@ DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,fi
 PATIENT = ("--timeout", "900")
 # Without hpet, for which an emulated guest leaves at each look: with it, nopv takes many minutes on a busy machine.
 NOPV_ON_TSC = "nopv tsc=reliable tsc_early_khz={tsc_khz}"
+README = ("--add", "README.md:/tests/README.md")
 PTP = ("--add", "{modules}/kernel/drivers/ptp/ptp_kvm.ko:/tests/ptp_kvm.ko")
 
 # At boot the kernel's KUnit prints a plan for no tests. The results follow the mark.
@@ -102,8 +103,9 @@ SCENARIOS = (
             "clock/drift",
             "clock/watchdog",
             "life/suspend",
+            "life/readme",
         ),
-        WAKE,
+        (*WAKE, *README),
         check=("6.1", "6.12", "kunit"),
     ),
     Scenario(
@@ -127,8 +129,9 @@ SCENARIOS = (
     ),
     Scenario(
         "owned-acpi-pm",
-        scripts("slot/nopv", BEFORE="acpi_pm"),
-        ("--cmdline", "nopv hpet=disable"),
+        # readme comes first: in slot/nopv the user chooses a clocksource, and then the kernel does not.
+        scripts("life/readme", "slot/nopv", MODE="owned", BEFORE="acpi_pm"),
+        (*README, "--cmdline", "nopv hpet=disable"),
         check=("6.12",),
     ),
     Scenario(
@@ -262,6 +265,12 @@ SCENARIOS = (
         AGENT,
         dialogue("sleep"),
         check=("6.12",),
+    ),
+    Scenario(
+        "sleep-by-host-clock-owned",
+        f"MODE=owned {AGENT}",
+        (*dialogue("sleep"), "--cmdline", "nopv"),
+        check=(),
     ),
     # legacy comes last: it makes the host withdraw its promise of a stable clock.
     Scenario(
