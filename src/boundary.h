@@ -30,6 +30,18 @@ enum { KVMPV_NUM_EOI_COUNTERS = 3 };
 /* The registrations that can be taken: clock, steal time, PV EOI. */
 enum { KVMPV_NUM_REGISTRATIONS = 3 };
 
+/* The values that can be set: poll control. */
+enum { KVMPV_NUM_VALUES = 1 };
+
+/* A value slot of one CPU. Only that CPU changes it, or another one while that CPU is offline. */
+struct kvmpv_value {
+	u64 before; /* what the MSR held before we set it; only while is_held */
+	u64 set; /* what we have set it to; only while is_held */
+	u64 wanted; /* what it shall be set to whenever the CPU is online; only while is_wanted */
+	bool is_held;
+	bool is_wanted;
+};
+
 /*
  * One per CPU. C defines it (src/linux/cpus.c), because only C can place per-CPU data. The hot
  * paths reach their own CPU's copy through x86.hh; linux_cpu() returns that of any CPU.
@@ -69,6 +81,9 @@ struct kvmpv_cpu {
 	u64 eoi_count[KVMPV_NUM_EOI_COUNTERS];
 	/* ioapic_interrupts() of this CPU when eoi_count began to count. */
 	u64 eoi_ioapic_base;
+	struct kvmpv_value values[KVMPV_NUM_VALUES];
+	/* This CPU's class Wakeups, or null while none are counted. */
+	void *wakeups;
 };
 
 #ifdef __cplusplus
@@ -97,6 +112,7 @@ enum kvmpv_follower {
 	KVMPV_CLOCK,
 	KVMPV_STEAL,
 	KVMPV_EOI,
+	KVMPV_HALT_POLL,
 	KVMPV_SAMPLER,
 	KVMPV_NUM_FOLLOWERS
 };
@@ -109,6 +125,8 @@ enum kvmpv_switch {
 	KVMPV_STEAL_HOOK,
 	KVMPV_STEAL_ATTRIBUTION,
 	KVMPV_EOI_HOOK,
+	KVMPV_HALT_POLLING,
+	KVMPV_HALT_POLL_ACCOUNTING,
 	KVMPV_SAMPLING,
 	KVMPV_NUM_SWITCHES
 };
@@ -119,7 +137,7 @@ struct kvmpv_parameters {
 	int legacy; /* 1: use the deprecated clock MSRs where they are offered */
 	/*
 	 * 0 or 1: their state at the start. KVMPV_CLOCK_VDSO may be -1: on in shared mode, if the
-	 * kernel's own clock is read so, too.
+	 * kernel's own clock is read so, too. KVMPV_HALT_POLLING may be -1: left as it is.
 	 */
 	int switches[KVMPV_NUM_SWITCHES];
 };
@@ -203,6 +221,20 @@ void kvmpv_task_switch(void);
  * garbage.
  */
 void kvmpv_eoi(u32 reg, u32 value);
+
+/*
+ * Between linux_wakeups_enable() and linux_wakeups_disable(), in any context but NMI, on the CPU
+ * that it is about. kvmpv_ipi_sent() is called on the CPU that sends an IPI to @cpu.
+ *	kvmpv_idle_begins()	the CPU is about to halt
+ *	kvmpv_timer_expires()	the kernel handles a timer that was due @late_ns ago (or < 0)
+ *	kvmpv_ipi_arrives()	an IPI has interrupted the CPU
+ *	kvmpv_idle_ends()	the CPU goes on after a halt
+ */
+void kvmpv_idle_begins(void);
+void kvmpv_timer_expires(s64 late_ns);
+void kvmpv_ipi_sent(u32 cpu);
+void kvmpv_ipi_arrives(void);
+void kvmpv_idle_ends(void);
 
 /* Called on @cpu once a second, in a thread that is bound to it, whether it is busy or idle. */
 void kvmpv_sample(u32 cpu);
@@ -335,6 +367,11 @@ bool linux_tsc_is_invariant(void);
 
 /* The kernel has marked the TSC unstable, which lasts until the next boot. */
 bool linux_tsc_is_unstable(void);
+
+/* ---- src/linux/cpu_idle.c ----------------------------------------------------------------- */
+
+/* Writes the name of the cpuidle driver, or "" if there is none. @size includes the NUL. */
+void linux_cpuidle_driver_name(char *name, u32 size);
 
 /* ---- src/linux/cpus.c --------------------------------------------------------------------- */
 
@@ -494,6 +531,7 @@ enum kvmpv_mutex {
 	KVMPV_MUTEX_WALL_CLOCK, /* all CPUs share its MSR */
 	KVMPV_MUTEX_STEAL, /* its switches, reset, and whoever gathers its charges */
 	KVMPV_MUTEX_EOI, /* its switch */
+	KVMPV_MUTEX_HALT_POLL, /* its switches, and whoever shows what they have done */
 	KVMPV_MUTEX_SAMPLER, /* its switch */
 	KVMPV_MUTEX_FOLLOWERS, /* who begins to follow CPUs; taken inside the others */
 	KVMPV_NUM_MUTEXES
@@ -779,6 +817,19 @@ int linux_vdso_publish_page(const void *page);
  * or -ENOENT if the kernel's variable cannot be found.
  */
 int linux_vdso_allow_mapping(void);
+
+/* ---- src/linux/wakeups.c ------------------------------------------------------------------ */
+
+/*
+ * From enable on, kvmpv_idle_begins() and its like are called. Enable returns 0 or a negative
+ * errno, -ENOENT if this kernel lacks a tracepoint. When disable returns, no call is under way and
+ * none will come.
+ */
+int linux_wakeups_enable(void);
+void linux_wakeups_disable(void);
+
+/* The kernel says when it sends an IPI (since 6.4). Only after linux_wakeups_enable(). */
+bool linux_wakeups_see_ipis_sent(void);
 
 #ifdef __cplusplus
 }

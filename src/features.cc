@@ -12,6 +12,8 @@
 #include "eoi/views.hh"
 #include "events/views.hh"
 #include "files/views.hh"
+#include "halt_poll/halt_poll.hh"
+#include "halt_poll/views.hh"
 #include "sampler/sampler.hh"
 #include "sampler/views.hh"
 #include "steal/steal.hh"
@@ -54,6 +56,12 @@ constexpr Switch kEoiSwitches[] = {
     {KVMPV_EOI_HOOK, of<eoi, &Eoi::set_hooked>, of<eoi, &Eoi::hooked>},
 };
 
+constexpr Switch kHaltPollSwitches[] = {
+    {KVMPV_HALT_POLLING, of<halt_poll, &HaltPoll::set_allowed>,
+     of<halt_poll, &HaltPoll::is_allowed>},
+    {KVMPV_HALT_POLL_ACCOUNTING, of<halt_poll, &HaltPoll::set_accounting>, wakeup_accounts::is_on},
+};
+
 constexpr Switch kSamplerSwitches[] = {{KVMPV_SAMPLING, sampler::set_on, sampler::is_on}};
 
 // The order from top to bottom is that of load, of a CPU that comes online, of resume, and of the
@@ -61,6 +69,7 @@ constexpr Switch kSamplerSwitches[] = {{KVMPV_SAMPLING, sampler::set_on, sampler
 // suspend, and of restart.
 //   - The clock starts first and stops last, because the others read it.
 //   - Steal time comes before EOI only because `status` has always shown them so.
+//   - Halt polling comes after PV EOI only because nothing of either depends on the other.
 //   - The sampler comes after everything that it looks at.
 //   - Last comes what only files of debugfs use.
 constexpr FeatureRow kFeatures[] = {
@@ -117,6 +126,23 @@ constexpr FeatureRow kFeatures[] = {
         .write_note = write_eoi_note,
         .files = eoi_files,
         .switches = kEoiSwitches,
+    },
+    {
+        .name = "halt_poll",
+        .start = of<halt_poll, &HaltPoll::start>,
+        .stop = of<halt_poll, &HaltPoll::stop>,
+        .failure = "halt polling could not be taken up",
+        .follower = KVMPV_HALT_POLL,
+        .online_cpu = of<halt_poll, &HaltPoll::online_cpu>,
+        .down_cpu = of<halt_poll, &HaltPoll::down_cpu>,
+        .suspend = of<halt_poll, &HaltPoll::suspend>,
+        .resume = of<halt_poll, &HaltPoll::resume>,
+        .restart = of<halt_poll, &HaltPoll::restart>,
+        .slots = &slots.poll_control,
+        .cpuid_name = "KVM_FEATURE_POLL_CONTROL",
+        .write_note = write_halt_poll_note,
+        .files = halt_poll_files,
+        .switches = kHaltPollSwitches,
     },
     // A slot that is only shown.
     {.name = "async_pf", .slots = &slots.async_pf},

@@ -258,7 +258,12 @@ SCENARIOS = (
         STOCK_KERNELS,
         check=(),
     ),
-    Scenario("no-kvmclock", scripts("slot/no_kvmclock"), ("--cpu=-kvmclock",), check=("6.12",)),
+    Scenario(
+        "no-kvmclock",
+        scripts("slot/no_kvmclock", "halt_poll/not_offered"),
+        ("--cpu=-kvmclock,-kvm-poll-control",),
+        check=("6.12",),
+    ),
     Scenario("off-kvm", scripts("slot/off_kvm"), ("--cpu=kvm=off",), check=("6.1",)),
     Scenario(
         "sleep-by-host-clock",
@@ -407,6 +412,7 @@ SCENARIOS = (
         (*dialogue("steal_chaos"), "--cmdline", "nopv"),
         check=(),
     ),
+    Scenario("halt-poll", AGENT, dialogue("halt_poll"), check=()),
     # Only in the debug kernel do run queues ask for steal time.
     Scenario(
         "steal-rq-shared",
@@ -470,10 +476,17 @@ SCENARIOS = (
         scripts("eoi/stack"),
         PATIENT,
     ),
-    Scenario("eoi-cpus-and-sleep", scripts("eoi/hotplug", "eoi/suspend"), WAKE, check=("6.12",)),
+    Scenario(
+        "eoi-cpus-and-sleep",
+        scripts("eoi/hotplug", "eoi/suspend", "halt_poll/wakeups", "halt_poll/control"),
+        WAKE,
+        check=("6.12",),
+    ),
     Scenario(
         "eoi-cpus-and-sleep-owned",
-        scripts("eoi/hotplug", "eoi/suspend", MODE="owned"),
+        scripts(
+            "eoi/hotplug", "eoi/suspend", "halt_poll/wakeups", "halt_poll/control", MODE="owned"
+        ),
         (*WAKE, "--cmdline", "nopv"),
         check=(),
     ),
@@ -485,7 +498,13 @@ SCENARIOS = (
         ("--timeout", "3000", "--cmdline", "nopv"),
         check=(),
     ),
-    Scenario("eoi-not-offered", scripts("eoi/not_offered"), ("--cpu=-kvm-pv-eoi",), check=("6.1",)),
+    # The kernel's driver that polls in the guest comes by a word on the command line; it has nothing to do with EOIs.
+    Scenario(
+        "eoi-not-offered",
+        scripts("eoi/not_offered", "halt_poll/driver"),
+        ("--cpu=-kvm-pv-eoi", "--cmdline", "cpuidle_haltpoll.force=1"),
+        check=("6.1",),
+    ),
     Scenario("kunit-stable", KUNIT, PATIENT, kernels=DEBUG_KERNELS, check=("kunit",)),
     Scenario(
         "kunit-unstable",

@@ -67,6 +67,7 @@ def parse(words: Sequence[str]) -> Asked:
             qemu=tuple(found.qemu),
             host_qemu=tuple(found.host_qemu),
             lab_qemu=found.lab_qemu,
+            shim=found.shim,
             host_script=found.host_script,
             exits=found.exits or found.exits_json is not None,
             own_marks=found.own_marks,
@@ -126,6 +127,11 @@ def _arguments() -> argparse.ArgumentParser:
         default=chosen(),
         metavar="|".join(NAMES),
         help=f"the QEMU to run it all on ($KVMPV_QEMU, else {DEFAULT})",
+    )
+    add(
+        *("--shim",),
+        metavar="SPEC",
+        help="feature bits and MSRs that the KVM host answers otherwise: '+17; refuse write 0x4b564d01 cpu 1'",
     )
     add("--host-script", metavar="FILE", help="a program to run on the KVM host beside the guest")
     add("--exits", action="store_true", help="count VM exits while COMMAND runs; table on stderr")

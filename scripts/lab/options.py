@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import LabError
+from lab import LabError, shim
 from lab.qemu import NAMES as QEMUS
 from lab.qemu import chosen
 
@@ -39,6 +39,7 @@ class Options:
     )
     host_qemu: Sequence[str] = ()  # more arguments for the QEMU that emulates the host
     lab_qemu: str = field(default_factory=chosen)  # which QEMU is used
+    shim: str | None = None  # what the library between QEMU and KVM does: docs/guest.md
     host_script: str | Path | None = None
     exits: bool = False
     own_marks: bool = False  # COMMAND itself marks what is counted, and guest_init.sh does not
@@ -70,6 +71,8 @@ class Options:
                 re.compile(pattern)
             except re.error as error:
                 raise LabError(f"--allow-splat: {pattern!r}: {error}") from error
+        if self.shim is not None:
+            shim.check(self.shim)
         self.cpu_flags()
         self.additions()
         self.script()

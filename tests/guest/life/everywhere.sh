@@ -43,6 +43,12 @@ guard_goes_and_comes() {
 	switch clock_force_unstable 0 && equal path "$(field clock/state path)" stable && rises_by_a_second
 }
 
+halt_polling_goes_and_comes() {
+	switch halt_poll 0 && switch halt_poll_accounting 1 && equal "CPU 1" "$(msr 1 0x4b564d05)" 0x0 || return 1
+	grows cell halt_poll/cpus 0 wakeups && grows cell halt_poll/cpus 1 timers || return 1
+	switch halt_poll 1 && switch halt_poll_accounting 0 && equal "CPU 1" "$(msr 1 0x4b564d05)" 0x1
+}
+
 tasks_are_charged() {
 	switch steal_attribution 1 || return 1
 	for hog in $hogs; do
@@ -52,7 +58,7 @@ tasks_are_charged() {
 }
 
 slots_of_cpu_1() {
-	for slot in 0x4b564d01 0x4b564d03 0x4b564d04; do
+	for slot in 0x4b564d01 0x4b564d03 0x4b564d04 0x4b564d05; do
 		msr 1 $slot
 	done
 }
@@ -86,6 +92,7 @@ check takes_and_leaves_the_clock
 check now_rises rises_by_a_second
 check steal_hook_goes_and_comes
 check eoi_hook_goes_and_comes
+check halt_polling_goes_and_comes
 check guard_goes_and_comes
 start_hogs
 check steal_is_accounted grows stat_steal ""
