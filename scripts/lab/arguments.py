@@ -112,7 +112,7 @@ def _arguments() -> argparse.ArgumentParser:
     add("--qemu", action="append", default=[], metavar="ARG", help="one more argument of QEMU")
     add(
         *("--host-kernel",),
-        metavar="6.1|6.12|FILE",
+        metavar="6.1|6.12|7.3|FILE",
         help=f"the kernel of the KVM host, which is then nested (default: {HOST_KERNEL})",
     )
     add(

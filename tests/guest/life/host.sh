@@ -8,11 +8,6 @@
 
 SYSTEM_TIME=0x4b564d01
 
-tell() {
-	results="$results
-# $*"
-}
-
 # clock_writes CPU: how often the host has written this CPU's record. The version rises by 2 each time.
 clock_writes() {
 	echo $(($(cell cpus "$1" clock_version) / 2))
@@ -70,24 +65,24 @@ check mode_eoi equal mode "$(mode eoi)" shared
 check path equal path "$(field clock/state path)" stable
 quiet=$(clock_writes 0)
 sleep 5
-tell "left alone for 5 s: CPU 0's record has got $(($(clock_writes 0) - quiet)) writes"
+report "left alone for 5 s: CPU 0's record has got $(($(clock_writes 0) - quiet)) writes"
 # The guest tells the host once more where the record of CPU 0 is, which is where it was.
 was=$(clock_writes 0)
 others=$(clock_writes 1)
 check slot_is_written_anew write_msr 0 $SYSTEM_TIME "$(msr 0 $SYSTEM_TIME)"
 check record_0_is_written
 await_record_1
-tell "CPU 0's slot was written: CPU 0's record has got $(($(clock_writes 0) - was)) writes," \
+report "CPU 0's slot was written: CPU 0's record has got $(($(clock_writes 0) - was)) writes," \
 	"CPU 1's $(($(clock_writes 1) - others))"
 look_at_two_busy_cpus
 check ends_are_elided
 check one_waits_for_the_other
 for cpu in 0 1; do
-	tell "CPU $cpu, busy: $(awk -v cpu=$cpu '$1 == cpu { print $2 " ends elided, " $3 " written" }' /tmp/busy);" \
+	report "CPU $cpu, busy: $(awk -v cpu=$cpu '$1 == cpu { print $2 " ends elided, " $3 " written" }' /tmp/busy);" \
 		"its clock record has got $(($(risen $cpu clock_version) / 2)) writes," \
 		"its steal record $(($(risen $cpu steal_version) / 2))"
 done
-tell "$((stolen_ns / 1000000)) ms of steal on both CPUs in $took_ms ms"
+report "$((stolen_ns / 1000000)) ms of steal on both CPUs in $took_ms ms"
 check still_stable equal path "$(field clock/state path)" stable
-tell "events: $(awk 'NR > 3 { printf "%s of CPU %s; ", $4, $3 }' $DEBUG/events)"
+report "events: $(awk 'NR > 3 { printf "%s of CPU %s; ", $4, $3 }' $DEBUG/events)"
 end
