@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Looks at the clock of every CPU once a second, from that CPU, and makes an event of what has
-// changed. So an event is at most a second old when it is noted, and what comes and goes within
-// that second is seen in the counters of the read path only.
+// Looks at the clock of every CPU, from that CPU, and makes an event of what has changed: once a
+// second, earlier if a tick has found that the record has changed, and whenever somebody reads or
+// polls the events there. What comes and goes between two looks is seen in the counters of the read
+// path only.
 
 #pragma once
 
@@ -21,7 +22,7 @@ Result<void> set_on(bool on);
 bool is_on();
 
 // A CPU has come, or goes. Isolated ones are left alone. On that CPU; down_cpu() returns when no
-// look is under way any more.
+// regular or early look is under way any more.
 Result<void> online_cpu(u32 cpu);
 void down_cpu(u32 cpu);
 
