@@ -228,8 +228,8 @@ void kvmpv_sampler_deferred(void);
 void kvmpv_look_early(u32 cpu);
 
 /*
- * Looks at the clock record of the CPU that it runs on, and returns how many events there have been.
- * Any context but NMI.
+ * Looks at the clock record of the CPU that it runs on, and returns how many events there have
+ * been. Any context but NMI.
  */
 u64 kvmpv_look_here(void);
 
@@ -424,8 +424,8 @@ struct kvmpv_file {
 	 */
 	int (*store)(const char *text);
 	/*
-	 * It shows the events, so poll(2) waits for the next one. Before it is shown, and whenever it
-	 * is polled, kvmpv_look_here() is called.
+	 * It shows the events, so poll(2) waits for the next one. Before it is shown, and whenever
+	 * it is polled, kvmpv_look_here() is called.
 	 */
 	bool is_awaited;
 };
@@ -444,10 +444,10 @@ void linux_seq_write(void *seq, const char *text, u32 length);
 /* ---- src/linux/early_look.c --------------------------------------------------------------- */
 
 /*
- * Between start and stop, ask has kvmpv_look_early() called on the CPU that asks, with its next tick
- * or in this one. Ask may be called in any context, with a run queue locked; the thread must not be
- * able to move to another CPU. Start and stop run on @cpu. Stop waits for a call that is under way or
- * to come, and does nothing where none was started. Nobody asks any more then.
+ * Between start and stop, ask has kvmpv_look_early() called on the CPU that asks, in this tick or
+ * with the next one. Ask may be called in any context, with a run queue locked; the thread must not
+ * be able to move to another CPU. Start and stop run on @cpu. Nobody asks after stop has begun. It
+ * waits for a call that is under way or to come, and does nothing where none was started.
  */
 void linux_early_look_start(u32 cpu);
 void linux_early_look_ask(void);

@@ -47,8 +47,7 @@ void show_events(void* seq) {
             write_event(table, sequence, *event);
 }
 
-constexpr kvmpv_file kFiles[] = {
-    {.directory = "", .name = "events", .show = show_events, .is_awaited = true}};
+constexpr kvmpv_file kFiles[] = {{"", "events", show_events, nullptr, kIsAwaited}};
 
 }  // namespace
 

@@ -27,12 +27,12 @@ void kvmpv_waiters_add(struct file *file, struct poll_table_struct *table)
 	poll_wait(file, &waiters, table);
 }
 
-/*
- * The caller holds the lock of the events, which a waiter takes between joining the queue and its
- * look at them. So either it is seen here, or it sees the event.
- */
 void linux_waiters_wake(void)
 {
+	/*
+	 * The caller holds the lock of the events, which a waiter takes between joining the queue
+	 * and its look at them. So either it is seen here, or it sees the event.
+	 */
 	if (waitqueue_active(&waiters))
 		irq_work_queue(&wake_work);
 }

@@ -202,16 +202,14 @@ void forget(u32 cpu) {
     clock_read::drop_base(*linux_cpu(cpu));
 }
 
-void begin(CpuState* fresh) {
-    const EventsLock lock;
-    states = fresh;
-}
-
-// Nobody looks any more.
+// Nobody looks any more; but resume() or a reader may come in between.
 void forget_all() {
     CpuState* const old = states;
-    shared = {};
-    begin(nullptr);  // first, because resume() or a reader may come in between
+    {
+        const EventsLock lock;
+        states = nullptr;
+        shared = {};
+    }
     linux_memory_destroy(old);
 }
 
@@ -292,7 +290,10 @@ Result<void> set_on(bool on) {
     if (on) {
         void* const memory = linux_memory_create(u64{last_possible_cpu() + 1} * sizeof(CpuState));
         if (!memory) return Error(-kEnomem);
-        begin(static_cast<CpuState*>(memory));
+        {
+            const EventsLock lock;
+            states = static_cast<CpuState*>(memory);
+        }
         const Result<void> followed = follow_cpus(KVMPV_SAMPLER);
         enabled = followed.ok();
         if (!enabled) forget_all();

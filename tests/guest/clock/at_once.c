@@ -3,13 +3,13 @@
  * at_once: asks kvmpv for the number of disruptions as soon as the host wants to know it.
  *
  *	at_once read	whenever the host has asked: reads clock/state, and answers
- *	at_once wait	waits for the next event by poll(2), and answers if the host has asked meanwhile
+ *	at_once wait	waits for the next event by poll(2), and answers what the host has asked
  *	at_once event	says "waits", and ends with the next event; the host has no part in it
  *
  * Host and guest share the page whose physical address is printed first. The host may ask while the
  * guest is stopped; then the question is there with the guest's first instruction. `wait` writes a
- * line to the trace when it has seen the question, and one when it was woken. All of it runs on CPU 1,
- * and `wait` keeps that busy, so that the trace has its ticks.
+ * line to the trace when it has seen the question, and one when it was woken. All of it runs on
+ * CPU 1, and `wait` keeps that busy, so that the trace has its ticks.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -139,12 +139,15 @@ static void share_page(void)
 {
 	int map = open("/proc/self/pagemap", O_RDONLY);
 	unsigned long long entry;
+	off_t offset;
 
-	questions = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
+	questions = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
 	if (questions == MAP_FAILED)
 		err(1, "memory");
 	questions->answered = 0;
-	if (pread(map, &entry, sizeof(entry), (unsigned long)questions / PAGE * sizeof(entry)) != sizeof(entry))
+	offset = (unsigned long)questions / PAGE * sizeof(entry);
+	if (pread(map, &entry, sizeof(entry), offset) != sizeof(entry))
 		err(1, "pagemap");
 	close(map);
 	printf("%#llx\n", (entry & ((1ull << 55) - 1)) * PAGE);
