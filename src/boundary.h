@@ -825,11 +825,11 @@ int linux_vdso_allow_mapping(void);
 
 /* ---- src/linux/waiters.c ------------------------------------------------------------------ */
 
-/* Wakes whoever waits for an event, soon. Under linux_events_lock(), after the event was noted. */
+/*
+ * Wakes whoever waits for an event. In a thread or in an irq_work, and not under linux_events_lock():
+ * with PREEMPT_RT it takes a lock that sleeps.
+ */
 void linux_waiters_wake(void);
-
-/* When nobody can wait any more: returns when no waking is under way. */
-void linux_waiters_finish(void);
 
 #ifdef __cplusplus
 }

@@ -203,7 +203,6 @@ Result<void> start_features(const kvmpv_parameters& parameters) {
 // The files go first, so that nobody looks at what is being taken down.
 void stop_features() {
     linux_debugfs_remove();
-    linux_waiters_finish();
     in_reverse<&FeatureRow::stop>();
     linux_suspend_notify_disable();
     linux_restart_notify_disable();

@@ -12,7 +12,6 @@ void Events::add(const Event& event) {
     ++count_[kind];
     if (event.value > largest_[kind]) largest_[kind] = event.value;
     if (info(event.kind).is_disruption) ++disruptions_;
-    linux_waiters_wake();
 }
 
 EventTotals event_totals() {

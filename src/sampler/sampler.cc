@@ -77,6 +77,9 @@ public:
     }
 
     bool updated() const { return updated_; }
+    // Also what another CPU has reported. It may have been taken off its CPU before it woke
+    // anybody.
+    bool found_any() const { return found_any_; }
     bool revokes() const { return revokes_; }
 
 private:
@@ -100,6 +103,7 @@ private:
     // saw it first.
     void note_record() {
         const Disruptions found = compare(state_.sample, now_, clock.stable_offered());
+        found_any_ = found.count() > 0;
         const bool reported = shared.reported_any && updated_ && now_.same_update(shared.reported);
         for (const Disruption& one : found) {
             if (one.kind == EventKind::kRecordTorn) continue;
@@ -194,6 +198,7 @@ private:
     CpuState& state_;
     ClockSample now_;
     bool updated_ = false;
+    bool found_any_ = false;
     bool revokes_ = false;
 };
 
@@ -215,6 +220,7 @@ void forget_all() {
 
 // What a look leaves to do, without the lock.
 struct Rest {
+    bool wakes_waiters;
     bool wakes_cpu0;
     bool revokes;
 };
@@ -222,16 +228,18 @@ struct Rest {
 // On `cpu`, under EventsLock.
 Rest look(u32 cpu, Turn turn) {
     if (!states || !state_of(cpu).is_followed) return {};
+    const u64 events_before = events.ring().total();
     steal.sample(cpu);
-    if (!clock.enabled()) return {};
+    if (!clock.enabled()) return {events.ring().total() != events_before, false, false};
     Look look(cpu, turn);
     look.take();
     const bool wakes_cpu0 = look.updated() && cpu != 0 && clock.user_space_reads_cpu0();
-    return {wakes_cpu0, look.revokes()};
+    return {look.found_any() || events.ring().total() != events_before, wakes_cpu0, look.revokes()};
 }
 
-// Does the rest where it may sleep. Any context but NMI.
-void defer(Rest rest) {
+// Wakes who waits, and has the rest done where it may sleep.
+void finish_early(Rest rest) {
+    if (rest.wakes_waiters) linux_waiters_wake();
     if (rest.wakes_cpu0) __atomic_store_n(&shared.wakes_cpu0, true, __ATOMIC_RELEASE);
     if (rest.wakes_cpu0 || rest.revokes) linux_sampler_defer();
 }
@@ -291,7 +299,7 @@ Result<void> set_on(bool on) {
         void* const memory = linux_memory_create(u64{last_possible_cpu() + 1} * sizeof(CpuState));
         if (!memory) return Error(-kEnomem);
         {
-            const EventsLock lock;
+            const EventsLock events_lock;
             states = static_cast<CpuState*>(memory);
         }
         const Result<void> followed = follow_cpus(KVMPV_SAMPLER);
@@ -316,6 +324,7 @@ extern "C" void kvmpv_sample(u32 cpu) {
         const kvmpv::EventsLock lock;
         rest = sampler::look(cpu, sampler::Turn::kRegular);
     }
+    if (rest.wakes_waiters) linux_waiters_wake();
     if (!kvmpv::clock.enabled()) return;
     if (rest.wakes_cpu0) kvmpv::clock.wake_cpu0();
     bool judges;
@@ -330,7 +339,7 @@ extern "C" void kvmpv_look_early(u32 cpu) {
         const kvmpv::EventsLock lock;
         rest = sampler::look(cpu, sampler::Turn::kEarly);
     }
-    sampler::defer(rest);
+    sampler::finish_early(rest);
 }
 
 extern "C" u64 kvmpv_look_here() {
@@ -342,7 +351,7 @@ extern "C" u64 kvmpv_look_here() {
         rest = sampler::look(linux_this_cpu(), sampler::Turn::kEarly);
         total = kvmpv::events.ring().total();
     }
-    sampler::defer(rest);
+    sampler::finish_early(rest);
     return total;
 }
 

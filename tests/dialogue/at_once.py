@@ -28,6 +28,7 @@ class AtOnce:
     def __init__(self, talk: Talk, how: str) -> None:
         self._talk = talk
         self._asked = 0
+        self._memories: dict[int, GuestMemory] = {}
         address = talk.ask(
             f"rm -f /tmp/at_once; mkfifo /tmp/at_once; /tests/at_once {how} > /tmp/at_once &"
             " at_once=$!; read -r address < /tmp/at_once; echo $address"
@@ -37,14 +38,19 @@ class AtOnce:
     def end(self) -> None:
         self._talk.ask("kill $at_once; ! wait $at_once")
 
+    def _memory(self, qemu: int) -> GuestMemory:
+        if qemu not in self._memories:
+            self._memories[qemu] = GuestMemory(qemu)
+        return self._memories[qemu]
+
     def ask(self, qemu: int) -> None:
         """`qemu`: the process that has the guest's memory now."""
         self._asked += 1
-        GuestMemory(qemu).write(self._address, struct.pack(ASKED, self._asked))
+        self._memory(qemu).write(self._address, struct.pack(ASKED, self._asked))
 
     def answer(self) -> int:
         """The number of disruptions."""
-        memory = GuestMemory(self._talk.beside.pid)
+        memory = self._memory(self._talk.beside.pid)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             data = memory.read(self._address + REST_AT, struct.calcsize("=" + REST))

@@ -82,6 +82,21 @@ def moves(talk: Talk, move: Callable[[AtRest], None], still_ms: int) -> None:
     equal("steps back afterwards", look(talk)["kernel_backward"], 0)
 
 
+def moves_at_once(talk: Talk, move: Callable[[AtRest], None], times: int) -> None:
+    """As the moves above, that often, and only what the first read tells."""
+    talk.ask(f"echo 0 > {DEBUG}/steal/hook")
+    first_read = AtOnce(talk, "read")
+    told = 0
+    for _ in range(times):
+        before = first_read.count()
+        move(first_read.ask)
+        told += first_read.answer() > before
+    first_read.end()
+    talk.ask(f"echo 1 > {DEBUG}/steal/hook")
+    talk.report(f"{told} of {times} were told by a read at once: {move.__name__}")
+    equal("told at once", told, times)
+
+
 def main() -> None:
     talk = Talk()
     # Everything runs on CPU 1, so that CPU 0 stays halted.
@@ -106,6 +121,16 @@ def main() -> None:
     talk.ask("kill $reader")
     talk.check(is_told_by_a_read, talk)
     talk.check(is_told_by_poll, talk)
+    # Hours on a host that is emulated.
+    if times := talk.number("echo ${MOVES:-0}"):
+
+        def restore(at_rest: AtRest) -> None:
+            talk.beside.migrate(at_rest=at_rest)
+
+        talk.check(
+            moves_at_once, talk, talk.beside.migrate_live, times, name="each_live_move_is_told"
+        )
+        talk.check(moves_at_once, talk, restore, times, name="each_restore_is_told")
     talk.ask(f"hold {wall} {' '.join(map(hex, pages))}")
     held = talk.number(f"wc -l < {CANARY}")
     # In owned mode CPU 0's clock record has a page of its own, and steal time has at least one page.
