@@ -30,6 +30,7 @@
 	SUITE(name); \
 	SUITE(event_ring); \
 	SUITE(disruption); \
+	SUITE(early_look); \
 	SUITE(promise); \
 	SUITE(drift); \
 	SUITE(hook); \

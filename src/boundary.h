@@ -43,13 +43,23 @@ struct kvmpv_value {
 };
 
 /*
+ * Whether a CPU's clock record has changed since a look at it; early_look.hh says what the members
+ * mean. Only that CPU uses it, with interrupts off, or another one while that CPU is offline.
+ */
+struct kvmpv_record_watch {
+	u64 seen_version;
+	u64 used_until_ns;
+	bool is_on;
+};
+
+/*
  * One per CPU. C defines it (src/linux/cpus.c), because only C can place per-CPU data. The hot
  * paths reach their own CPU's copy through x86.hh; linux_cpu() returns that of any CPU.
  */
 struct kvmpv_cpu {
 	/*
 	 * This CPU's clock record, or kvmpv_no_clock_record. Set on every possible CPU before the
-	 * first reader can come, and never null from then on.
+	 * first reader or tick can come, and never null from then on.
 	 */
 	const void *clock_record;
 	/* The address of this copy. Set on every possible CPU before the first reader can come. */
@@ -67,6 +77,7 @@ struct kvmpv_cpu {
 	u64 clock_base_ns;
 	u32 clock_base_mul;
 	s32 clock_base_shift;
+	struct kvmpv_record_watch clock_watch;
 	/* What each slot held when the module took it, or 0 if the slot was disabled. */
 	u64 foreign_msr[KVMPV_NUM_REGISTRATIONS];
 	/*
@@ -242,6 +253,18 @@ void kvmpv_sample(u32 cpu);
 /* Called after linux_sampler_defer(), where it may take the hotplug lock. */
 void kvmpv_sampler_deferred(void);
 
+/*
+ * Called on @cpu after linux_early_look_ask(): in an interrupt, or, in a kernel with PREEMPT_RT, in
+ * a thread that is bound to it.
+ */
+void kvmpv_look_early(u32 cpu);
+
+/*
+ * Looks at the clock record of the CPU that it runs on, and returns how many events there have
+ * been. Any context but NMI.
+ */
+u64 kvmpv_look_here(void);
+
 /* ---- src/linux/acpi_pm.c ------------------------------------------------------------------ */
 
 /*
@@ -391,6 +414,9 @@ int linux_next_possible_cpu(int cpu);
  */
 bool linux_cpu_is_isolated(u32 cpu);
 
+/* The CPU that runs this. Where the thread cannot move to another one. */
+u32 linux_this_cpu(void);
+
 /* The copy of @cpu, which must be a possible CPU. Any context, NMI included. */
 struct kvmpv_cpu *linux_cpu(u32 cpu);
 
@@ -434,6 +460,11 @@ struct kvmpv_file {
 	 * errno. Calls never overlap. Null if the file cannot be written.
 	 */
 	int (*store)(const char *text);
+	/*
+	 * It shows the events, so poll(2) waits for the next one. Before it is shown, and whenever
+	 * it is polled, kvmpv_look_here() is called.
+	 */
+	bool is_awaited;
 };
 
 /*
@@ -446,6 +477,18 @@ void linux_debugfs_remove(void);
 /* Between these two: @file, which stays where it is. */
 void linux_debugfs_add(const struct kvmpv_file *file);
 void linux_seq_write(void *seq, const char *text, u32 length);
+
+/* ---- src/linux/early_look.c --------------------------------------------------------------- */
+
+/*
+ * Between start and stop, ask has kvmpv_look_early() called on the CPU that asks, in this tick or
+ * with the next one. Ask may be called in any context, with a run queue locked; the thread must not
+ * be able to move to another CPU. Start and stop run on @cpu. Nobody asks after stop has begun. It
+ * waits for a call that is under way or to come, and does nothing where none was started.
+ */
+void linux_early_look_start(u32 cpu);
+void linux_early_look_ask(void);
+void linux_early_look_stop(u32 cpu);
 
 /* ---- src/linux/events_lock.c -------------------------------------------------------------- */
 
@@ -817,6 +860,14 @@ int linux_vdso_publish_page(const void *page);
  * or -ENOENT if the kernel's variable cannot be found.
  */
 int linux_vdso_allow_mapping(void);
+
+/* ---- src/linux/waiters.c ------------------------------------------------------------------ */
+
+/*
+ * Wakes whoever waits for an event. In a thread or in an irq_work, and not under linux_events_lock():
+ * with PREEMPT_RT it takes a lock that sleeps.
+ */
+void linux_waiters_wake(void);
 
 /* ---- src/linux/wakeups.c ------------------------------------------------------------------ */
 

@@ -292,6 +292,21 @@ SCENARIOS = (
         (*dialogue("moves"), "--mem", "256", "--cmdline", "nopv"),
         check=("6.12",),
     ),
+    # 50 more, live and through a file, of which each has to be told by the first read.
+    Scenario(
+        "moves-50-shared",
+        f"MOVES=50 {AGENT}",
+        (*dialogue("moves"), "--mem", "256", "--timeout", "14400"),
+        STOCK_KERNELS,
+        check=(),
+    ),
+    Scenario(
+        "moves-50-owned",
+        f"MOVES=50 MODE=owned {AGENT}",
+        (*dialogue("moves"), "--mem", "256", "--timeout", "14400", "--cmdline", "nopv"),
+        STOCK_KERNELS,
+        check=(),
+    ),
     Scenario(
         "warp-moves",
         AGENT,
