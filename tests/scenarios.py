@@ -70,6 +70,7 @@ DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,fi
 PATIENT = ("--timeout", "900")
 # Without hpet, for which an emulated guest leaves at each look: with it, nopv takes many minutes on a busy machine.
 NOPV_ON_TSC = "nopv tsc=reliable tsc_early_khz={tsc_khz}"
+README = ("--add", "README.md:/tests/README.md")
 PTP = ("--add", "{modules}/kernel/drivers/ptp/ptp_kvm.ko:/tests/ptp_kvm.ko")
 
 # At boot the kernel's KUnit prints a plan for no tests. The results follow the mark.
@@ -102,8 +103,9 @@ SCENARIOS = (
             "clock/drift",
             "clock/watchdog",
             "life/suspend",
+            "life/readme",
         ),
-        WAKE,
+        (*WAKE, *README),
         check=("6.1", "6.12", "kunit"),
     ),
     Scenario(
@@ -127,8 +129,9 @@ SCENARIOS = (
     ),
     Scenario(
         "owned-acpi-pm",
-        scripts("slot/nopv", BEFORE="acpi_pm"),
-        ("--cmdline", "nopv hpet=disable"),
+        # readme comes first: in slot/nopv the user chooses a clocksource, and then the kernel does not.
+        scripts("life/readme", "slot/nopv", MODE="owned", BEFORE="acpi_pm"),
+        (*README, "--cmdline", "nopv hpet=disable"),
         check=("6.12",),
     ),
     Scenario(
@@ -267,6 +270,12 @@ SCENARIOS = (
         AGENT,
         dialogue("sleep"),
         check=("6.12",),
+    ),
+    Scenario(
+        "sleep-by-host-clock-owned",
+        f"MODE=owned {AGENT}",
+        (*dialogue("sleep"), "--cmdline", "nopv"),
+        check=(),
     ),
     # legacy comes last: it makes the host withdraw its promise of a stable clock.
     Scenario(
@@ -432,6 +441,17 @@ SCENARIOS = (
         (*ONE_CPU, *PATIENT, "--cmdline", NOPV_ON_TSC),
         kernels=(*ALL_KERNELS, *OTHER_KERNELS),
         check=(),
+    ),
+    # The guest is the same. On hardware KVM, too, these hosts are emulated.
+    *(
+        Scenario(
+            f"host-{name}",
+            contending("life/host"),
+            (*ONE_CPU, *PATIENT, "--host-kernel", name),
+            kernels=("6.12",),
+            check=check,
+        )
+        for name, check in (("6.1", ()), ("6.12", ("6.12",)), ("7.3", ()))
     ),
     Scenario("eoi-shared", scripts("eoi/eoi"), ("--timeout", "900"), check=("6.12",)),
     Scenario(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The files of `clock/`, and what `status` says of the clocksource below the rows of all features.
+// The files of `clock/`, and what `status` says about the clocksource below the rows of all
+// features.
 
 #pragma once
 

@@ -32,7 +32,7 @@ void write_reason(Out& out, Reason reason, const SlotSurvey& survey, const char*
         case Reason::kUseUnknown:
             out << "enabled on ";
             write_of_cpus(out, survey.unknown, survey);
-            out << ", but it cannot be told whether by the kernel";
+            out << ", but it is not known whether by the kernel";
             return;
         case Reason::kKernelSomeCpus:
             out << "the kernel uses it on only ";

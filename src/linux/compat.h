@@ -38,6 +38,9 @@
  */
 #ifdef apic_update_callback
 #define KVMPV_APIC_STATIC_CALLS 1
+#define kvmpv_apic_eoi eoi
+#else
+#define kvmpv_apic_eoi eoi_write
 #endif
 
 #endif

@@ -67,8 +67,8 @@ public:
     bool revokes() const { return revokes_; }
 
 private:
-    // Another record, or the first one: nothing is known of it, and what was counted before is not
-    // its fault.
+    // Another record, or the first one. Nothing is known about it yet, and the counts so far belong
+    // to the one before.
     static CpuState fresh(const struct kvmpv_cpu& own) {
         CpuState state{};
         state.record = own.clock_record;
@@ -82,8 +82,8 @@ private:
         events.add({linux_monotonic_ns(), value, state_.sample, now_, cpu_, kind, has_samples});
     }
 
-    // An update of the host's clock reaches every CPU's record; it is one event, of the CPU that
-    // saw it first.
+    // An update of the host's clock reaches every CPU's record. It is one event, of the CPU that
+    // sees it first.
     void note_record() {
         const Disruptions found = compare(state_.sample, now_, clock.stable_offered());
         const bool reported = shared.reported_any && updated_ && now_.same_update(shared.reported);
@@ -105,7 +105,7 @@ private:
         return since;
     }
 
-    // What the read path met since the last look, whether or not it is still there.
+    // What the read path has found since the last look, even if it is over by now.
     void note_counters(const struct kvmpv_cpu& own) {
         const u64 torn_reads = counted_since(own, ClockCounter::kTorn);
         if (!state_.sample.torn && (now_.torn || torn_reads))
@@ -117,8 +117,8 @@ private:
         note(EventKind::kHeldBack, static_cast<s64>(held_back_ns), false);
     }
 
-    // What a record says may be ahead of time. It is believed all the same if it has said so before
-    // and every other CPU's does, too: then that is the host's clock.
+    // A record may be further ahead than elapsed time allows. It is believed anyway if it was so at
+    // the last look, too, and so is every other CPU's: then that is the host's clock.
     void check_pace() {
         if (!now_.can_tell_time()) return;
         struct kvmpv_cpu& own = *linux_cpu(cpu_);
@@ -129,15 +129,15 @@ private:
         const bool believed = can_be || (state_.too_far_ahead && every_cpu_is_ahead());
         state_.too_far_ahead = !believed;
         if (!believed) return;
-        // A clock that is ahead by less goes on from where time is, or it could come further ahead
-        // each time.
+        // A clock that is ahead by less is measured from the latest time that is possible.
+        // Otherwise it could get further ahead at each look.
         const u64 base_ns = can_be && !first && now_ns > latest_ns ? latest_ns : now_ns;
         clock_read::set_base(own, now_.tsc, base_ns);
         clock_read::guard.move_horizon(base_ns);
         if (first || every_cpu_runs_as_fast()) clock_read::set_base_rate(own, now_);
     }
 
-    // Where all records name the same rate it is the host's.
+    // If all records have the same rate, it is the host's.
     bool every_cpu_runs_as_fast() const {
         return every_cpu([this](const CpuState& state) {
             return &state == &state_ || !state.sample.known || state.sample.same_rate(now_);
@@ -147,7 +147,7 @@ private:
         return every_cpu([](const CpuState& state) { return state.too_far_ahead; });
     }
 
-    // That is looked at.
+    // Of those that the sampler looks at.
     template <class Test>
     static bool every_cpu(Test test) {
         for (const u32 cpu : possible_cpus()) {
@@ -163,7 +163,7 @@ private:
         const u64 broken_by_ns =
             shared.promise.judge(cpu_, state_.promise, state_.sample, now_, now_ns);
         if (broken_by_ns) revoke(broken_by_ns);
-        // Nobody feeds the guard on the stable path, and some day it may have to take over.
+        // On the stable path nothing else raises the guard, and it may have to take over later.
         clock_read::raise_guard(now_ns);
     }
 
@@ -187,7 +187,7 @@ void forget(u32 cpu) {
     clock_read::drop_base(*linux_cpu(cpu));
 }
 
-// Nobody looks any more.
+// After the last look.
 void forget_all() {
     CpuState* const old = states;
     shared = {};
@@ -206,8 +206,8 @@ void log_revoked(u32 cpu, u64 by_ns) {
 
 }  // namespace
 
-// An isolated CPU is for the tasks of whoever isolated it, and nothing else runs there. Its record
-// is then looked at by reads of the clock only.
+// An isolated CPU is left to the tasks of whoever isolated it. Only reads of the clock look at its
+// record then.
 Result<void> online_cpu(u32 cpu) {
     if (!linux_cpu_is_isolated(cpu)) linux_sampler_start(cpu);
     return {};
@@ -224,7 +224,7 @@ void resume(u32) {
     for (const u32 cpu : possible_cpus()) forget(cpu);
     shared.promise.forget_largest();
     shared.reported_any = false;
-    // A machine that comes back from a disk may have a clock that began anew; nobody reads it yet.
+    // After hibernation the clock may have started again from a lower value. Nobody reads it yet.
     clock_read::guard.restart();
 }
 
@@ -278,7 +278,7 @@ extern "C" void kvmpv_sample(u32 cpu) {
 
 extern "C" void kvmpv_sampler_deferred() {
     kvmpv::clock.keep_while_indispensable();
-    // Written once, before this was asked for.
+    // Written once, before linux_sampler_defer() was called.
     const u64 revoke_by_ns =
         __atomic_load_n(&kvmpv::sampler::shared.revoke_by_ns, __ATOMIC_ACQUIRE);
     if (!revoke_by_ns || kvmpv::clock.revoked()) return;

@@ -13,7 +13,7 @@ wakeups() {
 	taskset $((2 >> $1)) cat $POLL/cpus > /tmp/looked && cell /tmp/looked "$1" "$2"
 }
 
-# wakes NAME: the counter NAME of each CPU goes beyond what it was, by this much and within half a minute.
+# wakes NAME LEAST: waits until the counter NAME of each CPU is at least LEAST, for half a minute at most.
 wakes() {
 	for cpu in 0 1; do
 		tries=0
