@@ -32,6 +32,7 @@
 	SUITE(disruption); \
 	SUITE(promise); \
 	SUITE(drift); \
+	SUITE(clock_pairing); \
 	SUITE(hook); \
 	SUITE(steal); \
 	SUITE(steal_handover); \

@@ -440,6 +440,20 @@ void linux_hpet_destroy(void);
 /* The lower 32 bits of the main counter. Between create and destroy; any context. */
 u32 linux_hpet_read(void);
 
+/* ---- src/linux/hypercalls.c --------------------------------------------------------------- */
+
+/*
+ * Asks the host by hypercall @number, by the instruction that this CPU has for that. Returns what
+ * the host returns: negative KVM_E… numbers are its errors. Any context.
+ */
+s64 linux_hypercall2(u32 number, u64 first, u64 second);
+
+/*
+ * 1 if the kernel has its function in place that makes hypercall @number, 0 if it has another one
+ * there, -ENOENT if that cannot be told. Any context.
+ */
+int linux_makes_hypercall(u32 number);
+
 /* ---- src/linux/irq_lines.c ---------------------------------------------------------------- */
 
 /* Once, before the next function; without it that returns 0. */
@@ -492,6 +506,7 @@ enum kvmpv_mutex {
 	KVMPV_MUTEX_CLOCK, /* its switches */
 	KVMPV_MUTEX_OTHER_CLOCKS, /* two readers of the same device would measure each other */
 	KVMPV_MUTEX_WALL_CLOCK, /* all CPUs share its MSR */
+	KVMPV_MUTEX_PAIRING, /* all askers share the memory for the answer */
 	KVMPV_MUTEX_STEAL, /* its switches, reset, and whoever gathers its charges */
 	KVMPV_MUTEX_EOI, /* its switch */
 	KVMPV_MUTEX_SAMPLER, /* its switch */

@@ -6,6 +6,7 @@
 #include "base/log.hh"
 #include "clock/clock.hh"
 #include "clock/other_clocks.hh"
+#include "clock/pairing.hh"
 #include "clock/views.hh"
 #include "clock/wall_clock.hh"
 #include "eoi/eoi.hh"
@@ -120,6 +121,14 @@ constexpr FeatureRow kFeatures[] = {
     },
     // A slot that is only shown.
     {.name = "async_pf", .slots = &slots.async_pf},
+    // Before the other clocks, one of which is the host's.
+    {
+        .name = "clock pairing",
+        .start = of<pairing, &Pairing::start>,
+        .stop = of<pairing, &Pairing::stop>,
+        .failure = "no memory for the host's answer, clock/pairing will not work",
+        .files = pairing_files,
+    },
     {
         .name = "other clocks",
         .start = of<other_clocks, &OtherClocks::start>,

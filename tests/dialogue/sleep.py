@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Over sleeps, on the native clock and on ours, as much time passes by the host's clock as by the guest's."""
+"""Over sleeps, on the native clock and on ours, as much time passes by the host's clock as by the guest's. Then the host
+sets its clock of the day, which pairing.py has the guest see.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 
+import pairing
 from talk import Failed, Talk, equal, within
 
 ASLEEP = 5  # seconds
@@ -59,6 +62,7 @@ def main() -> None:
     talk.check("select_clocksource kvmpv", name="selects")
     talk.check(sleeps, talk, "kvmpv")
     talk.check(lambda: equal("current", talk.state("current"), "yes"), name="is_current")
+    pairing.checks(talk)
     talk.check("select_clocksource kvm-clock", name="selects_native_again")
     talk.unload()
 

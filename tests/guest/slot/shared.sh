@@ -50,6 +50,23 @@ features_are_named() {
 	contains "$features" '^edx +0 +no +KVM_HINTS_REALTIME$'
 }
 
+# The kernel's log of its own start says which hypercalls it will make. Each is offered here, and it may choose not to.
+hypercalls_as_the_kernel_has_said() {
+	sed '1,/^$/d' $DEBUG/features > /tmp/hypercalls
+	while read -r name said; do
+		expected=no
+		! dmesg | grep -q "kvm-guest: $said" || expected=yes
+		equal "$name used" "$(cell /tmp/hypercalls "$name" used)" $expected || return 1
+		equal "$name offered" "$(cell /tmp/hypercalls "$name" offered)" yes || return 1
+	done <<- END
+		KVM_HC_KICK_CPU PV spinlocks enabled
+		KVM_HC_SEND_IPI setup PV IPIs
+		KVM_HC_SCHED_YIELD setup PV sched yield
+	END
+	# Guest memory is not encrypted.
+	equal MAP_GPA_RANGE "$(cell /tmp/hypercalls KVM_HC_MAP_GPA_RANGE used)" no
+}
+
 release_reports_the_override() {
 	fails_with 'busy' sh -c "echo 1 > $DEBUG/clock/release" || return 1
 	equal current "$(current_clocksource)" kvmpv || return 1
@@ -89,6 +106,7 @@ rating=$(($(native_rating) - 1))
 check rating_is_one_below_native equal rating "$(status_rating)" $rating
 check path equal path "$(field clock/state path)" "${EXPECT_PATH:-stable}"
 check features_are_named
+check hypercalls_as_the_kernel_has_said
 check cpus_equal_msrs
 check version_lines sh -c "for f in status features cpus clock/state clock/release; do head -n 1 $DEBUG/\$f | grep -qx 'version 1' || exit 1; done"
 check now_rises_unselected rises_by_a_second
