@@ -69,6 +69,9 @@ struct kvmpv_cpu {
 	u64 eoi_count[KVMPV_NUM_EOI_COUNTERS];
 	/* ioapic_interrupts() of this CPU when eoi_count began to count. */
 	u64 eoi_ioapic_base;
+	/* Calls to several CPUs at once. Only its own CPU counts, with preemption off. */
+	u64 ipi_calls;
+	u64 ipi_calls_to_all_others;
 };
 
 #ifdef __cplusplus
@@ -110,6 +113,7 @@ enum kvmpv_switch {
 	KVMPV_STEAL_ATTRIBUTION,
 	KVMPV_EOI_HOOK,
 	KVMPV_SAMPLING,
+	KVMPV_IPI_COUNT,
 	KVMPV_NUM_SWITCHES
 };
 
@@ -203,6 +207,12 @@ void kvmpv_task_switch(void);
  * garbage.
  */
 void kvmpv_eoi(u32 reg, u32 value);
+
+/*
+ * Called when this CPU has several others called at once, after linux_ipi_calls_enable().
+ * Preemption is off; interrupts may be.
+ */
+void kvmpv_ipi_call(bool to_all_others);
 
 /* Called on @cpu once a second, in a thread that is bound to it, whether it is busy or idle. */
 void kvmpv_sample(u32 cpu);
@@ -454,6 +464,16 @@ s64 linux_hypercall2(u32 number, u64 first, u64 second);
  */
 int linux_makes_hypercall(u32 number);
 
+/* ---- src/linux/ipi_calls.c ---------------------------------------------------------------- */
+
+/*
+ * From enable on, kvmpv_ipi_call() is called. Enable returns 0, -ENODEV in a kernel that does not
+ * tell of such calls, or another negative errno. When disable returns, no call is under way and
+ * none will come.
+ */
+int linux_ipi_calls_enable(void);
+void linux_ipi_calls_disable(void);
+
 /* ---- src/linux/irq_lines.c ---------------------------------------------------------------- */
 
 /* Once, before the next function; without it that returns 0. */
@@ -510,6 +530,7 @@ enum kvmpv_mutex {
 	KVMPV_MUTEX_STEAL, /* its switches, reset, and whoever gathers its charges */
 	KVMPV_MUTEX_EOI, /* its switch */
 	KVMPV_MUTEX_SAMPLER, /* its switch */
+	KVMPV_MUTEX_IPI, /* its switch */
 	KVMPV_MUTEX_FOLLOWERS, /* who begins to follow CPUs; taken inside the others */
 	KVMPV_NUM_MUTEXES
 };

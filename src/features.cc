@@ -13,6 +13,8 @@
 #include "eoi/views.hh"
 #include "events/views.hh"
 #include "files/views.hh"
+#include "ipi/ipi.hh"
+#include "ipi/views.hh"
 #include "sampler/sampler.hh"
 #include "sampler/views.hh"
 #include "steal/steal.hh"
@@ -53,6 +55,10 @@ constexpr Switch kStealSwitches[] = {
 
 constexpr Switch kEoiSwitches[] = {
     {KVMPV_EOI_HOOK, of<eoi, &Eoi::set_hooked>, of<eoi, &Eoi::hooked>},
+};
+
+constexpr Switch kIpiSwitches[] = {
+    {KVMPV_IPI_COUNT, of<ipi_calls, &IpiCalls::count>, of<ipi_calls, &IpiCalls::counts>},
 };
 
 constexpr Switch kSamplerSwitches[] = {{KVMPV_SAMPLING, sampler::set_on, sampler::is_on}};
@@ -155,6 +161,14 @@ constexpr FeatureRow kFeatures[] = {
         .stop = of<wall_clock, &WallClock::stop>,
         .failure = "no memory for the wall clock's answer, clock/wall_clock will not work",
         .files = wall_clock_files,
+    },
+    {
+        .name = "calls to several CPUs",
+        .start = of<ipi_calls, &IpiCalls::start>,
+        .stop = of<ipi_calls, &IpiCalls::stop>,
+        .failure = "calls to several CPUs at once could not be counted",
+        .files = ipi_files,
+        .switches = kIpiSwitches,
     },
     {.name = "all together", .files = common_files},
 };

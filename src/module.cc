@@ -34,6 +34,7 @@ Result<void> check(const kvmpv_parameters& given) {
         at_start("steal_attribution", KVMPV_STEAL_ATTRIBUTION),
         at_start("eoi_hook", KVMPV_EOI_HOOK),
         at_start("sampler", KVMPV_SAMPLING),
+        at_start("ipi_count", KVMPV_IPI_COUNT),
     };
     for (const Range& range : ranges) {
         if (range.value >= range.lowest && range.value <= range.highest) continue;

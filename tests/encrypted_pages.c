@@ -133,7 +133,7 @@ static void no_memory(void)
 	begin(true);
 	kernel.has_memory = false;
 	expect(__func__, "create", create(&area), -ENOMEM);
-	expect(__func__, "an address", area.address != NULL, false);
+	expect(__func__, "an address", !!area.address, false);
 	expect(__func__, "calls", kernel.decryptions + kernel.encryptions, 0);
 }
 
@@ -145,7 +145,7 @@ static void refused(void)
 	begin(true);
 	kernel.decrypt_error = -EBUSY;
 	expect(__func__, "create", create(&area), -EBUSY);
-	expect(__func__, "an address", area.address != NULL, false);
+	expect(__func__, "an address", !!area.address, false);
 	expect(__func__, "encryptions", kernel.encryptions, 1);
 	expect(__func__, "allocated", kernel.allocated, false);
 	expect(__func__, "freed while shared", kernel.freed_while_shared, false);
@@ -160,7 +160,7 @@ static void refused_and_not_taken_back(void)
 	kernel.decrypt_error = -EBUSY;
 	kernel.encrypt_error = -EIO;
 	expect(__func__, "create", create(&area), -EBUSY);
-	expect(__func__, "an address", area.address != NULL, false);
+	expect(__func__, "an address", !!area.address, false);
 	expect(__func__, "allocated", kernel.allocated, true);
 }
 

@@ -33,7 +33,7 @@
 #endif
 
 /* 7.x took the operations of spinlocks out of pv_ops. */
-#if __has_include(<asm/paravirt-spinlock.h>)
+#ifdef KVMPV_HAS_PV_OPS_LOCK
 #include <asm/paravirt-spinlock.h>
 #define KVMPV_PV_LOCK_OPS pv_ops_lock
 #else

@@ -43,12 +43,6 @@ releases_by_rating() {
 	equal current "$(current_clocksource)" "$before"
 }
 
-# The second table of `features`: a kernel without paravirtual features makes no hypercall, though all are offered.
-makes_no_hypercall() {
-	sed '1,/^$/d' $DEBUG/features | awk 'NR > 1 { print $4 }' | sort -u > /tmp/used
-	equal used "$(echo $(cat /tmp/used))" '- no'
-}
-
 # This comes last, because it stays in force in this guest.
 stays_where_the_user_put_it() {
 	select_clocksource "$BEFORE" && load || return 1
@@ -73,7 +67,8 @@ check rmmod_is_refused_while_current fails_with 'busy|unavailable' rmmod kvmpv
 check steal_is_free contains "$(reason steal)" "free on $(online_cpus) of $(online_cpus) CPUs"
 check eoi_is_free contains "$(reason eoi)" "free on $(online_cpus) of $(online_cpus) CPUs"
 check cpus_equal_msrs
-check makes_no_hypercall
+# None, though all are offered.
+check hypercalls_as_the_kernel_has_said
 check now_rises rises_by_a_second
 check releases_by_rating
 check unloads rmmod kvmpv
