@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """What the guest counts of its calls to several CPUs is what the host counts of KVM_HC_SEND_IPI. For a guest of 4 CPUs whose
 kernel makes that hypercall.
@@ -78,3 +79,14 @@ def checks(talk: Talk) -> None:
     talk.check(off_at_first, talk, name="no_calls_are_counted_at_first")
     talk.check(counts_what_the_host_counts, talk)
     talk.check(off_again, talk, name="no_calls_are_counted_any_more")
+
+
+def main() -> None:
+    talk = Talk()
+    talk.load("clock")
+    checks(talk)
+    talk.unload()
+
+
+if __name__ == "__main__":
+    main()
