@@ -33,6 +33,7 @@
 	SUITE(early_look); \
 	SUITE(promise); \
 	SUITE(drift); \
+	SUITE(clock_pairing); \
 	SUITE(hook); \
 	SUITE(steal); \
 	SUITE(steal_handover); \

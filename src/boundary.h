@@ -92,6 +92,9 @@ struct kvmpv_cpu {
 	u64 eoi_count[KVMPV_NUM_EOI_COUNTERS];
 	/* ioapic_interrupts() of this CPU when eoi_count began to count. */
 	u64 eoi_ioapic_base;
+	/* Calls to several CPUs at once. Only its own CPU counts, with preemption off. */
+	u64 ipi_calls;
+	u64 ipi_calls_to_all_others;
 	struct kvmpv_value values[KVMPV_NUM_VALUES];
 	/* This CPU's class Wakeups, or null while none are counted. */
 	void *wakeups;
@@ -139,6 +142,7 @@ enum kvmpv_switch {
 	KVMPV_HALT_POLLING,
 	KVMPV_HALT_POLL_ACCOUNTING,
 	KVMPV_SAMPLING,
+	KVMPV_IPI_COUNT,
 	KVMPV_NUM_SWITCHES
 };
 
@@ -232,6 +236,12 @@ void kvmpv_task_switch(void);
  * garbage.
  */
 void kvmpv_eoi(u32 reg, u32 value);
+
+/*
+ * Called when this CPU has several others called at once, after linux_ipi_calls_enable().
+ * Preemption is off; interrupts may be.
+ */
+void kvmpv_ipi_call(bool to_all_others);
 
 /*
  * Between linux_wakeups_enable() and linux_wakeups_disable(), in any context but NMI, on the CPU
@@ -520,6 +530,30 @@ void linux_hpet_destroy(void);
 /* The lower 32 bits of the main counter. Between create and destroy; any context. */
 u32 linux_hpet_read(void);
 
+/* ---- src/linux/hypercalls.c --------------------------------------------------------------- */
+
+/*
+ * Asks the host by hypercall @number, by the instruction that this CPU has for that. Returns what
+ * the host returns: negative KVM_E… numbers are its errors. Any context.
+ */
+s64 linux_hypercall2(u32 number, u64 first, u64 second);
+
+/*
+ * 1 if the kernel has its function in place that makes hypercall @number, 0 if it has another one
+ * there, -ENOENT if that cannot be told. Any context.
+ */
+int linux_makes_hypercall(u32 number);
+
+/* ---- src/linux/ipi_calls.c ---------------------------------------------------------------- */
+
+/*
+ * From enable on, kvmpv_ipi_call() is called. Enable returns 0, -ENODEV in a kernel that does not
+ * tell of such calls, or another negative errno. When disable returns, no call is under way and
+ * none will come.
+ */
+int linux_ipi_calls_enable(void);
+void linux_ipi_calls_disable(void);
+
 /* ---- src/linux/irq_lines.c ---------------------------------------------------------------- */
 
 /* Once, before the next function; without it that returns 0. */
@@ -572,10 +606,12 @@ enum kvmpv_mutex {
 	KVMPV_MUTEX_CLOCK, /* its switches */
 	KVMPV_MUTEX_OTHER_CLOCKS, /* two readers of the same device would measure each other */
 	KVMPV_MUTEX_WALL_CLOCK, /* all CPUs share its MSR */
+	KVMPV_MUTEX_PAIRING, /* all askers share the memory for the answer */
 	KVMPV_MUTEX_STEAL, /* its switches, reset, and whoever gathers its charges */
 	KVMPV_MUTEX_EOI, /* its switch */
 	KVMPV_MUTEX_HALT_POLL, /* its switches, and whoever shows what they have done */
 	KVMPV_MUTEX_SAMPLER, /* its switch */
+	KVMPV_MUTEX_IPI, /* its switch */
 	KVMPV_MUTEX_FOLLOWERS, /* who begins to follow CPUs; taken inside the others */
 	KVMPV_NUM_MUTEXES
 };
