@@ -15,6 +15,7 @@ import select
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.gdbstub import GdbStub
@@ -38,6 +39,22 @@ def wait_for_growth(patience: float | None = None) -> bool:
         return False
     os.read(grown, 1 << 16)
     return True
+
+
+@dataclass(frozen=True)
+class Access:
+    """An access of the guest's to an MSR, and what --shim did with it."""
+
+    is_write: bool
+    cpu: int
+    msr: int
+    value: int
+    done: str  # let, refused, ignored, served; failed: let, and the host itself refused
+
+    @staticmethod
+    def parse(line: str) -> Access:
+        kind, cpu, msr, value, done = line.split()
+        return Access(kind == "write", int(cpu), int(msr, 16), int(value, 16), done)
 
 
 class Guest:
@@ -68,6 +85,19 @@ class Guest:
         """Send a line, which COMMAND can read from its descriptor 9."""
         with open(os.environ["KVMPV_SAY"], "w", encoding="utf-8") as pipe:
             pipe.write(f"{line}\n")
+
+    # ---- The KVM host that --shim plays
+
+    def switch_on(self, *names: str) -> None:
+        """From now on the rules of SPEC with `when` and one of these names are in force, and those with others are not."""
+        fresh = self.run_dir / "shim.fresh"
+        fresh.write_text(" ".join(names), encoding="utf-8")
+        fresh.rename(os.environ["KVMPV_SHIM_ON"])
+
+    def accesses(self) -> list[Access]:
+        """What the guest has done so far with the MSRs of SPEC."""
+        log = Path(os.environ["KVMPV_SHIM_LOG"])
+        return [Access.parse(line) for line in log.read_text("ascii").splitlines()]
 
     # ---- Its CPUs
 

@@ -18,8 +18,7 @@ namespace {
 // Reads this CPU's record. Interrupts off.
 ClockSample look_here() {
     ClockMachine machine;
-    const void* const record = x86::this_cpu_load<&kvmpv_cpu.clock_record>();
-    return look(machine, *static_cast<const PvclockVcpuTimeInfo*>(record), {});
+    return look(machine, *clock_read::record_here(), {});
 }
 
 // A CPU that comes online later, or whose clock is not believed, is assumed to run as fast as

@@ -83,8 +83,8 @@ public:
     bool revokes() const { return revokes_; }
 
 private:
-    // Another record, or the first one: nothing is known of it, and what was counted before is not
-    // its fault.
+    // Another record, or the first one. Nothing is known about it yet, and the counts so far belong
+    // to the one before.
     static CpuState fresh(const struct kvmpv_cpu& own) {
         CpuState state{};
         state.is_followed = true;
@@ -99,8 +99,8 @@ private:
         events.add({linux_monotonic_ns(), value, state_.sample, now_, cpu_, kind, has_samples});
     }
 
-    // An update of the host's clock reaches every CPU's record; it is one event, of the CPU that
-    // saw it first.
+    // An update of the host's clock reaches every CPU's record. It is one event, of the CPU that
+    // sees it first.
     void note_record() {
         const Disruptions found = compare(state_.sample, now_, clock.stable_offered());
         found_any_ = found.count() > 0;
@@ -123,7 +123,7 @@ private:
         return since;
     }
 
-    // What the read path met since the last look, whether or not it is still there.
+    // What the read path has found since the last look, even if it is over by now.
     void note_counters(const struct kvmpv_cpu& own) {
         const u64 torn_reads = counted_since(own, ClockCounter::kTorn);
         if (!state_.sample.torn && (now_.torn || torn_reads))
@@ -135,8 +135,8 @@ private:
         note(EventKind::kHeldBack, static_cast<s64>(held_back_ns), false);
     }
 
-    // What a record says may be ahead of time. It is believed all the same if it has said so before
-    // and every other CPU's does, too: then that is the host's clock.
+    // A record may be further ahead than elapsed time allows. It is believed anyway if it was so at
+    // the last look, too, and so is every other CPU's: then that is the host's clock.
     void check_pace() {
         if (!now_.can_tell_time()) return;
         struct kvmpv_cpu& own = *linux_cpu(cpu_);
@@ -147,15 +147,15 @@ private:
         const bool believed = can_be || (state_.too_far_ahead && every_cpu_is_ahead());
         state_.too_far_ahead = !believed;
         if (!believed) return;
-        // A clock that is ahead by less goes on from where time is, or it could come further ahead
-        // each time.
+        // A clock that is ahead by less is measured from the latest time that is possible.
+        // Otherwise it could get further ahead at each look.
         const u64 base_ns = can_be && !first && now_ns > latest_ns ? latest_ns : now_ns;
         clock_read::set_base(own, now_.tsc, base_ns);
         clock_read::guard.move_horizon(base_ns);
         if (first || every_cpu_runs_as_fast()) clock_read::set_base_rate(own, now_);
     }
 
-    // Where all records name the same rate it is the host's.
+    // If all records have the same rate, it is the host's.
     bool every_cpu_runs_as_fast() const {
         return every_cpu([this](const CpuState& state) {
             return &state == &state_ || !state.sample.known || state.sample.same_rate(now_);
@@ -165,7 +165,7 @@ private:
         return every_cpu([](const CpuState& state) { return state.too_far_ahead; });
     }
 
-    // That is looked at each second.
+    // Of those that the sampler looks at each second.
     template <class Test>
     static bool every_cpu(Test test) {
         for (const u32 cpu : possible_cpus()) {
@@ -181,7 +181,7 @@ private:
         const u64 broken_by_ns =
             shared.promise.judge(cpu_, state_.promise, state_.judged, now_, now_ns);
         if (broken_by_ns) revoke(broken_by_ns);
-        // Nobody feeds the guard on the stable path, and some day it may have to take over.
+        // On the stable path nothing else raises the guard, and it may have to take over later.
         clock_read::raise_guard(now_ns);
     }
 
@@ -207,7 +207,7 @@ void forget(u32 cpu) {
     clock_read::drop_base(*linux_cpu(cpu));
 }
 
-// Nobody looks any more; but resume() or a reader may come in between.
+// After the last look. But resume() or a reader may still come.
 void forget_all() {
     CpuState* const old = states;
     {
@@ -255,8 +255,8 @@ void log_revoked(u32 cpu, u64 by_ns) {
 
 }  // namespace
 
-// An isolated CPU is for the tasks of whoever isolated it, and nothing else runs there. Its record
-// is then looked at by reads of the clock only, and by a task there that asks for the events.
+// An isolated CPU is left to the tasks of whoever isolated it. Only reads of the clock look at its
+// record then, and a task there that reads or polls the events.
 Result<void> online_cpu(u32 cpu) {
     {
         const EventsLock lock;
@@ -280,7 +280,7 @@ void resume(u32) {
     for (const u32 cpu : possible_cpus()) forget(cpu);
     shared.promise.forget_largest();
     shared.reported_any = false;
-    // A machine that comes back from a disk may have a clock that began anew; nobody reads it yet.
+    // After hibernation the clock may have started again from a lower value. Nobody reads it yet.
     clock_read::guard.restart();
 }
 
@@ -359,7 +359,7 @@ extern "C" void kvmpv_sampler_deferred() {
     if (__atomic_exchange_n(&kvmpv::sampler::shared.wakes_cpu0, false, __ATOMIC_ACQUIRE))
         kvmpv::clock.wake_cpu0();
     kvmpv::clock.keep_while_indispensable();
-    // Written once, before this was asked for.
+    // Written once, before linux_sampler_defer() was called.
     const u64 revoke_by_ns =
         __atomic_load_n(&kvmpv::sampler::shared.revoke_by_ns, __ATOMIC_ACQUIRE);
     if (!revoke_by_ns || kvmpv::clock.revoked()) return;

@@ -11,9 +11,9 @@ ROUNDS=${ROUNDS:-200}
 SETTLED=50
 WATCH_PAUSE=0.5
 
-# The slots that are taken in owned mode. `undone` checks all other MSRs at the end.
+# The slots that are taken in owned mode, and the value that is set. `undone` checks all other MSRs at the end.
 slots() {
-	for slot in 0x4b564d01 0x4b564d03 0x4b564d04; do
+	for slot in 0x4b564d01 0x4b564d03 0x4b564d04 0x4b564d05; do
 		rdmsr -a -c $slot
 	done
 }
@@ -43,10 +43,17 @@ event_is_awaited() {
 	echo 1 > $DEBUG/clock/force_unstable && wait $waiter
 }
 
+# The host was told not to poll, and wake-ups were counted.
+halts_are_counted() {
+	echo 0 > $DEBUG/halt_poll/control && echo 1 > $DEBUG/halt_poll/accounting || return 1
+	equal "poll control" "$(rdmsr -a -c 0x4b564d05 | tr '\n' ' ')" '0x0 0x0 ' &&
+		grows cell halt_poll/cpus 0 wakeups
+}
+
 one_round() {
 	account=$(stat_steal "")
 	load || return 1
-	clock_moves && steal_is_asked_for && grows total_elided && event_is_awaited || return 1
+	clock_moves && steal_is_asked_for && grows total_elided && halts_are_counted && event_is_awaited || return 1
 	rmmod kvmpv || return 1
 	[ "$(stat_steal "")" -gt "$account" ] || { echo "steal went from $account to $(stat_steal "")"; return 1; }
 	! available kvmpv || return 1
