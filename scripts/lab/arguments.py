@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lab import LabError
+from lab.host_root import HOST_KERNEL
 from lab.options import TIMEOUT, Options
 from lab.qemu import DEFAULT, NAMES, chosen
 
@@ -59,6 +60,7 @@ def parse(words: Sequence[str]) -> Asked:
             smp=found.smp,
             mem=found.mem,
             host=found.host,
+            host_kernel=found.host_kernel,
             params=found.params,
             load=not found.no_load,
             add=tuple(found.add),
@@ -108,6 +110,11 @@ def _arguments() -> argparse.ArgumentParser:
         help="put a file or folder into the guest, at DEST or in /root; programs come with libraries",
     )
     add("--qemu", action="append", default=[], metavar="ARG", help="one more argument of QEMU")
+    add(
+        *("--host-kernel",),
+        metavar="6.1|6.12|7.3|FILE",
+        help=f"the kernel of the KVM host, which is then nested (default: {HOST_KERNEL})",
+    )
     add(
         *("--host-qemu",),
         action="append",

@@ -34,6 +34,9 @@ class Options:
     load: bool = True
     add: Sequence[str] = ()  # FILE or FILE:DEST
     qemu: Sequence[str] = ()
+    host_kernel: str | None = (
+        None  # of the emulated host; None: the usual one, and hardware KVM will do
+    )
     host_qemu: Sequence[str] = ()  # more arguments for the QEMU that emulates the host
     lab_qemu: str = field(default_factory=chosen)  # which QEMU is used
     shim: str | None = None  # what the library between QEMU and KVM does: docs/guest.md
@@ -52,8 +55,9 @@ class Options:
                 raise LabError(f"--{what}: {value!r} is none of {', '.join(choices)}")
         if self.lab_qemu not in QEMUS:
             raise LabError(f"--lab-qemu: {self.lab_qemu!r} is none of {', '.join(QEMUS)}")
-        if self.host_qemu and self.host == "kvm":
-            raise LabError("--host-qemu: with --host kvm the host is not emulated")
+        for what, given in (("host-qemu", self.host_qemu), ("host-kernel", self.host_kernel)):
+            if given and self.host == "kvm":
+                raise LabError(f"--{what}: with --host kvm the host is not emulated")
         if self.smp < 1:
             raise LabError("--smp: a guest has at least one CPU")
         if self.mem < 128:
