@@ -30,8 +30,10 @@
 	SUITE(name); \
 	SUITE(event_ring); \
 	SUITE(disruption); \
+	SUITE(early_look); \
 	SUITE(promise); \
 	SUITE(drift); \
+	SUITE(clock_pairing); \
 	SUITE(hook); \
 	SUITE(steal); \
 	SUITE(steal_handover); \

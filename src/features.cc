@@ -6,12 +6,15 @@
 #include "base/log.hh"
 #include "clock/clock.hh"
 #include "clock/other_clocks.hh"
+#include "clock/pairing.hh"
 #include "clock/views.hh"
 #include "clock/wall_clock.hh"
 #include "eoi/eoi.hh"
 #include "eoi/views.hh"
 #include "events/views.hh"
 #include "files/views.hh"
+#include "ipi/ipi.hh"
+#include "ipi/views.hh"
 #include "halt_poll/halt_poll.hh"
 #include "halt_poll/views.hh"
 #include "sampler/sampler.hh"
@@ -54,6 +57,10 @@ constexpr Switch kStealSwitches[] = {
 
 constexpr Switch kEoiSwitches[] = {
     {KVMPV_EOI_HOOK, of<eoi, &Eoi::set_hooked>, of<eoi, &Eoi::hooked>},
+};
+
+constexpr Switch kIpiSwitches[] = {
+    {KVMPV_IPI_COUNT, of<ipi_calls, &IpiCalls::count>, of<ipi_calls, &IpiCalls::counts>},
 };
 
 constexpr Switch kHaltPollSwitches[] = {
@@ -131,7 +138,7 @@ constexpr FeatureRow kFeatures[] = {
         .name = "halt_poll",
         .start = of<halt_poll, &HaltPoll::start>,
         .stop = of<halt_poll, &HaltPoll::stop>,
-        .failure = "halt polling could not be taken up",
+        .failure = "halt polling could not be started",
         .follower = KVMPV_HALT_POLL,
         .online_cpu = of<halt_poll, &HaltPoll::online_cpu>,
         .down_cpu = of<halt_poll, &HaltPoll::down_cpu>,
@@ -146,6 +153,14 @@ constexpr FeatureRow kFeatures[] = {
     },
     // A slot that is only shown.
     {.name = "async_pf", .slots = &slots.async_pf},
+    // Before the other clocks, one of which is the host's.
+    {
+        .name = "clock pairing",
+        .start = of<pairing, &Pairing::start>,
+        .stop = of<pairing, &Pairing::stop>,
+        .failure = "no memory for the host's answer, clock/pairing will not work",
+        .files = pairing_files,
+    },
     {
         .name = "other clocks",
         .start = of<other_clocks, &OtherClocks::start>,
@@ -172,6 +187,14 @@ constexpr FeatureRow kFeatures[] = {
         .stop = of<wall_clock, &WallClock::stop>,
         .failure = "no memory for the wall clock's answer, clock/wall_clock will not work",
         .files = wall_clock_files,
+    },
+    {
+        .name = "calls to several CPUs",
+        .start = of<ipi_calls, &IpiCalls::start>,
+        .stop = of<ipi_calls, &IpiCalls::stop>,
+        .failure = "calls to several CPUs at once could not be counted",
+        .files = ipi_files,
+        .switches = kIpiSwitches,
     },
     {.name = "all together", .files = common_files},
 };

@@ -36,6 +36,7 @@ Result<void> check(const kvmpv_parameters& given) {
         {"halt_poll", given.switches[KVMPV_HALT_POLLING], -1, 1, "-1, 0 or 1"},
         at_start("halt_poll_accounting", KVMPV_HALT_POLL_ACCOUNTING),
         at_start("sampler", KVMPV_SAMPLING),
+        at_start("ipi_count", KVMPV_IPI_COUNT),
     };
     for (const Range& range : ranges) {
         if (range.value >= range.lowest && range.value <= range.highest) continue;

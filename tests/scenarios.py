@@ -57,6 +57,9 @@ def dialogue(name: str) -> tuple[str, str]:
     return ("--host-script", f"tests/dialogue/{name}.py")
 
 
+# A dialogue sets the host's clock, so the host must not be this machine.
+CLOCK_IS_SET = ("--host", "nested")
+
 # Steal has to be made: if the host has as many CPUs as the guest, no vCPU waits.
 ONE_CPU = ("--host-script", "tests/host/one_cpu.py")
 
@@ -101,6 +104,7 @@ SCENARIOS = (
             "clock/vdso",
             "clock/wall_clock",
             "clock/drift",
+            "clock/pairing",
             "clock/watchdog",
             "life/suspend",
             "life/readme",
@@ -116,6 +120,7 @@ SCENARIOS = (
             "clock/vdso",
             "clock/wall_clock",
             "clock/drift",
+            "clock/pairing",
             "clock/watchdog",
             "life/suspend",
             MODE="owned",
@@ -137,7 +142,12 @@ SCENARIOS = (
     Scenario(
         "unstable",
         scripts(
-            "slot/shared", "clock/vdso", "clock/tsc_aux", EXPECT_PATH="guarded", CLOCK="unstable"
+            "slot/shared",
+            "clock/vdso",
+            "clock/tsc_aux",
+            "clock/pairing",
+            EXPECT_PATH="guarded",
+            CLOCK="unstable",
         ),
         ("--clock", "unstable"),
         check=("6.12",),
@@ -268,13 +278,19 @@ SCENARIOS = (
     Scenario(
         "sleep-by-host-clock",
         AGENT,
-        dialogue("sleep"),
+        (*dialogue("sleep"), *CLOCK_IS_SET),
         check=("6.12",),
+    ),
+    Scenario(
+        "pairing-owned",
+        f"MODE=owned {AGENT}",
+        (*dialogue("pairing"), *CLOCK_IS_SET, "--cmdline", NOPV_ON_TSC),
+        check=(),
     ),
     Scenario(
         "sleep-by-host-clock-owned",
         f"MODE=owned {AGENT}",
-        (*dialogue("sleep"), "--cmdline", "nopv"),
+        (*dialogue("sleep"), *CLOCK_IS_SET, "--cmdline", "nopv"),
         check=(),
     ),
     # legacy comes last: it makes the host withdraw its promise of a stable clock.
@@ -291,6 +307,21 @@ SCENARIOS = (
         f"MODE=owned {AGENT}",
         (*dialogue("moves"), "--mem", "256", "--cmdline", "nopv"),
         check=("6.12",),
+    ),
+    # 50 more, live and through a file, of which each has to be told by the first read.
+    Scenario(
+        "moves-50-shared",
+        f"MOVES=50 {AGENT}",
+        (*dialogue("moves"), "--mem", "256", "--timeout", "14400"),
+        STOCK_KERNELS,
+        check=(),
+    ),
+    Scenario(
+        "moves-50-owned",
+        f"MOVES=50 MODE=owned {AGENT}",
+        (*dialogue("moves"), "--mem", "256", "--timeout", "14400", "--cmdline", "nopv"),
+        STOCK_KERNELS,
+        check=(),
     ),
     Scenario(
         "warp-moves",

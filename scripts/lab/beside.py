@@ -14,6 +14,7 @@ import os
 import select
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,13 @@ from lab.qmp import Qmp
 from lab.vcpus import vcpu_threads
 
 POLL = 0.02  # seconds; Python cannot wait for a socket to be there
+
+# Called while a guest has been moved and does not run yet, with the process that has its memory.
+AtRest = Callable[[int], None]
+
+
+def nothing(_qemu: int) -> None:
+    pass
 
 
 def wait_for_growth(patience: float | None = None) -> bool:
@@ -124,9 +132,9 @@ class Guest:
 
     # ---- Migration
 
-    def migrate(self, asleep: float = 0.0) -> None:
+    def migrate(self, asleep: float = 0.0, at_rest: AtRest = nothing) -> None:
         """Migrate the guest to a second QEMU through a file, in which it stays for `asleep` seconds. The guest is stopped
-        meanwhile; on a nested host that takes seconds by itself.
+        meanwhile; on a nested host that takes seconds by itself. at_rest() comes before it runs again.
         """
         file = self.run_dir / "state"
         source, process, target = self.qmp, *self._second_qemu()
@@ -137,16 +145,23 @@ class Guest:
         _start(target, "migrate-incoming", f"exec:cat {file}")
         _wait(target)
         file.unlink()
+        at_rest(process.pid)
         target.command("cont")
         self._is_now(process, target)
 
-    def migrate_live(self) -> None:
-        """Migrate the guest to a second QEMU while it runs. It is stopped only for the last part."""
-        source, process, target = self.qmp, *self._second_qemu()
+    def migrate_live(self, at_rest: AtRest | None = None) -> None:
+        """Migrate the guest to a second QEMU while it runs. It is stopped only for the last part. at_rest() comes before it
+        runs again, and then the second QEMU waits for that.
+        """
+        paused = ["-S"] if at_rest else []
+        source, process, target = self.qmp, *self._second_qemu(*paused)
         _start(target, "migrate-incoming", f"unix:{self.run_dir}/moving-{self._moves}")
         _start(source, "migrate", f"unix:{self.run_dir}/moving-{self._moves}")
         _wait(source)
         _wait(target)
+        if at_rest:
+            at_rest(process.pid)
+            target.command("cont")
         target.wait("RESUME")
         self._is_now(process, target)
 
@@ -157,7 +172,7 @@ class Guest:
         self.qmp, self.pid, self.threads = target, process.pid, vcpu_threads(process.pid)
         self._process = process
 
-    def _second_qemu(self) -> tuple[subprocess.Popen[bytes], Qmp]:
+    def _second_qemu(self, *more: str) -> tuple[subprocess.Popen[bytes], Qmp]:
         """Start a QEMU with the same machine and its own control sockets, which waits for the guest."""
         self._moves += 1
         renamed = {
@@ -171,7 +186,7 @@ class Guest:
             arguments.append(argument)
         with open(self.run_dir / f"qemu-{self._moves}.txt", "wb") as said:
             process = subprocess.Popen(
-                [*arguments, "-incoming", "defer"],
+                [*arguments, *more, "-incoming", "defer"],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,

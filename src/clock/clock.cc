@@ -34,6 +34,7 @@ void Clock::stop() {
 }
 
 Result<void> Clock::create(Slots& found, const kvmpv_parameters& parameters) {
+    // First, because the rating depends on the mode.
     const Result<void> created = records_.create(found.clock);
     stable_offered_ = found.kvm.has(Feature::KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
     has_rdtscp_ = linux_has_rdtscp();

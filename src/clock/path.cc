@@ -136,14 +136,17 @@ Result<void> Clock::force_unstable(bool forced) {
     }
     forced_ = forced;
     if (!host_is_unstable_) switch_path();
-    const EventsLock events_lock;
-    events.add({linux_monotonic_ns(),
-                0,
-                {},
-                {},
-                kNoCpu,
-                forced ? EventKind::kGuardForced : EventKind::kGuardReleased,
-                false});
+    {
+        const EventsLock events_lock;
+        events.add({linux_monotonic_ns(),
+                    0,
+                    {},
+                    {},
+                    kNoCpu,
+                    forced ? EventKind::kGuardForced : EventKind::kGuardReleased,
+                    false});
+    }
+    linux_waiters_wake();
     return {};
 }
 

@@ -246,7 +246,7 @@ int store_clock_vdso(const char* text) {
 }
 
 constexpr kvmpv_file kFiles[] = {
-    {"clock", "state", show_clock_state, nullptr},
+    {"clock", "state", show_clock_state, nullptr, kIsAwaited},
     {"clock", "release", show_clock_release, store_clock_release},
     {"clock", "force_unstable", show_clock_force_unstable, store_clock_force_unstable},
     {"clock", "vdso", show_clock_vdso, store_clock_vdso},

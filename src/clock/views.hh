@@ -13,6 +13,7 @@ void write_clock_section(Out& out);
 
 std::span<const kvmpv_file> clock_files();
 std::span<const kvmpv_file> other_clocks_files();
+std::span<const kvmpv_file> pairing_files();
 std::span<const kvmpv_file> wall_clock_files();
 
 }  // namespace kvmpv

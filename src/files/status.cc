@@ -113,6 +113,8 @@ void show_features(void* seq) {
     const KvmCpuid kvm = offered_now();
     write_bits(kFeatureNames, kvm.features, named_feature_bits(), row("eax"));
     write_bits(kHintNames, kvm.hints, named_hint_bits(), row("edx"));
+    out.end_line();
+    write_hypercalls(out, kvm);
 }
 
 constexpr kvmpv_file kFiles[] = {

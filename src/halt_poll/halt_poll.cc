@@ -21,7 +21,7 @@ Result<void> HaltPoll::start(const kvmpv_parameters& parameters) {
     const int asked = parameters.switches[KVMPV_HALT_POLLING];
     if (asked >= 0)
         if (const Result<void> set = set_allowed(asked); !set.ok())
-            log_error("halt_poll: the parameter could not be obeyed", set.error());
+            log_error("halt_poll: the parameter could not be applied", set.error());
     return {};
 }
 

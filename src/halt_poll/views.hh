@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The files of `halt_poll/`, and what `status` says of it behind the reason of its mode.
+// The files of `halt_poll/`, and what `status` adds about it after the reason of its mode.
 
 #pragma once
 

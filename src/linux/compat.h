@@ -32,6 +32,14 @@
 #define kvmpv_percpu_wq system_wq
 #endif
 
+/* 7.x took the operations of spinlocks out of pv_ops. */
+#ifdef KVMPV_HAS_PV_OPS_LOCK
+#include <asm/paravirt-spinlock.h>
+#define KVMPV_PV_LOCK_OPS pv_ops_lock
+#else
+#define KVMPV_PV_LOCK_OPS pv_ops.lock
+#endif
+
 /*
  * 6.5 turned the APIC callbacks into static calls and struct apic's eoi_write(reg, value) into
  * eoi(void); the header defines this macro since then.

@@ -115,6 +115,11 @@ module_param_cb(sampler, &switch_ops, &sampler, 0644);
 MODULE_PARM_DESC(sampler,
 		 "1: look at each CPU that is not isolated once a second; 0: do not (unit: yes or no, range: 0 to 1, default: 1)");
 
+static struct switch_parameter ipi_count = { KVMPV_IPI_COUNT, 0 };
+module_param_cb(ipi_count, &switch_ops, &ipi_count, 0644);
+MODULE_PARM_DESC(ipi_count,
+		 "1: count calls to several CPUs at once, since Linux 6.4; 0: do not (unit: yes or no, range: 0 to 1, default: 0)");
+
 static struct switch_parameter clock_release = { KVMPV_CLOCK_RELEASE, 0 };
 module_param_cb(clock_release, &switch_ops, &clock_release, 0644);
 MODULE_PARM_DESC(clock_release,
@@ -141,6 +146,7 @@ static int __init kvmpv_init(void)
 			[KVMPV_HALT_POLLING] = halt_poll.at_start,
 			[KVMPV_HALT_POLL_ACCOUNTING] = halt_poll_accounting.at_start,
 			[KVMPV_SAMPLING] = sampler.at_start,
+			[KVMPV_IPI_COUNT] = ipi_count.at_start,
 		},
 	};
 	int error;

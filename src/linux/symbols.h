@@ -51,6 +51,12 @@ struct kvmpv_symbols {
 	struct static_call_key *apic_call_eoi_key; /* since 6.5 */
 	void *apic_call_eoi_trampoline; /* likewise; 6.1 declares nothing that has its type */
 	unsigned int (*kstat_irqs_cpu)(unsigned int irq, int cpu); /* counts a line's interrupts */
+
+	/* ---- Hypercalls: the functions that make them ---- */
+	const void *kvm_kick_cpu;
+	const void *kvm_send_ipi_mask;
+	const void *kvm_smp_send_call_func_ipi;
+	const void *kvm_sev_hc_page_enc_status;
 };
 
 extern struct kvmpv_symbols kvmpv_symbols;

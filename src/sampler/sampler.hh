@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Looks at the clock of every CPU once a second, from that CPU, and makes an event of what has
-// changed. So an event is at most a second old when it is noted. What comes and goes within that
-// second is seen only in the counters of the read path.
+// Looks at the clock of every CPU, from that CPU, and makes an event of what has changed: once a
+// second, earlier if a tick has found that the record has changed, and whenever a program reads or
+// polls the events there. What comes and goes between two looks is seen only in the counters of the
+// read path.
 
 #pragma once
 
@@ -23,7 +24,7 @@ Result<void> set_on(bool on);
 bool is_on();
 
 // A CPU has come online, or goes offline. Isolated CPUs are left alone. On that CPU. When
-// down_cpu() returns no look is under way.
+// down_cpu() returns neither a regular nor an early look is under way.
 Result<void> online_cpu(u32 cpu);
 void down_cpu(u32 cpu);
 

@@ -93,6 +93,7 @@ class Events:
         self._offset_is(drift, "hpet", least - most, most - least)
         self._offset_is(drift, "acpi_pm", least - most, most - least)
         self._offset_is(drift, "rtc", least, most)
+        self._offset_is(drift, "host_realtime", least, most)
         if drift.rows["tsc"]["present"] != "no":
             self._offset_is(drift, "tsc", least, most)
 

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Over sleeps, on the kernel's own choice of clock and on ours, as much time passes by the host's clock as by the guest's.
+Then the host sets its clock of the day, which pairing.py has the guest see.
+
 MODE: shared or owned (nopv).
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import pairing
 from talk import Failed, Talk, equal, within
 
 ASLEEP = 5  # seconds
@@ -61,6 +64,7 @@ def main() -> None:
     talk.check("select_clocksource kvmpv", name="selects")
     talk.check(sleeps, talk, "kvmpv")
     talk.check(lambda: equal("current", talk.state("current"), "yes"), name="is_current")
+    pairing.checks(talk)
     talk.check(f"select_clocksource {native}", name="selects_native_again")
     talk.unload()
 

@@ -137,6 +137,23 @@ last_value() {
 	awk -v name="$1" '$4 == name { value = $5 } END { print value }' $DEBUG/events
 }
 
+# The functions of the kernel that make hypercalls, and what it logs at boot when it has decided to.
+HYPERCALLS='KVM_HC_KICK_CPU kvm_kick_cpu PV spinlocks enabled
+KVM_HC_SEND_IPI kvm_send_ipi_mask setup PV IPIs
+KVM_HC_SCHED_YIELD kvm_smp_send_call_func_ipi setup PV sched yield
+KVM_HC_MAP_GPA_RANGE kvm_sev_hc_page_enc_status never, for memory is not encrypted here'
+
+# `features` says so of each; and `-` of one that this kernel was built without.
+hypercalls_as_the_kernel_has_said() {
+	sed '1,/^$/d' $DEBUG/features > /tmp/hypercalls
+	echo "$HYPERCALLS" | while read -r name function said; do
+		expected=no
+		! dmesg | grep -q "kvm-guest: $said" || expected=yes
+		grep -q " $function$" /proc/kallsyms || expected=-
+		equal "$name used" "$(cell /tmp/hypercalls "$name" used)" $expected || exit 1
+	done
+}
+
 # mode FEATURE: its mode in `status`. reason FEATURE: the reason for that mode.
 mode() {
 	awk -v name="$1" '$1 == name { print $2; exit }' "$DEBUG/status"

@@ -42,7 +42,7 @@ sets_by_parameter() {
 # All lengths that a file takes and some that it does not, of bytes that are nearly right and of any bytes.
 refuses_bad_input() {
 	echo 0 > $POLL/control || return 1
-	for text in '' ' ' 2 -1 00 01 11 '0 ' ' 1' '0 2' '0  1' '0 1 ' '0 1 1' '-1 1' '+1 1' 0x1 '0x0 1' 1.0 '1,1' on y; do
+	for text in ' ' 2 -1 00 01 11 '0 ' ' 1' '0 2' '0  1' '0 1 ' '0 1 1' '-1 1' '+1 1' 0x1 '0x0 1' 1.0 '1,1' on y; do
 		refused 'nvalid|write error' "$text" || return 1
 	done
 	length=2

@@ -19,7 +19,7 @@ counts_all_the_same() {
 
 loads_with_parameter() {
 	load halt_poll=1 && equal MSRs "$(poll_msrs)" '0x0 0x0 ' &&
-		contains "$(dmesg)" 'kvmpv: halt_poll: the parameter could not be obeyed: error -16'
+		contains "$(dmesg)" 'kvmpv: halt_poll: the parameter could not be applied: error -16'
 }
 
 remember

@@ -8,11 +8,12 @@ IPI_SENT=/sys/kernel/tracing/events/ipi/ipi_send_cpu
 # More than a wake-up takes on the slowest host: 20 s.
 MOST_NS=20000000000
 
+# From the other CPU, so that each look is an IPI.
 wakeups() {
-	cell halt_poll/cpus "$1" "$2"
+	taskset $((2 >> $1)) cat $POLL/cpus > /tmp/looked && cell /tmp/looked "$1" "$2"
 }
 
-# wakes NAME: the counter NAME of each CPU goes beyond what it was, by this much and within half a minute.
+# wakes NAME LEAST: waits until the counter NAME of each CPU is at least LEAST, for half a minute at most.
 wakes() {
 	for cpu in 0 1; do
 		tries=0
@@ -29,7 +30,7 @@ nothing_is_counted() {
 		equal "CPU 0" "$(wakeups 0 wakeups) $(wakeups 0 timer_p50_ns)" '- -'
 }
 
-# The sleeping of this script is timers; each of its looks at the other CPU is an IPI.
+# The sleeping of this script is timers, and its looks are IPIs.
 counts_and_times() {
 	echo 1 > $POLL/accounting && equal accounting "$(field halt_poll/state accounting)" yes || return 1
 	wakes timers 20 && wakes ipis 5 && cat $POLL/cpus || return 1

@@ -73,6 +73,18 @@ cpu_goes_and_comes() {
 	cpus_equal_msrs && grows steal_field 1 steal_ns
 }
 
+# 6.1 has no trace event of such calls.
+ipi_count_goes_and_comes() {
+	case $(uname -r) in
+	6.1.*) fails_with 'No such device' switch ipi_count 1 ;;
+	*) switch ipi_count 1 && equal on "$(field ipi/count on)" yes && switch ipi_count 0 ;;
+	esac
+}
+
+pairing_is_answered() {
+	equal state "$(field clock/pairing state)" answered
+}
+
 begin=$(uptime_ms)
 before=$(current_clocksource)
 remember
@@ -94,6 +106,9 @@ check steal_hook_goes_and_comes
 check eoi_hook_goes_and_comes
 check halt_polling_goes_and_comes
 check guard_goes_and_comes
+check hypercalls_as_the_kernel_has_said
+check ipi_count_goes_and_comes
+check pairing_is_answered
 start_hogs
 check steal_is_accounted grows stat_steal ""
 check ends_are_elided grows total_elided
