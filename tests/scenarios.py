@@ -96,6 +96,8 @@ SCENARIOS = (
         "shared",
         scripts(
             "slot/shared",
+            "files/documented",
+            "files/tool",
             "life/hotplug",
             "clock/vdso",
             "clock/wall_clock",
@@ -127,16 +129,28 @@ SCENARIOS = (
     ),
     Scenario(
         "owned-acpi-pm",
-        scripts("slot/nopv", BEFORE="acpi_pm"),
-        ("--cmdline", "nopv hpet=disable"),
+        scripts(
+            "slot/nopv",
+            "files/tool",
+            MODE="owned",
+            BEFORE="acpi_pm",
+            FIRES="slow-clock",
+            MENDED="'slow-clock vdso-off'",
+        ),
+        (*PATIENT, "--cmdline", "nopv hpet=disable"),
         check=("6.12",),
     ),
     Scenario(
         "unstable",
         scripts(
-            "slot/shared", "clock/vdso", "clock/tsc_aux", EXPECT_PATH="guarded", CLOCK="unstable"
+            "slot/shared",
+            "clock/vdso",
+            "clock/tsc_aux",
+            "files/tool",
+            EXPECT_PATH="guarded",
+            CLOCK="unstable",
         ),
-        ("--clock", "unstable"),
+        (*PATIENT, "--clock", "unstable"),
         check=("6.12",),
     ),
     Scenario("warp", scripts("clock/warp"), WARP, check=("6.12",)),
@@ -348,7 +362,9 @@ SCENARIOS = (
     ),
     Scenario(
         "steal-shared",
-        contending("steal/steal", "steal/tasks", "steal/sleep"),
+        contending(
+            "steal/steal", "steal/tasks", "steal/sleep", "files/tool", HOGS="yes", FIRES="steal"
+        ),
         (*ONE_CPU, "--timeout", "1800"),
         check=("6.12",),
     ),
@@ -415,14 +431,14 @@ SCENARIOS = (
     ),
     Scenario(
         "everywhere-shared",
-        contending("life/everywhere"),
+        contending("life/everywhere", "files/documented"),
         (*ONE_CPU, *PATIENT),
         kernels=(*ALL_KERNELS, *OTHER_KERNELS),
         check=(),
     ),
     Scenario(
         "everywhere-owned",
-        contending("life/everywhere", MODE="owned"),
+        contending("life/everywhere", "files/documented", MODE="owned"),
         (*ONE_CPU, *PATIENT, "--cmdline", NOPV_ON_TSC),
         kernels=(*ALL_KERNELS, *OTHER_KERNELS),
         check=(),
@@ -465,7 +481,12 @@ SCENARIOS = (
         ("--timeout", "3000", "--cmdline", "nopv"),
         check=(),
     ),
-    Scenario("eoi-not-offered", scripts("eoi/not_offered"), ("--cpu=-kvm-pv-eoi",), check=("6.1",)),
+    Scenario(
+        "eoi-not-offered",
+        scripts("eoi/not_offered", "files/tool", FIRES="eoi-written"),
+        (*PATIENT, "--cpu=-kvm-pv-eoi"),
+        check=("6.1",),
+    ),
     Scenario("kunit-stable", KUNIT, PATIENT, kernels=DEBUG_KERNELS, check=("kunit",)),
     Scenario(
         "kunit-unstable",
