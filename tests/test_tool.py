@@ -69,15 +69,19 @@ class Tool(unittest.TestCase):
             self.assertEqual(3, self.run_tool("--root", empty, "status").returncode)
             self.assertEqual(3, self.run_tool("--root", empty, "doctor").returncode)
             self.assertEqual(2, self.run_tool("--root", empty, "set", "eoi/hook", "0").returncode)
-        for wrong in ([], ["nonsense"], ["status", "--interval", "x"], ["--root", "/no/such"]):
-            self.assertEqual(2, self.run_tool(*wrong).returncode, wrong)
+        for wrong in ("", "nonsense", "status --interval x", "--root /no/such status", "set"):
+            self.assertEqual(2, self.run_tool(*wrong.split()).returncode, wrong)
         self.assertEqual(0, self.run_tool("--help").returncode)
         self.assertEqual("kvmpv 0.1.0\n", self.run_tool("--version").stdout)
 
     def test_output_that_cannot_be_written_is_no_success(self) -> None:
         with open("/dev/full", "w") as full:
-            words = [KVMPV, "--root", self.tree("6.12-hogged"), "status"]
-            done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+            done = subprocess.run(
+                [KVMPV, "--root", self.tree("6.12-hogged"), "status"],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
         self.assertNotEqual(0, done.returncode)
         self.assertIn("No space left", done.stderr)
 
