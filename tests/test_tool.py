@@ -68,6 +68,8 @@ class Tool(unittest.TestCase):
         with tempfile.TemporaryDirectory() as empty:
             self.assertEqual(3, self.run_tool("--root", empty, "status").returncode)
             self.assertEqual(3, self.run_tool("--root", empty, "doctor").returncode)
+            said = json.loads(self.run_tool("--root", empty, "doctor", "--json").stdout)
+            self.assertEqual(("UNKNOWN", 3), (said["status"], said["exit_status"]))
             self.assertEqual(2, self.run_tool("--root", empty, "set", "eoi/hook", "0").returncode)
         for wrong in ("", "nonsense", "status --interval x", "--root /no/such status", "set"):
             self.assertEqual(2, self.run_tool(*wrong.split()).returncode, wrong)

@@ -58,6 +58,8 @@ Look look_at(const Directory& files, const Asked& asked) {
         wait(asked.interval);
     }
     look.now = read_tree(files);
+    for (const std::string& note : look.earlier.notes)
+        look.now.notes.push_back("At the first look " + note);
     return look;
 }
 
@@ -79,16 +81,20 @@ int status(const Asked& asked) {
 }
 
 // Whoever watches it by exit status reads one line of output.
-int doctor_fails(const Trouble& trouble) {
-    fmt::print("kvmpv UNKNOWN: {}\n", trouble.words);
-    return nagios_status(Severity::kUnknown);
+int doctor_fails(const Asked& asked, const Trouble& trouble) {
+    const Finding finding{Severity::kUnknown, trouble.words, {}, {}, {}};
+    if (asked.json)
+        fmt::print("{}", doctor_json({{{"files", finding}}, {}}));
+    else
+        fmt::print("kvmpv {}: {}\n", name_of(finding.severity), finding.title);
+    return nagios_status(finding.severity);
 }
 
 int doctor(const Asked& asked) {
     const Directory files(asked.root);
-    if (const auto trouble = find_trouble(files, is_root())) return doctor_fails(*trouble);
+    if (const auto trouble = find_trouble(files, is_root())) return doctor_fails(asked, *trouble);
     const Look look = look_at(files, asked);
-    if (const auto trouble = trouble_of(files, look)) return doctor_fails(*trouble);
+    if (const auto trouble = trouble_of(files, look)) return doctor_fails(asked, *trouble);
     const Diagnosis diagnosis = examine(look);
     fmt::print("{}",
                asked.json ? doctor_json(diagnosis) : doctor_text(diagnosis, standard_output()));

@@ -66,7 +66,7 @@ TEST(Document, KnowsWhatIsNewer) {
 }
 
 TEST(Document, HoldsNoControlCharacters) {
-    const Document document = parse(std::string("version 1\na\n\x1b[2J\x07\xff\0x\n", 20));
+    const Document document = parse(std::string("version 1\na\n\x1b[2J\x07\xff\0x\n", 21));
     EXPECT_EQ(document.table({"a"}).rows().at(0).text("a"), "\\033[2J\\007\\377\\000x");
 }
 

@@ -2,7 +2,6 @@
 // Where text comes from: the running system, a tree that was copied from one, or a test.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -94,12 +94,6 @@ std::vector<Row> Table::rows() const {
     return rows;
 }
 
-std::optional<Row> Table::row(std::string_view name) const {
-    for (const std::vector<std::string>& cells : rows_)
-        if (cells.front() == name) return Row(*this, cells);
-    return std::nullopt;
-}
-
 std::string Row::text(std::string_view column) const {
     const std::optional<std::size_t> at = table_->column(column);
     return at ? (*cells_)[*at] : std::string();

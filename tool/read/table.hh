@@ -25,8 +25,6 @@ public:
 
     std::optional<std::size_t> column(std::string_view name) const;
     std::vector<Row> rows() const;
-    // The row whose first cell is this.
-    std::optional<Row> row(std::string_view name) const;
     bool is_empty() const { return rows_.empty(); }
     // Lines with fewer values than there are columns. They are left out.
     std::size_t cut_short() const { return cut_short_; }

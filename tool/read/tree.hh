@@ -25,7 +25,6 @@ public:
     std::string text(const std::string& name) const;
     Number number(const std::string& name) const;
     bool yes(const std::string& name) const { return text(name) == "yes"; }
-    bool is_empty() const { return values_.empty(); }
 
 private:
     std::map<std::string, std::string> values_;
