@@ -127,6 +127,10 @@ class Words(unittest.TestCase):
         page = set(re.findall(r"--[a-z]+", PAGE.read_text().replace("\\-", "-")))
         self.assertEqual(said, page)
 
+    def test_the_page_has_the_version(self) -> None:
+        done = subprocess.run([KVMPV, "--version"], capture_output=True, text=True, check=True)
+        self.assertIn(f'"{done.stdout.strip()}"', PAGE.read_text())
+
     def test_the_document_has_every_rule(self) -> None:
         names = re.findall(r'\{"([a-z-]+)", judge_', (ROOT / "tool/rules/rule.cc").read_text())
         self.assertGreater(len(names), 5)
