@@ -104,7 +104,7 @@ NEEDED = (
     Package("check", "bison", "the kunit kernel: Kconfig's parser", ("bison",)),
     Package("check", "bc", "the kunit kernel: computes time constants", ("bc",)),
     Package("check", "libelf-dev", "the kunit kernel: objtool reads ELF with it"),
-    Package("check", "zstd", "the kunit kernel: compresses the image", ("zstd",)),
+    Package("check", "zstd", "the images of newer hosts and of the kunit kernel", ("zstd",)),
     Package("check", "perl", "the kunit kernel; the kernel's checkpatch.pl", ("perl",)),
     Package("check", "tar", "unpacks the kernel source", ("tar",)),
     Package("check", "cpio", "reads the archives that the lab makes for guests", ("cpio",)),

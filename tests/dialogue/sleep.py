@@ -1,12 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Over sleeps, on the native clock and on ours, as much time passes by the host's clock as by the guest's."""
+"""Over sleeps, on the kernel's own choice of clock and on ours, as much time passes by the host's clock as by the guest's.
+Then the host sets its clock of the day, which pairing.py has the guest see.
+
+MODE: shared or owned (nopv).
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 
+import pairing
 from talk import Failed, Talk, equal, within
 
 ASLEEP = 5  # seconds
@@ -53,13 +58,14 @@ def sleeps(talk: Talk, clock: str) -> None:
 
 def main() -> None:
     talk = Talk()
-    talk.ask("remember")
-    talk.check(sleeps, talk, "native", name="sleeps_native")
-    talk.check("load", name="loads")
+    native = talk.ask("current_clocksource")
+    talk.check(sleeps, talk, native, name="sleeps_native")
+    talk.load("clock")
     talk.check("select_clocksource kvmpv", name="selects")
     talk.check(sleeps, talk, "kvmpv")
     talk.check(lambda: equal("current", talk.state("current"), "yes"), name="is_current")
-    talk.check("select_clocksource kvm-clock", name="selects_native_again")
+    pairing.checks(talk)
+    talk.check(f"select_clocksource {native}", name="selects_native_again")
     talk.unload()
 
 
