@@ -100,6 +100,8 @@ SCENARIOS = (
         "shared",
         scripts(
             "slot/shared",
+            "files/documented",
+            "files/tool",
             "life/hotplug",
             "clock/vdso",
             "clock/wall_clock",
@@ -135,7 +137,16 @@ SCENARIOS = (
     Scenario(
         "owned-acpi-pm",
         # readme comes first: in slot/nopv the user chooses a clocksource, and then the kernel does not.
-        scripts("life/readme", "slot/nopv", MODE="owned", BEFORE="acpi_pm"),
+        # tool comes last: it needs a kernel that stays on acpi_pm.
+        scripts(
+            "life/readme",
+            "slot/nopv",
+            "files/tool",
+            MODE="owned",
+            BEFORE="acpi_pm",
+            FIRES="slow-clock",
+            MENDED="'slow-clock vdso-off'",
+        ),
         (*README, "--cmdline", "nopv hpet=disable"),
         check=("6.12",),
     ),
@@ -146,10 +157,11 @@ SCENARIOS = (
             "clock/vdso",
             "clock/tsc_aux",
             "clock/pairing",
+            "files/tool",
             EXPECT_PATH="guarded",
             CLOCK="unstable",
         ),
-        ("--clock", "unstable"),
+        (*PATIENT, "--clock", "unstable"),
         check=("6.12",),
     ),
     Scenario("warp", scripts("clock/warp"), WARP, check=("6.12",)),
@@ -393,7 +405,9 @@ SCENARIOS = (
     ),
     Scenario(
         "steal-shared",
-        contending("steal/steal", "steal/tasks", "steal/sleep"),
+        contending(
+            "steal/steal", "steal/tasks", "steal/sleep", "files/tool", HOGS="yes", FIRES="steal"
+        ),
         (*ONE_CPU, "--timeout", "1800"),
         check=("6.12",),
     ),
@@ -461,14 +475,14 @@ SCENARIOS = (
     ),
     Scenario(
         "everywhere-shared",
-        contending("life/everywhere"),
+        contending("life/everywhere", "files/documented"),
         (*ONE_CPU, *PATIENT),
         kernels=(*ALL_KERNELS, *OTHER_KERNELS),
         check=(),
     ),
     Scenario(
         "everywhere-owned",
-        contending("life/everywhere", MODE="owned"),
+        contending("life/everywhere", "files/documented", MODE="owned"),
         (*ONE_CPU, *PATIENT, "--cmdline", NOPV_ON_TSC),
         kernels=(*ALL_KERNELS, *OTHER_KERNELS),
         check=(),
@@ -532,8 +546,8 @@ SCENARIOS = (
     # The kernel's driver that polls in the guest comes by a word on the command line; it has nothing to do with EOIs.
     Scenario(
         "eoi-not-offered",
-        scripts("eoi/not_offered", "halt_poll/driver"),
-        ("--cpu=-kvm-pv-eoi", "--cmdline", "cpuidle_haltpoll.force=1"),
+        scripts("eoi/not_offered", "halt_poll/driver", "files/tool", FIRES="eoi-written"),
+        (*PATIENT, "--cpu=-kvm-pv-eoi", "--cmdline", "cpuidle_haltpoll.force=1"),
         check=("6.1",),
     ),
     Scenario("kunit-stable", KUNIT, PATIENT, kernels=DEBUG_KERNELS, check=("kunit",)),

@@ -14,7 +14,7 @@ from built import ROOT
 from scenarios import SCENARIOS
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-FOLDERS = ("src", "include", "kunit", "bench", "scripts", "tests", "docs")
+FOLDERS = ("src", "include", "kunit", "bench", "scripts", "tests", "tool", "docs")
 MOST_LINES = 90  # of README
 # A file of the tree, from its root or by its bare name.
 PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w.*/-]+")

@@ -8,7 +8,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from lab import channels, shim
+from lab import channels, project, shim
 from lab.initramfs import Archive
 from lab.kernels import Kernel, modprobe_order
 from lab.options import Options
@@ -60,6 +60,8 @@ def initramfs(kernel: Kernel, options: Options, modules: list[Path], token: str)
         archive.file(module, f"/kvmpv/{module.name}")
     archive.data("/kvmpv/job", _job(options, token).encode())
     archive.data("/kvmpv/command", os.fsencode(options.command or ""))
+    if project.TOOL.exists():
+        archive.file(project.TOOL, "/usr/bin/kvmpv")
     for addition in options.additions():
         archive.tree(addition.source, addition.destination)
     return archive.image()

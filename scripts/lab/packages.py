@@ -18,9 +18,10 @@ SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", "/usr/bin:/bin"), "/usr/sb
 # What the packages are used for, and the uses whose packages each needs as well.
 USES = {
     "build": (),
-    "try": ("build",),
+    "tool": ("build",),
+    "try": ("build", "tool"),
     "bench": ("build", "try"),
-    "check": ("build", "try", "bench"),
+    "check": ("build", "tool", "try", "bench"),
     "package": ("build",),
     "pictures": ("build", "try", "bench"),
 }
@@ -81,6 +82,9 @@ NEEDED = (
         ("flock", "setpriv", "unshare"),
     ),
     Package("build", "python3", "every script under scripts/", ("python3",)),
+    Package("tool", "libcli11-dev", "CLI11: the command line of kvmpv"),
+    Package("tool", "libfmt-dev", "{fmt}: what kvmpv prints"),
+    Package("tool", "nlohmann-json3-dev", "JSON for Modern C++: kvmpv --json"),
     Package("try", "apt", "looks up and downloads kernels", ("apt-get", "apt-cache")),
     Package("try", "dpkg", "unpacks kernels without installing them", ("dpkg-deb", "dpkg-query")),
     Package("try", "xz-utils", "unpacks modules, and the kernel source", ("xz",)),
@@ -94,6 +98,8 @@ NEEDED = (
     Package("try", "busybox-static", "user space of the guests", ("busybox",)),
     Package("bench", "libbenchmark-dev", "Google Benchmark, for the clock on the real CPU"),
     Package("bench", "msr-tools", "reads MSRs in guests, beside kvmpv", ("rdmsr", "wrmsr")),
+    Package("check", "groff-base", "looks at the manual page of kvmpv", ("groff",)),
+    Package("check", "libgtest-dev", "GoogleTest, for the unit tests of kvmpv"),
     Package("check", "flex", "the kunit kernel: Kconfig's scanner", ("flex",)),
     Package("check", "bison", "the kunit kernel: Kconfig's parser", ("bison",)),
     Package("check", "bc", "the kunit kernel: computes time constants", ("bc",)),
