@@ -18,7 +18,7 @@ RELEASE = $(or $(shell sed -n 's/^.*UTS_RELEASE "\(.*\)"/\1/p' \
 	no headers of kernel $(KVER): install the package linux-headers-$(KVER), or name others with KVER= or KDIR=))
 BUILD = build/$(RELEASE)
 
-.PHONY: modules deps try check check-all bench install uninstall dkms-install dkms-remove deb pictures clean help
+.PHONY: modules tool deps try check check-all bench install uninstall dkms-install dkms-remove deb pictures clean help
 
 # ---- What is refused ----------------------------------------------------------------------------
 # Each in one sentence, before anything is written.
@@ -80,8 +80,16 @@ need-python = $(if $(shell /usr/bin/python3 -c 'import dataclasses' 2>/dev/null 
 deps:
 	$(need-python)@scripts/deps
 
+# The program for people. The guests of the tests have it where it is built.
+tool:
+	$(need-python)@scripts/deps tool
+	@scripts/build-folder build/tool
+	@flock build/tool/.lock $(MAKE) -s -f tool/Makefile
+	@echo 'built build/tool/kvmpv'
+
 try:
 	$(need-python)@scripts/deps try
+	@$(MAKE) tool
 	@scripts/try $(TRY_ARGS)
 
 check:
@@ -143,6 +151,7 @@ help:
 	@sed -n 's/^#help //p' $(firstword $(MAKEFILE_LIST))
 #help make               build kvmpv.ko for the running kernel into build/<release>/
 #help make KVER=6.12...  ... for another installed kernel; KDIR=<folder> for any kernel's build folder
+#help make tool          build the program kvmpv into build/tool/
 #help make try           boot a guest on real KVM and show the module at work in it
 #help make check         build for all supported kernels and run every test in guests
 #help make bench         measure the clock against the kernel's own, in guests and on this CPU

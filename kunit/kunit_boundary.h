@@ -30,13 +30,19 @@
 	SUITE(name); \
 	SUITE(event_ring); \
 	SUITE(disruption); \
+	SUITE(early_look); \
 	SUITE(promise); \
 	SUITE(drift); \
+	SUITE(clock_pairing); \
 	SUITE(hook); \
 	SUITE(steal); \
 	SUITE(steal_handover); \
 	SUITE(steal_table); \
-	SUITE(pv_eoi)
+	SUITE(pv_eoi); \
+	SUITE(value_slot); \
+	SUITE(histogram); \
+	SUITE(wakeups); \
+	SUITE(poll_control)
 
 /*
  * Suites that need a KVM guest. kvmpv_test_<suite>_enter() runs before the cases, _leave() after.

@@ -261,6 +261,21 @@ KVMPV_TEST(owned_slots, cannot_be_put_back) {
     expect_given_back(test, 2, 0);
 }
 
+// A host that refuses a slot never knew the memory.
+KVMPV_TEST(owned_slots, refused_and_given_back) {
+    Test test(handle);
+    Apart owner({.slots = {0xe'8c21, 0}});
+    test.equal("create", owner.create(), 0);
+    script.write_error = -5;
+    for (u32 cpu = 0; cpu < 2; ++cpu) {
+        test.equal("take", owner.take(cpu), -5);
+        owner.put_back(cpu);
+    }
+    expect_logged(test, 2, "the slot could not be taken", 1, -5);
+    owner.slots.destroy();
+    expect_given_back(test, 2, 2);
+}
+
 KVMPV_TEST(owned_slots, keeps_by_order) {
     Test test(handle);
     Together owner({});

@@ -441,7 +441,44 @@ KVMPV_TEST(slot, take_write_faults) {
     script.write_error = -5;
     test.equal("take", error_of(slot.take(1, kOurArea)), -5);
     expect_written(test, 1, kFirmwaresArea + 1, kFirmwaresArea + 1);
-    test.equal("put back", error_of(slot.put_back(1)), -5);
+    // The slot never held our address, so there is nothing to give up.
+    test.equal("put back", error_of(slot.put_back(1)), 0);
+    expect_written(test, 2, kFirmwaresArea + 1, kFirmwaresArea + 1);
+}
+
+// The slot still holds our address, and the host may write there.
+KVMPV_TEST(slot, put_back_write_faults) {
+    Test test(handle);
+    for (const ScriptedCpu& before : {kFree, kForeign}) {
+        ScriptedRegistration slot = found_on_cpu_1({{kFree, before}});
+        test.equal("take", error_of(slot.take(1, kOurArea)), 0);
+        script.write_error = -6;
+        test.equal("put back", error_of(slot.put_back(1)), -6);
+        test.equal("disarm", error_of(slot.disarm()), -6);
+        test.equal("slot", script.cpus[1].slot, kOurArea + 1);
+    }
+}
+
+KVMPV_TEST(slot, put_back_write_ignored) {
+    Test test(handle);
+    for (const ScriptedCpu& before : {kFree, kForeign}) {
+        ScriptedRegistration slot = found_on_cpu_1({{kFree, before}});
+        test.equal("take", error_of(slot.take(1, kOurArea)), 0);
+        script.ignores_writes = true;
+        test.equal("put back", error_of(slot.put_back(1)), -kEio);
+        test.equal("disarm", error_of(slot.disarm()), -kEio);
+        test.equal("slot", script.cpus[1].slot, kOurArea + 1);
+    }
+}
+
+// Nobody knows what the slot holds.
+KVMPV_TEST(slot, put_back_unreadable) {
+    Test test(handle);
+    ScriptedRegistration slot = found_on_cpu_1({{kFree, kFree}});
+    test.equal("take", error_of(slot.take(1, kOurArea)), 0);
+    script.error_after_write = -6;
+    test.equal("put back", error_of(slot.put_back(1)), -6);
+    test.equal("disarm", error_of(slot.disarm()), -6);
 }
 
 // The write does not fault, but the slot does not change: the host would never write the area.

@@ -71,6 +71,9 @@ dmesg | grep kvmpv: | tail -n 1
 step "cat /sys/kernel/debug/kvmpv/status"
 cat $KVMPV/status
 
+step "kvmpv status: the same and more, in words"
+kvmpv status
+
 step "/sys/kernel/debug/kvmpv/cpus, turned on its side"
 on_its_side < $KVMPV/cpus
 

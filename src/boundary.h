@@ -30,6 +30,28 @@ enum { KVMPV_NUM_EOI_COUNTERS = 3 };
 /* The registrations that can be taken: clock, steal time, PV EOI. */
 enum { KVMPV_NUM_REGISTRATIONS = 3 };
 
+/* The values that can be set: poll control. */
+enum { KVMPV_NUM_VALUES = 1 };
+
+/* A value slot of one CPU. Only that CPU changes it, or another one while that CPU is offline. */
+struct kvmpv_value {
+	u64 before; /* what the MSR held before we set it; only while is_held */
+	u64 set; /* what we have set it to; only while is_held */
+	u64 wanted; /* what it shall be set to whenever the CPU is online; only while is_wanted */
+	bool is_held;
+	bool is_wanted;
+};
+
+/*
+ * Whether a CPU's clock record has changed since a look at it; early_look.hh says what the members
+ * mean. Only that CPU uses it, with interrupts off, or another one while that CPU is offline.
+ */
+struct kvmpv_record_watch {
+	u64 seen_version;
+	u64 used_until_ns;
+	bool is_on;
+};
+
 /*
  * One per CPU. C defines it (src/linux/cpus.c), because only C can place per-CPU data. The hot
  * paths reach their own CPU's copy through x86.hh; linux_cpu() returns that of any CPU.
@@ -37,7 +59,7 @@ enum { KVMPV_NUM_REGISTRATIONS = 3 };
 struct kvmpv_cpu {
 	/*
 	 * This CPU's clock record, or kvmpv_no_clock_record. Set on every possible CPU before the
-	 * first reader can come, and never null from then on.
+	 * first reader or tick can come, and never null from then on.
 	 */
 	const void *clock_record;
 	/* The address of this copy. Set on every possible CPU before the first reader can come. */
@@ -55,6 +77,7 @@ struct kvmpv_cpu {
 	u64 clock_base_ns;
 	u32 clock_base_mul;
 	s32 clock_base_shift;
+	struct kvmpv_record_watch clock_watch;
 	/* What each slot held when the module took it, or 0 if the slot was disabled. */
 	u64 foreign_msr[KVMPV_NUM_REGISTRATIONS];
 	/*
@@ -69,6 +92,12 @@ struct kvmpv_cpu {
 	u64 eoi_count[KVMPV_NUM_EOI_COUNTERS];
 	/* ioapic_interrupts() of this CPU when eoi_count began to count. */
 	u64 eoi_ioapic_base;
+	/* Calls to several CPUs at once. Only its own CPU counts, with preemption off. */
+	u64 ipi_calls;
+	u64 ipi_calls_to_all_others;
+	struct kvmpv_value values[KVMPV_NUM_VALUES];
+	/* This CPU's class Wakeups, or null while none are counted. */
+	void *wakeups;
 };
 
 #ifdef __cplusplus
@@ -97,6 +126,7 @@ enum kvmpv_follower {
 	KVMPV_CLOCK,
 	KVMPV_STEAL,
 	KVMPV_EOI,
+	KVMPV_HALT_POLL,
 	KVMPV_SAMPLER,
 	KVMPV_NUM_FOLLOWERS
 };
@@ -109,7 +139,10 @@ enum kvmpv_switch {
 	KVMPV_STEAL_HOOK,
 	KVMPV_STEAL_ATTRIBUTION,
 	KVMPV_EOI_HOOK,
+	KVMPV_HALT_POLLING,
+	KVMPV_HALT_POLL_ACCOUNTING,
 	KVMPV_SAMPLING,
+	KVMPV_IPI_COUNT,
 	KVMPV_NUM_SWITCHES
 };
 
@@ -119,7 +152,7 @@ struct kvmpv_parameters {
 	int legacy; /* 1: use the deprecated clock MSRs where they are offered */
 	/*
 	 * 0 or 1: their state at the start. KVMPV_CLOCK_VDSO may be -1: on in shared mode, if the
-	 * kernel's own clock is read so, too.
+	 * kernel's own clock is read so, too. KVMPV_HALT_POLLING may be -1: left as it is.
 	 */
 	int switches[KVMPV_NUM_SWITCHES];
 };
@@ -204,11 +237,43 @@ void kvmpv_task_switch(void);
  */
 void kvmpv_eoi(u32 reg, u32 value);
 
+/*
+ * Called when this CPU has several others called at once, after linux_ipi_calls_enable().
+ * Preemption is off; interrupts may be.
+ */
+void kvmpv_ipi_call(bool to_all_others);
+
+/*
+ * Between linux_wakeups_enable() and linux_wakeups_disable(), in any context but NMI, on the CPU
+ * that it is about. kvmpv_ipi_sent() is called on the CPU that sends an IPI to @cpu.
+ *	kvmpv_idle_begins()	the CPU is about to halt
+ *	kvmpv_timer_expires()	the kernel handles a timer that was due @late_ns ago (or < 0)
+ *	kvmpv_ipi_arrives()	an IPI has interrupted the CPU
+ *	kvmpv_idle_ends()	the CPU goes on after a halt
+ */
+void kvmpv_idle_begins(void);
+void kvmpv_timer_expires(s64 late_ns);
+void kvmpv_ipi_sent(u32 cpu);
+void kvmpv_ipi_arrives(void);
+void kvmpv_idle_ends(void);
+
 /* Called on @cpu once a second, in a thread that is bound to it, whether it is busy or idle. */
 void kvmpv_sample(u32 cpu);
 
 /* Called after linux_sampler_defer(), where it may take the hotplug lock. */
 void kvmpv_sampler_deferred(void);
+
+/*
+ * Called on @cpu after linux_early_look_ask(): in an interrupt, or, in a kernel with PREEMPT_RT, in
+ * a thread that is bound to it.
+ */
+void kvmpv_look_early(u32 cpu);
+
+/*
+ * Looks at the clock record of the CPU that it runs on, and returns how many events there have
+ * been. Any context but NMI.
+ */
+u64 kvmpv_look_here(void);
 
 /* ---- src/linux/acpi_pm.c ------------------------------------------------------------------ */
 
@@ -336,6 +401,11 @@ bool linux_tsc_is_invariant(void);
 /* The kernel has marked the TSC unstable, which lasts until the next boot. */
 bool linux_tsc_is_unstable(void);
 
+/* ---- src/linux/cpu_idle.c ----------------------------------------------------------------- */
+
+/* Writes the name of the cpuidle driver, or "" if there is none. @size includes the NUL. */
+void linux_cpuidle_driver_name(char *name, u32 size);
+
 /* ---- src/linux/cpus.c --------------------------------------------------------------------- */
 
 /* Take and release the hotplug lock: between these two no CPU goes online or offline. */
@@ -353,6 +423,9 @@ int linux_next_possible_cpu(int cpu);
  * task runs (nohz_full=). Any context.
  */
 bool linux_cpu_is_isolated(u32 cpu);
+
+/* The CPU that runs this. Where the thread cannot move to another one. */
+u32 linux_this_cpu(void);
 
 /* The copy of @cpu, which must be a possible CPU. Any context, NMI included. */
 struct kvmpv_cpu *linux_cpu(u32 cpu);
@@ -397,6 +470,11 @@ struct kvmpv_file {
 	 * errno. Calls never overlap. Null if the file cannot be written.
 	 */
 	int (*store)(const char *text);
+	/*
+	 * It shows the events, so poll(2) waits for the next one. Before it is shown, and whenever
+	 * it is polled, kvmpv_look_here() is called.
+	 */
+	bool is_awaited;
 };
 
 /*
@@ -409,6 +487,18 @@ void linux_debugfs_remove(void);
 /* Between these two: @file, which stays where it is. */
 void linux_debugfs_add(const struct kvmpv_file *file);
 void linux_seq_write(void *seq, const char *text, u32 length);
+
+/* ---- src/linux/early_look.c --------------------------------------------------------------- */
+
+/*
+ * Between start and stop, ask has kvmpv_look_early() called on the CPU that asks, in this tick or
+ * with the next one. Ask may be called in any context, with a run queue locked; the thread must not
+ * be able to move to another CPU. Start and stop run on @cpu. Nobody asks after stop has begun. It
+ * waits for a call that is under way or to come, and does nothing where none was started.
+ */
+void linux_early_look_start(u32 cpu);
+void linux_early_look_ask(void);
+void linux_early_look_stop(u32 cpu);
 
 /* ---- src/linux/events_lock.c -------------------------------------------------------------- */
 
@@ -439,6 +529,30 @@ int linux_hpet_create(u64 *period_fs);
 void linux_hpet_destroy(void);
 /* The lower 32 bits of the main counter. Between create and destroy; any context. */
 u32 linux_hpet_read(void);
+
+/* ---- src/linux/hypercalls.c --------------------------------------------------------------- */
+
+/*
+ * Asks the host by hypercall @number, by the instruction that this CPU has for that. Returns what
+ * the host returns: negative KVM_E… numbers are its errors. Any context.
+ */
+s64 linux_hypercall2(u32 number, u64 first, u64 second);
+
+/*
+ * 1 if the kernel has its function in place that makes hypercall @number, 0 if it has another one
+ * there, -ENOENT if that cannot be told. Any context.
+ */
+int linux_makes_hypercall(u32 number);
+
+/* ---- src/linux/ipi_calls.c ---------------------------------------------------------------- */
+
+/*
+ * From enable on, kvmpv_ipi_call() is called. Enable returns 0, -ENODEV in a kernel that does not
+ * tell of such calls, or another negative errno. When disable returns, no call is under way and
+ * none will come.
+ */
+int linux_ipi_calls_enable(void);
+void linux_ipi_calls_disable(void);
 
 /* ---- src/linux/irq_lines.c ---------------------------------------------------------------- */
 
@@ -492,9 +606,12 @@ enum kvmpv_mutex {
 	KVMPV_MUTEX_CLOCK, /* its switches */
 	KVMPV_MUTEX_OTHER_CLOCKS, /* two readers of the same device would measure each other */
 	KVMPV_MUTEX_WALL_CLOCK, /* all CPUs share its MSR */
+	KVMPV_MUTEX_PAIRING, /* all askers share the memory for the answer */
 	KVMPV_MUTEX_STEAL, /* its switches, reset, and whoever gathers its charges */
 	KVMPV_MUTEX_EOI, /* its switch */
+	KVMPV_MUTEX_HALT_POLL, /* its switches, and whoever shows what they have done */
 	KVMPV_MUTEX_SAMPLER, /* its switch */
+	KVMPV_MUTEX_IPI, /* its switch */
 	KVMPV_MUTEX_FOLLOWERS, /* who begins to follow CPUs; taken inside the others */
 	KVMPV_NUM_MUTEXES
 };
@@ -779,6 +896,27 @@ int linux_vdso_publish_page(const void *page);
  * or -ENOENT if the kernel's variable cannot be found.
  */
 int linux_vdso_allow_mapping(void);
+
+/* ---- src/linux/waiters.c ------------------------------------------------------------------ */
+
+/*
+ * Wakes whoever waits for an event. In a thread or in an irq_work, and not under
+ * linux_events_lock(): with PREEMPT_RT it takes a lock that sleeps.
+ */
+void linux_waiters_wake(void);
+
+/* ---- src/linux/wakeups.c ------------------------------------------------------------------ */
+
+/*
+ * From enable on, kvmpv_idle_begins() and its like are called. Enable returns 0 or a negative
+ * errno, -ENOENT if this kernel lacks a tracepoint. When disable returns, no call is under way and
+ * none will come.
+ */
+int linux_wakeups_enable(void);
+void linux_wakeups_disable(void);
+
+/* The kernel says when it sends an IPI (since 6.4). Only after linux_wakeups_enable(). */
+bool linux_wakeups_see_ipis_sent(void);
 
 #ifdef __cplusplus
 }

@@ -6,12 +6,17 @@
 #include "base/log.hh"
 #include "clock/clock.hh"
 #include "clock/other_clocks.hh"
+#include "clock/pairing.hh"
 #include "clock/views.hh"
 #include "clock/wall_clock.hh"
 #include "eoi/eoi.hh"
 #include "eoi/views.hh"
 #include "events/views.hh"
 #include "files/views.hh"
+#include "ipi/ipi.hh"
+#include "ipi/views.hh"
+#include "halt_poll/halt_poll.hh"
+#include "halt_poll/views.hh"
 #include "sampler/sampler.hh"
 #include "sampler/views.hh"
 #include "steal/steal.hh"
@@ -54,6 +59,16 @@ constexpr Switch kEoiSwitches[] = {
     {KVMPV_EOI_HOOK, of<eoi, &Eoi::set_hooked>, of<eoi, &Eoi::hooked>},
 };
 
+constexpr Switch kIpiSwitches[] = {
+    {KVMPV_IPI_COUNT, of<ipi_calls, &IpiCalls::count>, of<ipi_calls, &IpiCalls::counts>},
+};
+
+constexpr Switch kHaltPollSwitches[] = {
+    {KVMPV_HALT_POLLING, of<halt_poll, &HaltPoll::set_allowed>,
+     of<halt_poll, &HaltPoll::is_allowed>},
+    {KVMPV_HALT_POLL_ACCOUNTING, of<halt_poll, &HaltPoll::set_accounting>, wakeup_accounts::is_on},
+};
+
 constexpr Switch kSamplerSwitches[] = {{KVMPV_SAMPLING, sampler::set_on, sampler::is_on}};
 
 // The order from top to bottom is that of load, of a CPU that comes online, of resume, and of the
@@ -61,6 +76,7 @@ constexpr Switch kSamplerSwitches[] = {{KVMPV_SAMPLING, sampler::set_on, sampler
 // suspend, and of restart.
 //   - The clock starts first and stops last, because the others read it.
 //   - Steal time comes before EOI only because `status` has always shown them so.
+//   - Halt polling comes after PV EOI only because nothing of either depends on the other.
 //   - The sampler comes after everything that it looks at.
 //   - Last comes what only files of debugfs use.
 constexpr FeatureRow kFeatures[] = {
@@ -87,7 +103,7 @@ constexpr FeatureRow kFeatures[] = {
         .name = "steal",
         .start = of<steal, &Steal::start>,
         .stop = of<steal, &Steal::stop>,
-        .failure = "steal time could not be taken up",
+        .failure = "steal time could not be started",
         .follower = KVMPV_STEAL,
         .online_cpu = of<steal, &Steal::online_cpu>,
         .down_cpu = of<steal, &Steal::down_cpu>,
@@ -118,8 +134,33 @@ constexpr FeatureRow kFeatures[] = {
         .files = eoi_files,
         .switches = kEoiSwitches,
     },
+    {
+        .name = "halt_poll",
+        .start = of<halt_poll, &HaltPoll::start>,
+        .stop = of<halt_poll, &HaltPoll::stop>,
+        .failure = "halt polling could not be started",
+        .follower = KVMPV_HALT_POLL,
+        .online_cpu = of<halt_poll, &HaltPoll::online_cpu>,
+        .down_cpu = of<halt_poll, &HaltPoll::down_cpu>,
+        .suspend = of<halt_poll, &HaltPoll::suspend>,
+        .resume = of<halt_poll, &HaltPoll::resume>,
+        .restart = of<halt_poll, &HaltPoll::restart>,
+        .slots = &slots.poll_control,
+        .cpuid_name = "KVM_FEATURE_POLL_CONTROL",
+        .write_note = write_halt_poll_note,
+        .files = halt_poll_files,
+        .switches = kHaltPollSwitches,
+    },
     // A slot that is only shown.
     {.name = "async_pf", .slots = &slots.async_pf},
+    // Before the other clocks, one of which is the host's.
+    {
+        .name = "clock pairing",
+        .start = of<pairing, &Pairing::start>,
+        .stop = of<pairing, &Pairing::stop>,
+        .failure = "no memory for the host's answer, clock/pairing will not work",
+        .files = pairing_files,
+    },
     {
         .name = "other clocks",
         .start = of<other_clocks, &OtherClocks::start>,
@@ -146,6 +187,14 @@ constexpr FeatureRow kFeatures[] = {
         .stop = of<wall_clock, &WallClock::stop>,
         .failure = "no memory for the wall clock's answer, clock/wall_clock will not work",
         .files = wall_clock_files,
+    },
+    {
+        .name = "calls to several CPUs",
+        .start = of<ipi_calls, &IpiCalls::start>,
+        .stop = of<ipi_calls, &IpiCalls::stop>,
+        .failure = "calls to several CPUs at once could not be counted",
+        .files = ipi_files,
+        .switches = kIpiSwitches,
     },
     {.name = "all together", .files = common_files},
 };

@@ -33,7 +33,10 @@ Result<void> check(const kvmpv_parameters& given) {
         at_start("steal_hook", KVMPV_STEAL_HOOK),
         at_start("steal_attribution", KVMPV_STEAL_ATTRIBUTION),
         at_start("eoi_hook", KVMPV_EOI_HOOK),
+        {"halt_poll", given.switches[KVMPV_HALT_POLLING], -1, 1, "-1, 0 or 1"},
+        at_start("halt_poll_accounting", KVMPV_HALT_POLL_ACCOUNTING),
         at_start("sampler", KVMPV_SAMPLING),
+        at_start("ipi_count", KVMPV_IPI_COUNT),
     };
     for (const Range& range : ranges) {
         if (range.value >= range.lowest && range.value <= range.highest) continue;
@@ -63,7 +66,8 @@ void log_unseen(Error error) {
     LineBuffer<240> line;
     Writer<LineSink<240>> out(LineSink<240>{&line});
     out << "no files in debugfs (error " << Signed{error.negative_errno()}
-        << "): status, cpus, events, clock/, steal/ and eoi/ cannot be seen; the switches are in "
+        << "): status, cpus, events, clock/, steal/, eoi/ and halt_poll/ cannot be seen; the "
+           "switches are in "
            "/sys/module/kvmpv/parameters, steal time is also in the trace events";
     linux_log_warn(line.text());
 }

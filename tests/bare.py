@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The bare machine: follows README on a Debian 12 that has only git, make and python3.
 
+usage: bare.py [--all] - with --all also what only `make check-all` runs
+
 debootstrap makes its root, which is kept as an archive. Each use unpacks it into memory, in a mount and
 process namespace of its own. All of it is gone with the last process, however that ends.
 """
@@ -133,7 +135,7 @@ def root_archive() -> Path:
     return cache.entry(name, make) / "root.tar.zst"
 
 
-def judge() -> list[Case]:
+def judge(everything: bool) -> list[Case]:
     """The results of tests/bare_inside.py."""
     try:
         as_root()
@@ -142,7 +144,7 @@ def judge() -> list[Case]:
         variables = {
             "ARCHIVE": str(archive),
             "KERNELS": " ".join(folders),
-            "COMMAND": "/kvmpv/tests/bare_inside.py",
+            "COMMAND": "/kvmpv/tests/bare_inside.py" + (" --all" if everything else ""),
         }
         with tempfile.NamedTemporaryFile() as said:
             with in_namespaces("use", variables, subprocess.PIPE, said) as using:
@@ -159,7 +161,7 @@ def _end_of(log: Path) -> str:
 
 
 def main() -> int:
-    results = judge()
+    results = judge(everything=sys.argv[1:] == ["--all"])
     for case in results:
         print(f"{'ok' if case.passed else 'not ok'} {case.name}")
         if not case.passed:

@@ -22,6 +22,7 @@ from ktap import Case
 
 from lab import host_root
 from lab.host import PARAMETERS
+from lab.kernels import kernel
 from lab.qemu import NEWER, qemu
 
 GUEST = ["scripts/guest", "-q", "--host", "nested", "--no-load"]
@@ -71,7 +72,7 @@ def kept() -> tuple[list[Case], str]:
         entries = Path(folder) / "entries"
         entries.mkdir()
         # A cache in which there is all but a host.
-        image = host_root.image().parent
+        image = host_root.image(kernel(host_root.HOST_KERNEL)).parent
         for entry in (image, image.parent / host_root.HOST_KERNEL):
             (entries / entry.name).symlink_to(entry)
         guest = ["env", f"KVMPV_CACHE={folder}", *GUEST, "--lab-qemu", "installed"]

@@ -64,6 +64,9 @@ def dialogue(name: str) -> tuple[str, str]:
     return ("--host-script", f"tests/dialogue/{name}.py")
 
 
+# A dialogue sets the host's clock, so the host must not be this machine.
+CLOCK_IS_SET = ("--host", "nested")
+
 # Steal has to be made: if the host has as many CPUs as the guest, no vCPU waits.
 ONE_CPU = ("--host-script", "tests/host/one_cpu.py")
 
@@ -77,6 +80,7 @@ DISK = ("--qemu=-drive", "--qemu=file={disk},if=virtio,format=raw,snapshot=on,fi
 PATIENT = ("--timeout", "900")
 # Without hpet, for which an emulated guest leaves at each look: with it, nopv takes many minutes on a busy machine.
 NOPV_ON_TSC = "nopv tsc=reliable tsc_early_khz={tsc_khz}"
+README = ("--add", "README.md:/tests/README.md")
 PTP = ("--add", "{modules}/kernel/drivers/ptp/ptp_kvm.ko:/tests/ptp_kvm.ko")
 
 ALL_OF_THE_CLOCK = (
@@ -84,6 +88,7 @@ ALL_OF_THE_CLOCK = (
     "clock/vdso",
     "clock/wall_clock",
     "clock/drift",
+    "clock/pairing",
     "clock/watchdog",
     "life/suspend",
 )
@@ -110,8 +115,15 @@ SCENARIOS = (
     # `shared` comes first: it needs a guest in which nobody has written current_clocksource yet.
     Scenario(
         "shared",
-        scripts("slot/shared", "slot/msr_tools", *ALL_OF_THE_CLOCK),
-        WAKE,
+        scripts(
+            "slot/shared",
+            "slot/msr_tools",
+            "files/documented",
+            "files/tool",
+            *ALL_OF_THE_CLOCK,
+            "life/readme",
+        ),
+        (*WAKE, *README),
         check=("6.1", "6.12", "kunit"),
     ),
     Scenario(
@@ -126,16 +138,32 @@ SCENARIOS = (
     ),
     Scenario(
         "owned-acpi-pm",
-        scripts("slot/nopv", BEFORE="acpi_pm"),
-        ("--cmdline", "nopv hpet=disable"),
+        # readme comes first: in slot/nopv the user chooses a clocksource, and then the kernel does not.
+        # tool comes last: it needs a kernel that stays on acpi_pm.
+        scripts(
+            "life/readme",
+            "slot/nopv",
+            "files/tool",
+            MODE="owned",
+            BEFORE="acpi_pm",
+            FIRES="slow-clock",
+            MENDED="'slow-clock vdso-off'",
+        ),
+        (*README, "--cmdline", "nopv hpet=disable"),
         check=("6.12",),
     ),
     Scenario(
         "unstable",
         scripts(
-            "slot/shared", "clock/vdso", "clock/tsc_aux", EXPECT_PATH="guarded", CLOCK="unstable"
+            "slot/shared",
+            "clock/vdso",
+            "clock/tsc_aux",
+            "clock/pairing",
+            "files/tool",
+            EXPECT_PATH="guarded",
+            CLOCK="unstable",
         ),
-        ("--clock", "unstable"),
+        (*PATIENT, "--clock", "unstable"),
         check=("6.12",),
     ),
     Scenario("warp", scripts("clock/warp"), WARP, check=("6.12",)),
@@ -256,13 +284,30 @@ SCENARIOS = (
         STOCK_KERNELS,
         check=(),
     ),
-    Scenario("no-kvmclock", scripts("slot/no_kvmclock"), ("--cpu=-kvmclock",), check=("6.12",)),
+    Scenario(
+        "no-kvmclock",
+        scripts("slot/no_kvmclock", "halt_poll/not_offered"),
+        ("--cpu=-kvmclock,-kvm-poll-control",),
+        check=("6.12",),
+    ),
     Scenario("off-kvm", scripts("slot/off_kvm"), ("--cpu=kvm=off",), check=("6.1",)),
     Scenario(
         "sleep-by-host-clock",
         AGENT,
-        dialogue("sleep"),
+        (*dialogue("sleep"), *CLOCK_IS_SET),
         check=("6.12",),
+    ),
+    Scenario(
+        "pairing-owned",
+        f"MODE=owned {AGENT}",
+        (*dialogue("pairing"), *CLOCK_IS_SET, "--cmdline", NOPV_ON_TSC),
+        check=(),
+    ),
+    Scenario(
+        "sleep-by-host-clock-owned",
+        f"MODE=owned {AGENT}",
+        (*dialogue("sleep"), *CLOCK_IS_SET, "--cmdline", "nopv"),
+        check=(),
     ),
     # legacy comes last: it makes the host withdraw its promise of a stable clock.
     Scenario(
@@ -278,6 +323,21 @@ SCENARIOS = (
         f"MODE=owned {AGENT}",
         (*dialogue("moves"), "--mem", "256", "--cmdline", "nopv"),
         check=("6.12",),
+    ),
+    # 50 more, live and through a file, of which each has to be told by the first read.
+    Scenario(
+        "moves-50-shared",
+        f"MOVES=50 {AGENT}",
+        (*dialogue("moves"), "--mem", "256", "--timeout", "14400"),
+        STOCK_KERNELS,
+        check=(),
+    ),
+    Scenario(
+        "moves-50-owned",
+        f"MOVES=50 MODE=owned {AGENT}",
+        (*dialogue("moves"), "--mem", "256", "--timeout", "14400", "--cmdline", "nopv"),
+        STOCK_KERNELS,
+        check=(),
     ),
     Scenario(
         "warp-moves",
@@ -349,7 +409,9 @@ SCENARIOS = (
     ),
     Scenario(
         "steal-shared",
-        contending("steal/steal", "steal/tasks", "steal/sleep"),
+        contending(
+            "steal/steal", "steal/tasks", "steal/sleep", "files/tool", HOGS="yes", FIRES="steal"
+        ),
         (*ONE_CPU, "--timeout", "1800"),
         check=("6.12",),
     ),
@@ -399,6 +461,7 @@ SCENARIOS = (
         (*dialogue("steal_chaos"), "--cmdline", "nopv"),
         check=(),
     ),
+    Scenario("halt-poll", AGENT, dialogue("halt_poll"), check=()),
     # Only in the debug kernel do run queues ask for steal time.
     Scenario(
         "steal-rq-shared",
@@ -416,17 +479,28 @@ SCENARIOS = (
     ),
     Scenario(
         "everywhere-shared",
-        contending("life/everywhere"),
+        contending("life/everywhere", "files/documented"),
         (*ONE_CPU, *PATIENT),
         kernels=(*ALL_KERNELS, *OTHER_KERNELS),
         check=PART,
     ),
     Scenario(
         "everywhere-owned",
-        contending("life/everywhere", MODE="owned"),
+        contending("life/everywhere", "files/documented", MODE="owned"),
         (*ONE_CPU, *PATIENT, "--cmdline", NOPV_ON_TSC),
         kernels=(*ALL_KERNELS, *OTHER_KERNELS),
         check=PART,
+    ),
+    # The guest is the same. On hardware KVM, too, these hosts are emulated.
+    *(
+        Scenario(
+            f"host-{name}",
+            contending("life/host"),
+            (*ONE_CPU, *PATIENT, "--host-kernel", name),
+            kernels=("6.12",),
+            check=check,
+        )
+        for name, check in (("6.1", ()), ("6.12", ("6.12",)), ("7.3", ()))
     ),
     Scenario("eoi-shared", scripts("eoi/eoi"), ("--timeout", "900"), check=("6.12",)),
     Scenario(
@@ -453,16 +527,18 @@ SCENARIOS = (
     ),
     Scenario(
         "eoi-cpus-and-sleep",
-        scripts("eoi/hotplug", "eoi/suspend"),
+        scripts("eoi/hotplug", "eoi/suspend", "halt_poll/wakeups", "halt_poll/control"),
         WAKE,
         check=("6.12",),
     ),
-    # The first half. On 7.3 one guest did not go on after its third sleep, and another one slept twice and had no time
+    # The first part. On 7.3 one guest did not go on after its third sleep, and another one slept twice and had no time
     # for the third. What stopped the first is not known.
     Scenario("eoi-cpus", scripts("eoi/hotplug"), kernels=PART, check=PART),
     Scenario(
         "eoi-cpus-and-sleep-owned",
-        scripts("eoi/hotplug", "eoi/suspend", MODE="owned"),
+        scripts(
+            "eoi/hotplug", "eoi/suspend", "halt_poll/wakeups", "halt_poll/control", MODE="owned"
+        ),
         (*WAKE, "--cmdline", "nopv"),
         check=(),
     ),
@@ -474,7 +550,13 @@ SCENARIOS = (
         ("--timeout", "3000", "--cmdline", "nopv"),
         check=(),
     ),
-    Scenario("eoi-not-offered", scripts("eoi/not_offered"), ("--cpu=-kvm-pv-eoi",), check=("6.1",)),
+    # The kernel's driver that polls in the guest comes by a word on the command line; it has nothing to do with EOIs.
+    Scenario(
+        "eoi-not-offered",
+        scripts("eoi/not_offered", "halt_poll/driver", "files/tool", FIRES="eoi-written"),
+        (*PATIENT, "--cpu=-kvm-pv-eoi", "--cmdline", "cpuidle_haltpoll.force=1"),
+        check=("6.1",),
+    ),
     Scenario("kunit-stable", KUNIT, PATIENT, kernels=DEBUG_KERNELS, check=("kunit",)),
     Scenario(
         "kunit-unstable",

@@ -13,7 +13,9 @@ CXX = [".cc", ".hh"]
 TEXTS = [*CXX, ".c", ".h", ".py", ".sh", ""]
 STANDARD_HEADERS = ROOT / "include/kvmpv/std.hh"
 # A room includes itself and what stands below it. The files above all rooms may include any of them.
-ROOMS = ("files", "sampler", "eoi", "steal", "clock", "events", "slot", "base")
+ROOMS = ("files", "sampler", "halt_poll", "eoi", "ipi", "steal", "clock", "events", "slot", "base")
+# Likewise the program for people.
+TOOL_ROOMS = ("commands", "rules", "say", "read")
 # What stands below all rooms: the border to the kernel, and to the machine.
 BELOW = ('"boundary.h"', '"x86.hh"')
 
@@ -61,6 +63,16 @@ class Border(unittest.TestCase):
                 self.assertTrue(rest, f"{file}: {name} stands above all rooms")
                 self.assertNotIn(room, above, f"{file}: {name}")
 
+    def test_includes_go_down_the_rooms_of_the_tool(self) -> None:
+        tool = ROOT / "tool"
+        rooms = {file.parent.name for file in sources("tool", endings=CXX) if file.parent != tool}
+        self.assertEqual(rooms, set(TOOL_ROOMS))
+        for file in sources(*(f"tool/{room}" for room in TOOL_ROOMS), endings=CXX):
+            above = TOOL_ROOMS[: TOOL_ROOMS.index(file.parent.name)]
+            for name in includes(file):
+                room = name.strip('"').partition("/")[0]
+                self.assertFalse(name.startswith('"') and room in above, f"{file}: {name}")
+
     def test_algorithms_know_neither_the_kernel_nor_the_machine(self) -> None:
         for file in sources("include", endings=CXX):
             for name in includes(file):
@@ -77,7 +89,7 @@ class Border(unittest.TestCase):
                 self.assertEqual(file.parent, ROOT / "src/linux", str(file))
 
     def test_each_mutex_is_initialised(self) -> None:
-        """One that is not works, until two threads meet at it."""
+        """A mutex that is not initialised works until two threads contend for it."""
         named = re.findall(
             r"^\tKVMPV_(MUTEX_\w+),", (ROOT / "src/boundary.h").read_text(), re.MULTILINE
         )
@@ -109,6 +121,7 @@ class Border(unittest.TestCase):
             "bench",
             "scripts",
             "tests",
+            "tool",
             endings=[*CXX, ".c", ".h", ".py", ".sh"],
         ):
             head = "\n".join(file.read_text().splitlines()[:2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,7 +42,7 @@ class Shell:
         )
         os.close(heard)
         self._ends = [grown, self._grows]
-        self._pumping = threading.Thread(target=self._pump)
+        self._pumping = threading.Thread(target=self._pump, daemon=True)
         self._pumping.start()
 
     def _pump(self) -> None:
@@ -52,6 +53,10 @@ class Shell:
 
     def say(self, line: str) -> None:
         print(line, file=self._said, flush=True)
+
+    def wait(self) -> None:
+        """Until the last agent has ended."""
+        self._process.wait()
 
     def close(self) -> None:
         self._said.close()  # then the agents end
@@ -71,6 +76,7 @@ class Dialogue(unittest.TestCase):
         environment = mock.patch.dict(os.environ)
         environment.start()
         self.addCleanup(environment.stop)
+        self.addCleanup(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
         self.shell = Shell(Path(folder.name) / "output")
         self.addCleanup(self.shell.close)
         with mock.patch.object(talk, "Guest", lambda: self.shell):
@@ -145,6 +151,48 @@ not ok 3 compares
         talk.contains("a\nb 7", "^b [0-9]$")
         with self.assertRaises(talk.Failed):
             talk.contains("a", "b")
+
+
+def dies(line: str, output: Path) -> None:
+    """A dialogue, in a process of its own, in which this line ends the agent. Then scripts/guest sends SIGTERM."""
+    shell = Shell(output)
+    with mock.patch.object(talk, "Guest", lambda: shell):
+        spoken = talk.Talk()
+
+    def tell() -> None:
+        shell.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=tell, daemon=True).start()
+    spoken.check(line, name="ends_it")
+
+
+class AgentThatEnds(unittest.TestCase):
+    """The dialogue ends at once, with one sentence and no list of results."""
+
+    def dies(self, line: str) -> tuple[int, str]:
+        with tempfile.TemporaryDirectory() as folder:
+            program = "import sys, pathlib, test_dialogue as t; t.dies(sys.argv[1], pathlib.Path(sys.argv[2]))"
+            done = subprocess.run(
+                [sys.executable, "-c", program, line, f"{folder}/output"],
+                cwd=ROOT / "tests",
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=60,
+            )
+        # Above it a shell may say that it has lost a child.
+        return done.returncode, done.stdout.splitlines()[-1]
+
+    def test_killed_for_good(self) -> None:
+        line = "kill -KILL $PPID $$"
+        ended = f"the guest's shell has ended, during: {line}"
+        self.assertEqual(self.dies(line), (-signal.SIGTERM, ended))
+
+    def test_killed_and_started_anew(self) -> None:
+        line = "kill -KILL $$"
+        restarted = f"the guest has restarted, during: {line}"
+        self.assertEqual(self.dies(line), (1, restarted))
 
 
 class Tables(unittest.TestCase):

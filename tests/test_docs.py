@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from built import ROOT
+from scenarios import SCENARIOS
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-FOLDERS = ("src", "include", "kunit", "bench", "scripts", "tests", "docs")
+FOLDERS = ("src", "include", "kunit", "bench", "scripts", "tests", "tool", "docs")
 MOST_LINES = 90  # of README
 # A file of the tree, from its root or by its bare name.
 PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w.*/-]+")
@@ -129,6 +130,45 @@ class Documents(unittest.TestCase):
 
     def test_the_table_of_kernels_is_up_to_date(self) -> None:
         subprocess.run(["scripts/kernels-table", "--check"], cwd=ROOT, check=True)
+
+
+class Msrs(unittest.TestCase):
+    """docs/msrs.md has a row for all that abi.hh names, and the tests that it names are there."""
+
+    def rows(self, heading: str) -> list[list[str]]:
+        section = read("docs/msrs.md").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+        table = [line for line in section.splitlines() if line.startswith("| `")]
+        return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+
+    def constants(self, enum: str) -> dict[str, int]:
+        body = read("include/kvmpv/abi.hh").split(f"enum class {enum} : u32 {{")[1].split("};")[0]
+        found = re.findall(r"^\s*(\w+) = ([\w']+),", body, re.MULTILINE)
+        return {name: int(number.replace("'", ""), 0) for name, number in found}
+
+    def test_every_msr_has_its_row(self) -> None:
+        rows = {row[0].strip("`"): int(row[1].split(",")[0], 0) for row in self.rows("MSRs")}
+        self.assertEqual(
+            rows, {f"MSR_{name}": number for name, number in self.constants("Msr").items()}
+        )
+
+    def test_every_hypercall_has_its_row(self) -> None:
+        rows = {row[0].strip("`"): int(row[1].split(",")[0], 0) for row in self.rows("Hypercalls")}
+        self.assertEqual(rows, self.constants("Hypercall"))
+
+    def test_the_bits_of_cpuid_are_those_of_abi(self) -> None:
+        body = read("include/kvmpv/abi.hh").split("enum class Feature : u8 {")[1].split("};")[0]
+        bits = {int(number) for number in re.findall(r" = (\d+),", body)}
+        for row in [*self.rows("MSRs"), *self.rows("Hypercalls")]:
+            bit = row[1].split(",")[1].strip()
+            self.assertTrue(bit == "-" or int(bit) in bits, row[0])
+
+    def test_every_test_is_there(self) -> None:
+        names = {scenario.name for scenario in SCENARIOS}
+        for row in [*self.rows("MSRs"), *self.rows("Hypercalls")]:
+            tests = re.findall(r"`([^`]+)`", row[-1])
+            self.assertTrue(tests or "PowerPC only" in " ".join(row), f"no test of {row[0]}")
+            missing = [test for test in tests if test not in names and not (ROOT / test).exists()]
+            self.assertEqual([], missing, row[0])
 
 
 class StealExamples(unittest.TestCase):

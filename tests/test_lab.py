@@ -22,9 +22,10 @@ from built import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from lab import LabError, archive, arguments, elf, exits, host_state, qemu, splat
+from lab import LabError, archive, arguments, elf, exits, host_root, host_state, qemu, splat
 from lab.host_state import Clocks, WrongClock, wrong_clock
 from lab.initramfs import Archive
+from lab.kernels import kernel
 from lab.options import Addition, Options
 from lab.packages import tool
 from lab.result import FAILED, TIME_UP, Record, judge, plain
@@ -326,6 +327,7 @@ class CommandLine(unittest.TestCase):
             (["--add", "/no/such/file", "x"], "--add"),
             (["--host-script", "/no/such/file", "x"], "--host-script"),
             (["--host", "kvm", "--host-qemu=-S", "x"], "--host-qemu: .*not emulated"),
+            (["--host", "kvm", "--host-kernel=6.12", "x"], "--host-kernel: .*not emulated"),
             (["--lab-qemu", "8", "x"], "--lab-qemu: '8' is none of installed, 10"),
             (["--allow-splat", "(", "x"], "--allow-splat"),
             (["--kernal", "6.1", "x"], "unrecognized|--kernal"),
@@ -381,9 +383,11 @@ class WhichQemu(unittest.TestCase):
 
 class EmulatedHost(unittest.TestCase):
     def test_same_sources_give_the_same_first_root_wherever_they_are(self) -> None:
-        """Else each clone would boot a host of its own instead of going on from the one that is kept."""
+        """Otherwise each clone would boot a host of its own instead of continuing from the one that is kept."""
         make = (
-            "from lab import host_root; sys.stdout.buffer.write(host_root.initramfs(Path(argv[1])))"
+            "from lab import host_root, kernels;"
+            " host = kernels.kernel(host_root.HOST_KERNEL);"
+            " sys.stdout.buffer.write(host_root.initramfs(host, Path(argv[1])))"
         )
         start = f"import sys; from pathlib import Path; argv = sys.argv; {make}"
 
@@ -407,6 +411,14 @@ class EmulatedHost(unittest.TestCase):
             with (copy / "lab/on_host.py").open("a", encoding="utf-8") as file:
                 file.write("CHANGED = True\n")
             self.assertNotEqual(hash(here), hash(first_root(copy, folder / "3")))
+
+    def test_the_first_root_of_another_kernel_is_another(self) -> None:
+        """So a host of that kernel is kept by another name."""
+        roots = set()
+        for name in ("6.1", "6.12"):
+            with tempfile.TemporaryDirectory() as folder:
+                roots.add(host_root.initramfs(kernel(name), Path(folder)))
+        self.assertEqual(len(roots), 2)
 
     def test_a_clock_that_was_measured_wrong_is_found(self) -> None:
         """Two seconds, each look took at most 1 ms. The wrong rate is what a host had measured on a busy machine."""

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The paravirtual interface between KVM and its guest. Names and numbers are those of the kernel's
-// documents "KVM-specific MSRs" (Documentation/virt/kvm/x86/msr.rst) and "KVM CPUID bits"
-// (Documentation/virt/kvm/x86/cpuid.rst). Nothing here is specific to Linux.
+// documents "KVM-specific MSRs" (Documentation/virt/kvm/x86/msr.rst), "KVM CPUID bits"
+// (Documentation/virt/kvm/x86/cpuid.rst) and "GNU/Linux KVM Hypercall"
+// (Documentation/virt/kvm/x86/hypercalls.rst). Nothing here is specific to Linux.
 
 #pragma once
 
@@ -148,5 +149,39 @@ struct KvmVcpuPvApfData {
     u8 pad[56];
 };
 static_assert(sizeof(KvmVcpuPvApfData) == 64);
+
+// ---- Hypercalls (hypercalls.rst) -------------------------------------------------------------
+
+enum class Hypercall : u32 {
+    KVM_HC_VAPIC_POLL_IRQ = 1,
+    KVM_HC_MMU_OP = 2,
+    KVM_HC_FEATURES = 3,            // PowerPC
+    KVM_HC_PPC_MAP_MAGIC_PAGE = 4,  // PowerPC
+    KVM_HC_KICK_CPU = 5,
+    KVM_HC_CLOCK_PAIRING = 9,
+    KVM_HC_SEND_IPI = 10,
+    KVM_HC_SCHED_YIELD = 11,
+    KVM_HC_MAP_GPA_RANGE = 12,
+};
+
+// What a hypercall that fails returns is the negative of one of these, or of another number.
+inline constexpr s64 kKvmEfault = 14;
+inline constexpr s64 kKvmEopnotsupp = 95;
+inline constexpr s64 kKvmEnosys = 1000;
+
+// The second argument of KVM_HC_CLOCK_PAIRING: the host's CLOCK_REALTIME. There is no other clock.
+inline constexpr u64 kKvmClockPairingWallclock = 0;
+
+// The answer to KVM_HC_CLOCK_PAIRING, which the host writes to the address in the first argument.
+struct KvmClockPairing {
+    s64 sec;    // the host's time since 1970
+    s64 nsec;   // less than a second
+    u64 tsc;    // the guest's TSC at that moment
+    u32 flags;  // 0
+    u32 pad[9];
+};
+static_assert(sizeof(KvmClockPairing) == 64);
+static_assert(offsetof(KvmClockPairing, tsc) == 16);
+static_assert(offsetof(KvmClockPairing, flags) == 24);
 
 }  // namespace kvmpv

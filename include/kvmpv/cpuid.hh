@@ -121,6 +121,25 @@ constexpr u32 named_hint_bits() {
     return bits;
 }
 
+struct HypercallName {
+    Hypercall number;
+    const char* name;
+    // Nothing if CPUID does not tell: the host always has it, or the answer to it says.
+    std::optional<Feature> offered_by;
+};
+
+// Those that hypercalls.rst has for x86.
+inline constexpr HypercallName kHypercallNames[] = {
+    {Hypercall::KVM_HC_VAPIC_POLL_IRQ, "KVM_HC_VAPIC_POLL_IRQ", std::nullopt},
+    {Hypercall::KVM_HC_MMU_OP, "KVM_HC_MMU_OP", Feature::KVM_FEATURE_MMU_OP},
+    {Hypercall::KVM_HC_KICK_CPU, "KVM_HC_KICK_CPU", Feature::KVM_FEATURE_PV_UNHALT},
+    {Hypercall::KVM_HC_CLOCK_PAIRING, "KVM_HC_CLOCK_PAIRING", std::nullopt},
+    {Hypercall::KVM_HC_SEND_IPI, "KVM_HC_SEND_IPI", Feature::KVM_FEATURE_PV_SEND_IPI},
+    {Hypercall::KVM_HC_SCHED_YIELD, "KVM_HC_SCHED_YIELD", Feature::KVM_FEATURE_PV_SCHED_YIELD},
+    {Hypercall::KVM_HC_MAP_GPA_RANGE, "KVM_HC_MAP_GPA_RANGE",
+     Feature::KVM_FEATURE_HC_MAP_GPA_RANGE},
+};
+
 // "" for a bit without a name.
 constexpr const char* feature_name(Feature bit) {
     for (const FeatureName& feature : kFeatureNames)

@@ -34,6 +34,8 @@ enum class Reason : u8 {
     kFree,            // the slot is disabled on every online CPU
     kForeign,         // the slot is enabled on some CPU, but the kernel does not use it
     kNeverTaken,      // the module only shows this slot
+    kOnRequest,       // a value: set when the user asks for it
+    kDriver,          // a value that a driver of the kernel sets
     kStepFailed,      // a later step failed; the log has the details
 };
 
@@ -89,6 +91,15 @@ constexpr Decision decide(bool offered, bool wanted, const SlotSurvey& survey) {
     if (survey.kernel) return {Mode::kOff, Reason::kKernelSomeCpus};
     if (survey.foreign) return {Mode::kOwned, Reason::kForeign};
     return {Mode::kOwned, Reason::kFree};
+}
+
+// The same for a value, which nobody has to give up before it is set. `driver_uses_it`: a driver of
+// the kernel sets it.
+constexpr Decision decide_value(bool offered, bool driver_uses_it, const SlotSurvey& survey) {
+    if (!offered) return {Mode::kOff, Reason::kNotOffered};
+    if (survey.unreadable || !survey.cpus) return {Mode::kOff, Reason::kUnreadable};
+    if (driver_uses_it) return {Mode::kShared, Reason::kDriver};
+    return {Mode::kOwned, Reason::kOnRequest};
 }
 
 constexpr const char* mode_name(Mode mode) {

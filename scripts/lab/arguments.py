@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lab import LabError
+from lab.host_root import HOST_KERNEL
 from lab.options import TIMEOUT, Options
 from lab.qemu import DEFAULT, NAMES, chosen
 
@@ -59,12 +60,14 @@ def parse(words: Sequence[str]) -> Asked:
             smp=found.smp,
             mem=found.mem,
             host=found.host,
+            host_kernel=found.host_kernel,
             params=found.params,
             load=not found.no_load,
             add=tuple(found.add),
             qemu=tuple(found.qemu),
             host_qemu=tuple(found.host_qemu),
             lab_qemu=found.lab_qemu,
+            shim=found.shim,
             host_script=found.host_script,
             exits=found.exits or found.exits_json is not None,
             own_marks=found.own_marks,
@@ -108,6 +111,11 @@ def _arguments() -> argparse.ArgumentParser:
     )
     add("--qemu", action="append", default=[], metavar="ARG", help="one more argument of QEMU")
     add(
+        *("--host-kernel",),
+        metavar="6.1|6.12|7.3|FILE",
+        help=f"the kernel of the KVM host, which is then nested (default: {HOST_KERNEL})",
+    )
+    add(
         *("--host-qemu",),
         action="append",
         default=[],
@@ -119,6 +127,11 @@ def _arguments() -> argparse.ArgumentParser:
         default=chosen(),
         metavar="|".join(NAMES),
         help=f"the QEMU to run it all on ($KVMPV_QEMU, else {DEFAULT})",
+    )
+    add(
+        *("--shim",),
+        metavar="SPEC",
+        help="feature bits and MSRs that the KVM host answers otherwise: '+17; refuse write 0x4b564d01 cpu 1'",
     )
     add("--host-script", metavar="FILE", help="a program to run on the KVM host beside the guest")
     add("--exits", action="store_true", help="count VM exits while COMMAND runs; table on stderr")

@@ -14,6 +14,8 @@ import os
 import select
 import subprocess
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.gdbstub import GdbStub
@@ -21,6 +23,13 @@ from lab.qmp import Qmp
 from lab.vcpus import vcpu_threads
 
 POLL = 0.02  # seconds; Python cannot wait for a socket to be there
+
+# Called while a guest has been moved and does not run yet, with the process that has its memory.
+AtRest = Callable[[int], None]
+
+
+def nothing(_qemu: int) -> None:
+    pass
 
 
 def wait_for_growth(patience: float | None = None) -> bool:
@@ -30,6 +39,22 @@ def wait_for_growth(patience: float | None = None) -> bool:
         return False
     os.read(grown, 1 << 16)
     return True
+
+
+@dataclass(frozen=True)
+class Access:
+    """An access of the guest's to an MSR, and what --shim did with it."""
+
+    is_write: bool
+    cpu: int
+    msr: int
+    value: int
+    done: str  # let, refused, ignored, served; failed: let, and the host itself refused
+
+    @staticmethod
+    def parse(line: str) -> Access:
+        kind, cpu, msr, value, done = line.split()
+        return Access(kind == "write", int(cpu), int(msr, 16), int(value, 16), done)
 
 
 class Guest:
@@ -60,6 +85,19 @@ class Guest:
         """Send a line, which COMMAND can read from its descriptor 9."""
         with open(os.environ["KVMPV_SAY"], "w", encoding="utf-8") as pipe:
             pipe.write(f"{line}\n")
+
+    # ---- The KVM host that --shim plays
+
+    def switch_on(self, *names: str) -> None:
+        """From now on the rules of SPEC with `when` and one of these names are in force, and those with others are not."""
+        fresh = self.run_dir / "shim.fresh"
+        fresh.write_text(" ".join(names), encoding="utf-8")
+        fresh.rename(os.environ["KVMPV_SHIM_ON"])
+
+    def accesses(self) -> list[Access]:
+        """What the guest has done so far with the MSRs of SPEC."""
+        log = Path(os.environ["KVMPV_SHIM_LOG"])
+        return [Access.parse(line) for line in log.read_text("ascii").splitlines()]
 
     # ---- Its CPUs
 
@@ -94,9 +132,9 @@ class Guest:
 
     # ---- Migration
 
-    def migrate(self, asleep: float = 0.0) -> None:
+    def migrate(self, asleep: float = 0.0, at_rest: AtRest = nothing) -> None:
         """Migrate the guest to a second QEMU through a file, in which it stays for `asleep` seconds. The guest is stopped
-        meanwhile; on a nested host that takes seconds by itself.
+        meanwhile; on a nested host that takes seconds by itself. at_rest() comes before it runs again.
         """
         file = self.run_dir / "state"
         source, process, target = self.qmp, *self._second_qemu()
@@ -107,16 +145,23 @@ class Guest:
         _start(target, "migrate-incoming", f"exec:cat {file}")
         _wait(target)
         file.unlink()
+        at_rest(process.pid)
         target.command("cont")
         self._is_now(process, target)
 
-    def migrate_live(self) -> None:
-        """Migrate the guest to a second QEMU while it runs. It is stopped only for the last part."""
-        source, process, target = self.qmp, *self._second_qemu()
+    def migrate_live(self, at_rest: AtRest | None = None) -> None:
+        """Migrate the guest to a second QEMU while it runs. It is stopped only for the last part. at_rest() comes before it
+        runs again, and then the second QEMU waits for that.
+        """
+        paused = ["-S"] if at_rest else []
+        source, process, target = self.qmp, *self._second_qemu(*paused)
         _start(target, "migrate-incoming", f"unix:{self.run_dir}/moving-{self._moves}")
         _start(source, "migrate", f"unix:{self.run_dir}/moving-{self._moves}")
         _wait(source)
         _wait(target)
+        if at_rest:
+            at_rest(process.pid)
+            target.command("cont")
         target.wait("RESUME")
         self._is_now(process, target)
 
@@ -127,7 +172,7 @@ class Guest:
         self.qmp, self.pid, self.threads = target, process.pid, vcpu_threads(process.pid)
         self._process = process
 
-    def _second_qemu(self) -> tuple[subprocess.Popen[bytes], Qmp]:
+    def _second_qemu(self, *more: str) -> tuple[subprocess.Popen[bytes], Qmp]:
         """Start a QEMU with the same machine and its own control sockets, which waits for the guest."""
         self._moves += 1
         renamed = {
@@ -141,7 +186,7 @@ class Guest:
             arguments.append(argument)
         with open(self.run_dir / f"qemu-{self._moves}.txt", "wb") as said:
             process = subprocess.Popen(
-                [*arguments, "-incoming", "defer"],
+                [*arguments, *more, "-incoming", "defer"],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,

@@ -23,7 +23,7 @@ Probe = Callable[[], bool]
 
 def hardware(options: Options, probe: Probe) -> bool:
     """True for hardware KVM, false for a nested host. `probe` boots a guest on hardware KVM and returns whether it came up."""
-    if options.host == "nested" or options.host_qemu:
+    if options.host == "nested" or options.host_qemu or options.host_kernel:
         return False
     doubt = _doubt(probe)
     if options.host == "auto":

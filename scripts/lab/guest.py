@@ -8,7 +8,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from lab import channels
+from lab import channels, project, shim
 from lab.initramfs import Archive
 from lab.kernels import Kernel, modprobe_order
 from lab.options import Options
@@ -60,6 +60,8 @@ def initramfs(kernel: Kernel, options: Options, modules: list[Path], token: str)
         archive.file(module, f"/kvmpv/{module.name}")
     archive.data("/kvmpv/job", _job(options, token).encode())
     archive.data("/kvmpv/command", os.fsencode(options.command or ""))
+    if project.TOOL.exists():
+        archive.file(project.TOOL, "/usr/bin/kvmpv")
     for addition in options.additions():
         archive.tree(addition.source, addition.destination)
     return archive.image()
@@ -91,7 +93,8 @@ def _job(options: Options, token: str) -> str:
 
 def qemu(emulator: Qemu, kernel: Kernel, options: Options, initrd: Path, work: str) -> list[str]:
     """The command that starts QEMU. `work` is the folder of the sockets on the KVM host."""
-    arguments = [*emulator.command(), "-name", "guest,debug-threads=on", "-accel", "kvm"]
+    arguments = shim.words(options.shim, work) if options.shim is not None else []
+    arguments += [*emulator.command(), "-name", "guest,debug-threads=on", "-accel", "kvm"]
     # With xsave a guest of an emulated host warns or dies at boot, because the sizes that the CPU reports disagree.
     # AVX needs it, and 7.3 tries its AVX code for AES while it boots, if the CPU claims to have that.
     arguments += ["-cpu", ",".join(["host", "-xsave", "-avx", "-avx2", *options.cpu_flags()])]

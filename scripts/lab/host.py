@@ -2,7 +2,8 @@
 """The KVM host that a guest runs on: the machine itself, or a Linux with KVM inside an emulated machine.
 
 The emulated CPU has AMD's virtualization, which QEMU's emulator implements, so the KVM in there is the real one. That Linux
-is a stock Debian kernel; its root is the machine's own root, read-only, so it has the machine's QEMU and Python.
+is a stock Debian kernel, 6.1 unless another is asked for. Its root is the machine's own root, read-only, so it has the
+machine's QEMU and Python.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from lab import LabError, frames, host_root, host_state
 from lab.frames import Link
 from lab.host_root import PYTHON
+from lab.kernels import Kernel
 from lab.packages import tool
 from lab.progress import Progress
 from lab.qemu import Qemu
@@ -126,6 +128,7 @@ class NestedHost(Host):
     def __init__(
         self,
         folder: Path,
+        system: Kernel,
         emulator: Qemu,
         guest_memory: int,
         stable: bool,
@@ -140,9 +143,9 @@ class NestedHost(Host):
         self._memory = max(4096, 2 * guest_memory + 2048)  # a guest that migrates exists twice
         self._parameters = f"{PARAMETERS} {STABLE if stable else UNSTABLE}"
         self._resets = folder / "resets.txt"
-        self._image = host_root.image()
+        self._image = host_root.image(system)
         self._initramfs = folder / "host.cpio"
-        self._initramfs.write_bytes(host_root.initramfs(folder))
+        self._initramfs.write_bytes(host_root.initramfs(system, folder))
         self._arguments = list(arguments)
         if not arguments:
             self._arguments = host_state.arguments(host_state.saved(self._parts(), self._boot))

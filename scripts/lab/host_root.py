@@ -10,9 +10,9 @@ from pathlib import Path
 from lab import bzimage, cache
 from lab.elf import interpreter
 from lab.initramfs import Archive
-from lab.kernels import Kernel, kernel, modprobe_order
+from lab.kernels import Kernel, modprobe_order
 
-HOST_KERNEL = "6.1"
+HOST_KERNEL = "6.1"  # if no other is asked for
 LAB = Path(__file__).parent
 # Debian's: the emulated host has no environment in which to look for another.
 PYTHON = "/usr/bin/python3"
@@ -26,9 +26,8 @@ tracefs /sys/kernel/tracing tracefs
 """
 
 
-def image() -> Path:
+def image(host: Kernel) -> Path:
     """The host's kernel without its compression, kept in the cache: 60 MB that save 3 s in every boot."""
-    host = kernel(HOST_KERNEL)
     content = hashlib.sha256(host.image.read_bytes()).hexdigest()[:12]
 
     def make(into: Path) -> None:
@@ -39,7 +38,7 @@ def image() -> Path:
     return cache.entry(f"vmlinux-{content}", make) / "vmlinux"
 
 
-def initramfs(folder: Path) -> bytes:
+def initramfs(host: Kernel, folder: Path) -> bytes:
     """The first root; `folder` is for what is made on the way. The same sources give the same bytes, wherever they are."""
     archive = Archive()
     archive.busybox()
@@ -50,7 +49,7 @@ def initramfs(folder: Path) -> bytes:
     archive.data("/init", (LAB / "host_init.sh").read_bytes(), executable=True)
     archive.data("/enter", (LAB / "host_enter.sh").read_bytes(), executable=True)
     _add_python(archive, folder)
-    for number, module in enumerate(_modules(kernel(HOST_KERNEL))):
+    for number, module in enumerate(_modules(host)):
         archive.file(module, f"/modules/{number:02}-{module.name.removesuffix('.xz')}")
     return archive.image()
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import LabError
+from lab import LabError, shim
 from lab.qemu import NAMES as QEMUS
 from lab.qemu import chosen
 
@@ -34,8 +34,10 @@ class Options:
     load: bool = True
     add: Sequence[str] = ()  # FILE or FILE:DEST
     qemu: Sequence[str] = ()
+    host_kernel: str | None = None  # of an emulated host; None: any host will do
     host_qemu: Sequence[str] = ()  # more arguments for the QEMU that emulates the host
     lab_qemu: str = field(default_factory=chosen)  # which QEMU is used
+    shim: str | None = None  # what the library between QEMU and KVM does: docs/guest.md
     host_script: str | Path | None = None
     exits: bool = False
     own_marks: bool = False  # COMMAND itself marks what is counted, and guest_init.sh does not
@@ -51,8 +53,9 @@ class Options:
                 raise LabError(f"--{what}: {value!r} is none of {', '.join(choices)}")
         if self.lab_qemu not in QEMUS:
             raise LabError(f"--lab-qemu: {self.lab_qemu!r} is none of {', '.join(QEMUS)}")
-        if self.host_qemu and self.host == "kvm":
-            raise LabError("--host-qemu: with --host kvm the host is not emulated")
+        for what, given in (("host-qemu", self.host_qemu), ("host-kernel", self.host_kernel)):
+            if given and self.host == "kvm":
+                raise LabError(f"--{what}: with --host kvm the host is not emulated")
         if self.smp < 1:
             raise LabError("--smp: a guest has at least one CPU")
         if self.mem < 128:
@@ -66,6 +69,8 @@ class Options:
                 re.compile(pattern)
             except re.error as error:
                 raise LabError(f"--allow-splat: {pattern!r}: {error}") from error
+        if self.shim is not None:
+            shim.check(self.shim)
         self.cpu_flags()
         self.additions()
         self.script()

@@ -13,6 +13,7 @@ from lab.packages import tool
 from lab.process import environment
 
 ROOT = Path(__file__).resolve().parents[2]
+TOOL = ROOT / "build/tool/kvmpv"  # for people; it is in every guest once it is built
 SHOWN = 40  # lines shown of a failed build
 
 

@@ -14,9 +14,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lab import choice, frames, guest, project
+from lab import choice, frames, guest, project, shim
 from lab.frames import Link
 from lab.host import SCRIPTS, HardwareHost, Host, NestedHost
+from lab.host_root import HOST_KERNEL
 from lab.kernels import Kernel, kernel
 from lab.options import Options
 from lab.qemu import Qemu, qemu
@@ -69,7 +70,8 @@ def _run(options: Options, audience: Audience, hardware: bool) -> GuestResult:
             host: Host = HardwareHost(folder)
         else:
             stable = options.clock != "unstable"
-            host = NestedHost(folder, emulator, options.mem, stable, options.host_qemu)
+            below = kernel(options.host_kernel or HOST_KERNEL)
+            host = NestedHost(folder, below, emulator, options.mem, stable, options.host_qemu)
         session = _Session(options, audience, host, emulator, system, folder)
         return judge(options, session.record())
     finally:
@@ -142,6 +144,7 @@ class _Session:
                 **host.environment,
                 "KVMPV_QMP": f"{host.work}/qmp",
                 "KVMPV_GDB": f"{host.work}/gdb",
+                **(shim.files(host.work) if options.shim is not None else {}),
                 "PYTHONPATH": str(SCRIPTS),
             },
         }

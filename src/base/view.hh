@@ -26,6 +26,9 @@ inline Out begin_view(void* seq) {
     return out;
 }
 
+// The last member of a kvmpv_file that shows the events.
+inline constexpr bool kIsAwaited = true;
+
 inline const char* yes_no(bool value) { return value ? "yes" : "no"; }
 
 // Parses what was written to a switch: 0 or 1, and nothing else.

@@ -5,13 +5,13 @@
 #pragma once
 
 #include "base/live_memory.hh"
-#include "clock/state.hh"
 #include "boundary.h"
-#include "kvmpv/pvclock.hh"
+#include "clock/records.hh"
+#include "clock/state.hh"
+#include "clock/vdso.hh"
 #include "kvmpv/result.hh"
-#include "x86.hh"
-#include "slot/owned_slots.hh"
 #include "slot/slots.hh"
+#include "x86.hh"
 
 namespace kvmpv {
 
@@ -59,7 +59,7 @@ public:
     // without a clocksource, or if a condition is not met; vdso() says which. Stops all CPUs for a
     // moment; may sleep.
     Result<void> set_vdso(bool on);
-    bool vdso_is_wanted() const { return vdso_ == Vdso::kOn; }
+    bool vdso_is_wanted() const { return vdso_.is_enabled(); }
 
     // Changes to the guarded path for good, because CPUs have been seen to disagree. Stops all CPUs
     // for a moment; may sleep.
@@ -82,7 +82,7 @@ public:
     // May sleep, to ask which other clocksources there are.
     ClockState state() const;
 
-    bool owned() const { return slots_->decision().mode == Mode::kOwned; }
+    bool owned() const { return records_.owned(); }
     bool enabled() const { return enabled_; }
     // The kernel lists the clocksource. Root can unbind it; then the kernel no longer calls its
     // suspend and resume.
@@ -98,7 +98,7 @@ public:
     // RDTSCP is one instruction less than LFENCE and RDTSC, and not slower on any CPU tried.
     bool has_rdtscp() const { return has_rdtscp_; }
     u64 ordered_tsc() const { return has_rdtscp_ ? x86::rdtscp() : x86::lfence_rdtsc(); }
-    Vdso vdso() const { return vdso_ == Vdso::kOn && guarded() ? Vdso::kGuardOn : vdso_; }
+    Vdso vdso() const { return vdso_.state(guarded()); }
 
     // A counter value of kvm-clock is also one of ours. So ptp_kvm, which computes such values from
     // the record that the kernel names for its CPU, gets precise timestamps. Not while the guard is
@@ -106,9 +106,6 @@ public:
     bool is_kvm_clock() const {
         return linux_clocksource_has_ids() && kernel_names_our_records_ && !guarded();
     }
-
-    // Owned mode: user space may have CPU 0's page mapped, so that page is never freed.
-    bool page_is_kept() const { return owned_slots_.cpu0_is_kept(); }
 
     // The time that the clocksource would return now, in ns. Only while enabled; any context, NMI
     // included.
@@ -122,14 +119,7 @@ private:
     static constexpr int kReleasedRating = 1;
 
     static const char* why_current();
-    const PvclockVcpuTimeInfo* record_of(u32 cpu) const;
-    void set_record(u32 cpu, const PvclockVcpuTimeInfo* record);
-    static bool other_cpus_are_up();
-    void publish_record(u32 cpu, const void* record);
     void leave_cpus();
-    const void* kept_page() const { return page_is_kept() ? owned_slots_.cpu0_page() : nullptr; }
-    void choose_fallback_records(s32 except_cpu);
-    void add_fallback_record(const PvclockVcpuTimeInfo* record);
     static void begin_time();
     static void begin_time_here();
     int automatic_rating() const;
@@ -137,17 +127,12 @@ private:
     kvmpv_clock_read_fn callback(bool guarded) const;
     linux_clock_path path() const { return {read_, vdso() == Vdso::kOn, is_kvm_clock()}; }
     void switch_path();
-    bool kernel_names_our_records() const;
     bool stable_path_has_caught_up() const;
-    Result<void> create_records();
-    Vdso enable_vdso();
 
-    Registration<ClockLayout>* slots_ = nullptr;
-    OwnedSlots<ClockLayout> owned_slots_{"clock"};
+    ClockRecords records_;
+    ClockVdso vdso_;
     kvmpv_clock_read_fn read_ = nullptr;
     int rating_ = 0;
-    int vdso_parameter_ = 0;
-    Vdso vdso_ = Vdso::kParameter;
     bool stable_offered_ = false;
     // Why the path is guarded. The first one is decided at load.
     bool host_is_unstable_ = false;

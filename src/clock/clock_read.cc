@@ -32,8 +32,7 @@ struct LiveMachine {
     [[gnu::always_inline]] static void barrier() { x86::barrier(); }
 
     [[gnu::always_inline]] static const PvclockVcpuTimeInfo* this_cpu_record() {
-        return static_cast<const PvclockVcpuTimeInfo*>(
-            x86::this_cpu_load<&kvmpv_cpu.clock_record>());
+        return record_here();
     }
     [[gnu::always_inline]] static bool is_this_cpu_record(const PvclockVcpuTimeInfo* record) {
         return x86::this_cpu_equals<&kvmpv_cpu.clock_record>(reinterpret_cast<u64>(record));

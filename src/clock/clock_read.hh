@@ -7,6 +7,7 @@
 #include "boundary.h"
 #include "kvmpv/disruption.hh"
 #include "kvmpv/pvclock.hh"
+#include "x86.hh"
 
 namespace kvmpv::clock_read {
 
@@ -25,6 +26,14 @@ struct Setup {
 // The record that a CPU without one reads.
 inline const PvclockVcpuTimeInfo* no_record() {
     return reinterpret_cast<const PvclockVcpuTimeInfo*>(kvmpv_no_clock_record);
+}
+
+// The record that this CPU reads now: its own, or no_record(). Any context.
+[[gnu::always_inline]] inline const PvclockVcpuTimeInfo* record_here() {
+    return static_cast<const PvclockVcpuTimeInfo*>(x86::this_cpu_load<&kvmpv_cpu.clock_record>());
+}
+inline const PvclockVcpuTimeInfo* record_read_by(u32 cpu) {
+    return static_cast<const PvclockVcpuTimeInfo*>(x86::load(linux_cpu(cpu)->clock_record));
 }
 
 extern constinit Setup setup;

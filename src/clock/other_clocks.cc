@@ -5,6 +5,7 @@
 #include "base/irqs.hh"
 #include "base/mutex.hh"
 #include "clock/clock.hh"
+#include "clock/pairing.hh"
 #include "x86.hh"
 
 namespace kvmpv {
@@ -38,7 +39,9 @@ int find(OtherClock which, Counter& counter) {
             return linux_acpi_pm_create();
         // The first look tells whether there is one. Asking here, too, would cost twice as much.
         case OtherClock::kRtc: counter = {kNsPerSecond, 1, 0}; return 0;
-        case OtherClock::kMonotonicRaw: counter = {1, 1, 0}; return 0;
+        case OtherClock::kMonotonicRaw:
+        // As with the RTC, the first look tells.
+        case OtherClock::kHostRealtime: counter = {1, 1, 0}; return 0;
     }
     return -kEnodev;
 }
@@ -50,6 +53,7 @@ int read(OtherClock which, u64& count) {
         case OtherClock::kAcpiPm: count = linux_acpi_pm_read() & (kAcpiPmModulus - 1); return 0;
         case OtherClock::kRtc: return linux_rtc_read(&count);
         case OtherClock::kMonotonicRaw: count = linux_monotonic_raw_ns(); return 0;
+        case OtherClock::kHostRealtime: break;  // look_at_host()
     }
     return -kEnodev;
 }
@@ -69,14 +73,35 @@ void time_around_undisturbed(ClockLook& look, Action&& action) {
     time_around(look, action);
 }
 
-int look_at(OtherClock which, ClockLook& look) {
+struct Look {
+    ClockLook clock;
+    u64 read_ns;  // what it took
+};
+
+// The host names the TSC at which it read its clock. So where our clock at that TSC is known, what
+// the hypercall takes is no error.
+int look_at_host(Look& look) {
+    const Result<Pairing::Answer> asked = pairing.ask();
+    if (!asked.ok()) return asked.error().negative_errno();
+    const PairingLook& answer = asked.value().look;
+    if (!answer.answered()) return -kEio;
+    look.clock = {answer.host_ns, answer.clock_before_ns, answer.clock_after_ns};
+    look.read_ns = answer.clock_after_ns - answer.clock_before_ns;
+    if (const std::optional<u64> at = asked.value().clock_ns)
+        look.clock = {answer.host_ns, *at, *at + 1};
+    return 0;
+}
+
+int look_at(OtherClock which, Look& look) {
+    if (which == OtherClock::kHostRealtime) return look_at_host(look);
     int error = 0;
-    const auto read_it = [&] { error = read(which, look.count); };
+    const auto read_it = [&] { error = read(which, look.clock.count); };
     // The RTC driver sleeps.
     if (which == OtherClock::kRtc)
-        time_around(look, read_it);
+        time_around(look.clock, read_it);
     else
-        time_around_undisturbed(look, read_it);
+        time_around_undisturbed(look.clock, read_it);
+    look.read_ns = look.clock.after_ns - look.clock.before_ns;
     return error;
 }
 
@@ -96,6 +121,7 @@ const char* other_clock_name(OtherClock which) {
         case OtherClock::kAcpiPm: return "acpi_pm";
         case OtherClock::kRtc: return "rtc";
         case OtherClock::kMonotonicRaw: return "monotonic_raw";
+        case OtherClock::kHostRealtime: return "host_realtime";
     }
     return "?";
 }
@@ -106,8 +132,10 @@ Result<void> OtherClocks::start(const kvmpv_parameters&) {
         known_[i].present = find(static_cast<OtherClock>(i), known_[i].counter);
     for (u32 i = 0; i < kNumOtherClocks; ++i) {
         Known& known = known_[i];
-        if (known.present == 0) known.present = look_at(static_cast<OtherClock>(i), known.first);
+        Look first{};
+        if (known.present == 0) known.present = look_at(static_cast<OtherClock>(i), first);
         known.has_first = known.present == 0;
+        known.first = first.clock;
     }
     return {};
 }
@@ -132,15 +160,15 @@ bool OtherClocks::look(Answers& answers) {
     answers.cpuid_ns = ns_of([] { x86::cpuid(0); });
     for (u32 i = 0; i < kNumOtherClocks; ++i) {
         Known& known = known_[i];
-        ClockLook last{};
+        Look last{};
         Answer answer{known.present, known.counter, 0, std::nullopt};
         if (known.present == 0) answer.present = look_at(static_cast<OtherClock>(i), last);
         if (answer.present == 0) {
-            answer.read_ns = last.after_ns - last.before_ns;
+            answer.read_ns = last.read_ns;
             if (known.has_first)
-                answer.drift = drift(known.counter, known.first, last);
+                answer.drift = drift(known.counter, known.first, last.clock);
             else
-                known.first = last;
+                known.first = last.clock;
             known.has_first = true;
         }
         answers.of[i] = answer;

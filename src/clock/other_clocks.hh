@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Compares our clock with the guest's other clocks: the devices of timekeeping.rst, the TSC and the
-// kernel's raw clock. Reading a device costs an exit to the hypervisor, and for many devices an
-// exit to a process on the host. So each is read once at load and once per look, and never in
-// between.
+// Compares our clock with the guest's other clocks: the devices of timekeeping.rst, the TSC, the
+// kernel's raw clock and, by hypercall, the host's CLOCK_REALTIME. Reading a device costs an exit
+// to the hypervisor, and for many devices an exit to a process on the host. So each is read once at
+// load and once per look, and never in between.
 
 #pragma once
 
@@ -13,8 +13,8 @@
 
 namespace kvmpv {
 
-enum class OtherClock : u8 { kTsc, kHpet, kAcpiPm, kRtc, kMonotonicRaw };
-inline constexpr u32 kNumOtherClocks = 5;
+enum class OtherClock : u8 { kTsc, kHpet, kAcpiPm, kRtc, kMonotonicRaw, kHostRealtime };
+inline constexpr u32 kNumOtherClocks = 6;
 
 const char* other_clock_name(OtherClock which);
 

@@ -18,8 +18,7 @@ namespace {
 // Reads this CPU's record. Interrupts off.
 ClockSample look_here() {
     ClockMachine machine;
-    const void* const record = x86::this_cpu_load<&kvmpv_cpu.clock_record>();
-    return look(machine, *static_cast<const PvclockVcpuTimeInfo*>(record), {});
+    return look(machine, *clock_read::record_here(), {});
 }
 
 // A CPU that comes online later, or whose clock is not believed, is assumed to run as fast as
@@ -137,14 +136,17 @@ Result<void> Clock::force_unstable(bool forced) {
     }
     forced_ = forced;
     if (!host_is_unstable_) switch_path();
-    const EventsLock events_lock;
-    events.add({linux_monotonic_ns(),
-                0,
-                {},
-                {},
-                kNoCpu,
-                forced ? EventKind::kGuardForced : EventKind::kGuardReleased,
-                false});
+    {
+        const EventsLock events_lock;
+        events.add({linux_monotonic_ns(),
+                    0,
+                    {},
+                    {},
+                    kNoCpu,
+                    forced ? EventKind::kGuardForced : EventKind::kGuardReleased,
+                    false});
+    }
+    linux_waiters_wake();
     return {};
 }
 

@@ -44,8 +44,7 @@ Result<void> Clock::release(bool released) {
     if (!enabled_) return Error(-kEinval);
     if (!linux_clocksource_is_registered()) {
         linux_log_warn(
-            "release: kvmpv was unbound by unbind_clocksource; the kernel does not know it any "
-            "more");
+            "release: kvmpv was unbound by unbind_clocksource; the kernel no longer knows it");
         return Error(-kEinval);
     }
     const bool before = released_;
@@ -53,7 +52,7 @@ Result<void> Clock::release(bool released) {
     if (const auto set = Result<void>::from_errno(linux_clocksource_set_rating(rating()));
         !set.ok()) {
         released_ = before;
-        linux_log_warn("release: the kernel does not take another rating of kvmpv");
+        linux_log_warn("release: the kernel did not accept another rating of kvmpv");
         return set;
     }
     if (released && current()) {

@@ -24,9 +24,7 @@ bool promises(const PvclockVcpuTimeInfo& record) {
 // Of the CPUs that are online now.
 bool every_record_promises() {
     for (const u32 cpu : online_cpus())
-        if (!promises(
-                *static_cast<const PvclockVcpuTimeInfo*>(x86::load(linux_cpu(cpu)->clock_record))))
-            return false;
+        if (!promises(*clock_read::record_read_by(cpu))) return false;
     return true;
 }
 
@@ -41,7 +39,7 @@ ClockState Clock::state() const {
     now.unbound = unbound();
     now.current = current();
     now.owned = owned();
-    now.uses_deprecated_msr = owned() && slots_->msr() == Msr::KVM_SYSTEM_TIME;
+    now.uses_deprecated_msr = records_.uses_deprecated_msr();
     now.rating = rating();
     now.released = released_;
     now.why_current = why_current();
@@ -54,8 +52,8 @@ ClockState Clock::state() const {
     now.revoked = revoked_;
     now.tsc_read = has_rdtscp_ ? "rdtscp" : "lfence";
     now.is_kvm_clock = is_kvm_clock();
-    now.vdso = vdso() == Vdso::kOn && !promises(*record_of(0)) ? Vdso::kPromiseGone : vdso();
-    now.page_is_kept = page_is_kept();
+    now.vdso = vdso() == Vdso::kOn && !promises(*records_.of(0)) ? Vdso::kPromiseGone : vdso();
+    now.page_is_kept = records_.cpu0_page_is_kept();
     now.cpu0_wakes = x86::load(cpu0_wakes_);
     now.now_ns = now_ns();
     now.guard_last_ns = clock_read::guard.last_ns();

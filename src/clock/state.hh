@@ -4,23 +4,10 @@
 
 #pragma once
 
+#include "clock/vdso.hh"
 #include "kvmpv/pvclock.hh"
 
 namespace kvmpv {
-
-// Whether user space reads the clock without a system call, and if not, why.
-enum class Vdso : u8 {
-    kOn,
-    kParameter,     // vdso=0
-    kOwnedMode,     // vdso=1 was not given
-    kAsNative,      // likewise, and the kernel's own clock is read by system call
-    kNotStable,     // user space reads CPU 0's record on every CPU: all have to agree
-    kNoPage,        // the kernel has no page to map, or its pointer to it cannot be found
-    kKernelsPage,   // owned mode: the kernel has a page of its own, which it maps
-    kNoMappingBit,  // the kernel's variable for modes in use cannot be found
-    kGuardOn,       // it was on; user space cannot apply the guard
-    kPromiseGone,   // it is on; CPU 0's record has lost its stable flag since
-};
 
 struct ClockState {
     bool registered;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The files of `clock/`, and what `status` says of the clocksource.
+// The files of `clock/`, and what `status` says about the clocksource.
 
 #include "base/view.hh"
 #include "clock/clock.hh"
@@ -20,7 +20,7 @@ const char* vdso_text(const ClockState& state) {
         case Vdso::kOwnedMode:
             return "by system call: in owned mode only with the parameter vdso=1";
         case Vdso::kAsNative:
-            return "by system call: the kernel's own clock is read so, too (no-kvmclock-vsyscall)";
+            return "by system call: so is the kernel's own clock (no-kvmclock-vsyscall)";
         case Vdso::kNotStable:
             return "by system call: the host did not promise a stable clock at load";
         case Vdso::kNoPage:
@@ -29,28 +29,26 @@ const char* vdso_text(const ClockState& state) {
         case Vdso::kKernelsPage:
             return "by system call: the page for user space is the kernel's own";
         case Vdso::kNoMappingBit: return "by system call: kernel symbol vclocks_used not found";
-        case Vdso::kGuardOn:
-            return "by system call: the guard is on, of which user space knows none";
+        case Vdso::kGuardOn: return "by system call: the guard is on; user space cannot apply it";
         case Vdso::kPromiseGone:
             return "by system call: the host has withdrawn its promise of a stable clock";
     }
     return "";
 }
 
-// Where nothing but the switch keeps user space from reading, the line says what it would save.
+// If only the switch prevents it, the line says what it would save.
 void write_vdso(Out& out, const ClockState& state) {
     out << "vdso: " << vdso_text(state);
     const bool could_be_on = state.vdso == Vdso::kOwnedMode || state.vdso == Vdso::kAsNative ||
                              state.vdso == Vdso::kParameter;
     if (could_be_on)
-        out << "; to save each clock_gettime() its system call: echo 1 > "
+        out << "; to save the system call of each clock_gettime(): echo 1 > "
                "/sys/module/kvmpv/parameters/vdso";
-    if (could_be_on && state.owned && !state.page_is_kept)
-        out << " (at the price of one page, for good)";
+    if (could_be_on && state.owned && !state.page_is_kept) out << " (costs one page, for good)";
     out.end_line();
 }
 
-// The kernel's watchdog declares a clock unstable, for good, that goes otherwise than it does.
+// The kernel's watchdog marks a clock as unstable, for good, if it differs from the watchdog's.
 void write_watchdog(Out& out, const ClockState& state) {
     if (state.is_watchdog < 0)
         out << "watchdog: unknown, kernel symbols watchdog and watchdog_list not found";
@@ -66,18 +64,18 @@ void write_watchdog(Out& out, const ClockState& state) {
     out.end_line();
 }
 
-// What there is besides us where the kernel has no kvmclock differs from guest to guest.
+// Without kvmclock the other clocks differ from guest to guest, so no name is given then.
 void write_how_to_release(Out& out, bool shared) {
     (out << "While kvmpv is the current clocksource, rmmod answers EBUSY. To release it:")
         .end_line();
     (out << "  echo 1 > /sys/module/kvmpv/parameters/clock_release").end_line();
-    (out << "or, where current_clocksource was set to kvmpv by hand, write another name to it"
+    (out << "or, if kvmpv was written to current_clocksource, write another name there"
          << (shared ? ":" : ", one of those in available_clocksource:"))
         .end_line();
     (out << "  echo " << (shared ? "kvm-clock" : "NAME")
          << " > /sys/devices/system/clocksource/clocksource0/current_clocksource")
         .end_line();
-    (out << "Where available_clocksource has no other name the kernel cannot do without kvmpv.")
+    (out << "If available_clocksource has no other name, the kernel cannot leave kvmpv.")
         .end_line();
 }
 
@@ -88,8 +86,8 @@ void write_section(Out& out) {
     if (!state.enabled) return;
     out.end_line();
     if (state.unbound) {
-        (out << "The clocksource kvmpv was unbound by unbind_clocksource: the kernel does not know "
-                "it any more. The next load registers it again.")
+        (out << "The clocksource kvmpv was unbound by unbind_clocksource: the kernel no longer "
+                "knows it. The next load registers it again.")
             .end_line();
         return;
     }
@@ -248,7 +246,7 @@ int store_clock_vdso(const char* text) {
 }
 
 constexpr kvmpv_file kFiles[] = {
-    {"clock", "state", show_clock_state, nullptr},
+    {"clock", "state", show_clock_state, nullptr, kIsAwaited},
     {"clock", "release", show_clock_release, store_clock_release},
     {"clock", "force_unstable", show_clock_force_unstable, store_clock_force_unstable},
     {"clock", "vdso", show_clock_vdso, store_clock_vdso},

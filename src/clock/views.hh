@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The files of `clock/`, and what `status` says of the clocksource below the rows of all features.
+// The files of `clock/`, and what `status` says about the clocksource below the rows of all
+// features.
 
 #pragma once
 
@@ -12,6 +13,7 @@ void write_clock_section(Out& out);
 
 std::span<const kvmpv_file> clock_files();
 std::span<const kvmpv_file> other_clocks_files();
+std::span<const kvmpv_file> pairing_files();
 std::span<const kvmpv_file> wall_clock_files();
 
 }  // namespace kvmpv

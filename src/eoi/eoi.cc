@@ -85,7 +85,7 @@ Result<void> Eoi::create_words() {
     // somebody ends interrupts by other means, such as Hyper-V's, which the same host may offer.
     // Our hook would bypass them.
     if (!linux_eoi_callback_is_plain()) {
-        linux_log_err("eoi: the kernel ends interrupts by another hypervisor's means");
+        linux_log_err("eoi: the kernel ends interrupts by a callback that is not KVM's");
         return Error(-kEbusy);
     }
     if (const Result<void> created = owned_slots_.create(*slots_); !created.ok()) return created;

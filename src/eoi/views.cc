@@ -27,17 +27,18 @@ void write_why_few(ReasonLine& line, WhyFew why, const EoiCounts& counts) {
         case WhyFew::kNeverArmed:
             out << "never armed: 0 of " << counts.written_busy
                 << " interrupts of running tasks; the host ends them in hardware (APICv, AVIC) or "
-                   "has always another one pending";
+                   "always has another one pending";
             return;
         case WhyFew::kIoapic:
             write_share(out, counts.ioapic, counts.written());
-            out << "may be the IOAPIC's, whose end the host has to see";
+            out << "may be the IOAPIC's, whose EOI the host has to see";
             return;
         case WhyFew::kWithdrawnInIdle:
             out << "withdrawn by an exit before the EOI: ";
             write_share(out, counts.written_idle, counts.written());
-            out << "came in idle, where the kernel first reads its clock, an exit with the current "
-                   "one";
+            out << "came in idle, where the kernel first reads its clock, which is an exit with "
+                   "the "
+                   "current one";
             return;
         case WhyFew::kIdle:
             write_share(out, counts.written_idle, counts.written());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The files of `eoi/`, and what `status` says of PV EOI behind the reason of its mode.
+// The files of `eoi/`, and what `status` adds about PV EOI after the reason of its mode.
 
 #pragma once
 

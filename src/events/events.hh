@@ -30,7 +30,7 @@ public:
     const EventRing<Event>& ring() const { return ring_; }
     u64 count(EventKind kind) const { return count_[static_cast<u32>(kind)]; }
     s64 largest(EventKind kind) const { return largest_[static_cast<u32>(kind)]; }
-    // How many events the host was the cause of.
+    // How many events the host has caused.
     u64 disruptions() const { return disruptions_; }
 
 private:

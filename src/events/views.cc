@@ -47,7 +47,7 @@ void show_events(void* seq) {
             write_event(table, sequence, *event);
 }
 
-constexpr kvmpv_file kFiles[] = {{"", "events", show_events, nullptr}};
+constexpr kvmpv_file kFiles[] = {{"", "events", show_events, nullptr, kIsAwaited}};
 
 }  // namespace
 

@@ -32,7 +32,7 @@ void write_reason(Out& out, Reason reason, const SlotSurvey& survey, const char*
         case Reason::kUseUnknown:
             out << "enabled on ";
             write_of_cpus(out, survey.unknown, survey);
-            out << ", but it cannot be told whether by the kernel";
+            out << ", but it is not known whether by the kernel";
             return;
         case Reason::kKernelSomeCpus:
             out << "the kernel uses it on only ";
@@ -52,6 +52,8 @@ void write_reason(Out& out, Reason reason, const SlotSurvey& survey, const char*
             out << " (CPU " << survey.foreign_cpu << " holds " << Hex{survey.foreign_value} << ")";
             return;
         case Reason::kNeverTaken: out << "shown in cpus only; never taken over"; return;
+        case Reason::kOnRequest: out << "set when asked, put back at unload"; return;
+        case Reason::kDriver: out << "the cpuidle driver haltpoll sets it"; return;
         case Reason::kStepFailed: out << "a step failed; see the kernel log"; return;
     }
 }
@@ -111,6 +113,8 @@ void show_features(void* seq) {
     const KvmCpuid kvm = offered_now();
     write_bits(kFeatureNames, kvm.features, named_feature_bits(), row("eax"));
     write_bits(kHintNames, kvm.hints, named_hint_bits(), row("edx"));
+    out.end_line();
+    write_hypercalls(out, kvm);
 }
 
 constexpr kvmpv_file kFiles[] = {

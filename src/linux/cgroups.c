@@ -17,7 +17,7 @@ int linux_cgroup_path(u64 id, char *text, u32 size)
 		return PTR_ERR(cgroup);
 	length = cgroup_path(cgroup, text, size);
 	cgroup_put(cgroup);
-	/* Cut: kernels answer by its whole length, by what there is of it, or by an error. */
+	/* If it was cut off, kernels return its full length, that of the rest, or an error. */
 	if (length == -E2BIG || length + 1 >= (int)size)
 		return -ENAMETOOLONG;
 	return length < 0 ? length : 0;

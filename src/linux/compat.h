@@ -32,12 +32,23 @@
 #define kvmpv_percpu_wq system_wq
 #endif
 
+/* 7.x took the operations of spinlocks out of pv_ops. */
+#ifdef KVMPV_HAS_PV_OPS_LOCK
+#include <asm/paravirt-spinlock.h>
+#define KVMPV_PV_LOCK_OPS pv_ops_lock
+#else
+#define KVMPV_PV_LOCK_OPS pv_ops.lock
+#endif
+
 /*
  * 6.5 turned the APIC callbacks into static calls and struct apic's eoi_write(reg, value) into
  * eoi(void); the header defines this macro since then.
  */
 #ifdef apic_update_callback
 #define KVMPV_APIC_STATIC_CALLS 1
+#define kvmpv_apic_eoi eoi
+#else
+#define kvmpv_apic_eoi eoi_write
 #endif
 
 #endif

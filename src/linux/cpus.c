@@ -7,6 +7,7 @@
 #include <linux/irqflags.h>
 #include <linux/percpu.h>
 #include <linux/sched/isolation.h>
+#include <linux/smp.h>
 
 #include "../boundary.h"
 
@@ -47,6 +48,11 @@ int linux_next_possible_cpu(int cpu)
 bool linux_cpu_is_isolated(u32 cpu)
 {
 	return !housekeeping_cpu(cpu, HK_TYPE_DOMAIN) || !housekeeping_cpu(cpu, HK_TYPE_TICK);
+}
+
+u32 linux_this_cpu(void)
+{
+	return raw_smp_processor_id();
 }
 
 struct kvmpv_cpu *linux_cpu(u32 cpu)

@@ -5,11 +5,14 @@
 #include <linux/debugfs.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/poll.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "../boundary.h"
+
+#include "waiters.h"
 
 /* Longer than anything that a file accepts. */
 #define MAX_WRITE 64
@@ -21,6 +24,8 @@ static int show(struct seq_file *seq, void *unused)
 {
 	const struct kvmpv_file *file = seq->private;
 
+	if (file->is_awaited)
+		seq->poll_event = kvmpv_look_here();
 	file->show(seq);
 	return 0;
 }
@@ -28,6 +33,27 @@ static int show(struct seq_file *seq, void *unused)
 static int open(struct inode *inode, struct file *file)
 {
 	return single_open(file, show, inode->i_private);
+}
+
+static int open_awaited(struct inode *inode, struct file *file)
+{
+	int error = open(inode, file);
+
+	if (!error)
+		((struct seq_file *)file->private_data)->poll_event = kvmpv_look_here();
+	return error;
+}
+
+/* As of a file of sysfs: it can always be read, and there is something new until it was. */
+static __poll_t poll(struct file *file, poll_table *table)
+{
+	const struct seq_file *seq = file->private_data;
+	__poll_t readable = EPOLLIN | EPOLLRDNORM;
+
+	kvmpv_waiters_add(file, table);
+	if (seq->poll_event == (int)kvmpv_look_here())
+		return readable;
+	return readable | EPOLLERR | EPOLLPRI;
 }
 
 static ssize_t store(struct file *file, const char __user *from, size_t length, loff_t *offset)
@@ -56,6 +82,15 @@ static const struct file_operations read_only = {
 	.owner = THIS_MODULE,
 	.open = open,
 	.read = seq_read,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
+
+static const struct file_operations awaited = {
+	.owner = THIS_MODULE,
+	.open = open_awaited,
+	.read = seq_read,
+	.poll = poll,
 	.llseek = seq_lseek,
 	.release = single_release,
 };
@@ -89,10 +124,17 @@ int linux_debugfs_create(void)
 	return PTR_ERR_OR_ZERO(root);
 }
 
+static const struct file_operations *operations_of(const struct kvmpv_file *file)
+{
+	if (file->store)
+		return &read_write;
+	return file->is_awaited ? &awaited : &read_only;
+}
+
 void linux_debugfs_add(const struct kvmpv_file *file)
 {
 	debugfs_create_file(file->name, file->store ? 0600 : 0400, directory(file->directory),
-			    (void *)file, file->store ? &read_write : &read_only);
+			    (void *)file, operations_of(file));
 }
 
 void linux_debugfs_remove(void)

@@ -100,10 +100,25 @@ module_param_cb(eoi_hook, &switch_ops, &eoi_hook, 0644);
 MODULE_PARM_DESC(eoi_hook,
 		 "1: end interrupts by PV EOI and count them; 0: observe only (unit: yes or no, range: 0 to 1, default: 1)");
 
+static struct switch_parameter halt_poll = { KVMPV_HALT_POLLING, -1 };
+module_param_cb(halt_poll, &switch_ops, &halt_poll, 0644);
+MODULE_PARM_DESC(halt_poll,
+		 "1: the host may poll when a CPU halts; 0: it may not; -1: as it is (unit: choice, range: -1 to 1, default: -1)");
+
+static struct switch_parameter halt_poll_accounting = { KVMPV_HALT_POLL_ACCOUNTING, 0 };
+module_param_cb(halt_poll_accounting, &switch_ops, &halt_poll_accounting, 0644);
+MODULE_PARM_DESC(halt_poll_accounting,
+		 "1: count and time the wake-ups of idle CPUs; 0: do not (unit: yes or no, range: 0 to 1, default: 0)");
+
 static struct switch_parameter sampler = { KVMPV_SAMPLING, 1 };
 module_param_cb(sampler, &switch_ops, &sampler, 0644);
 MODULE_PARM_DESC(sampler,
 		 "1: look at each CPU that is not isolated once a second; 0: do not (unit: yes or no, range: 0 to 1, default: 1)");
+
+static struct switch_parameter ipi_count = { KVMPV_IPI_COUNT, 0 };
+module_param_cb(ipi_count, &switch_ops, &ipi_count, 0644);
+MODULE_PARM_DESC(ipi_count,
+		 "1: count calls to several CPUs at once, since Linux 6.4; 0: do not (unit: yes or no, range: 0 to 1, default: 0)");
 
 static struct switch_parameter clock_release = { KVMPV_CLOCK_RELEASE, 0 };
 module_param_cb(clock_release, &switch_ops, &clock_release, 0644);
@@ -128,7 +143,10 @@ static int __init kvmpv_init(void)
 			[KVMPV_STEAL_HOOK] = steal_hook.at_start,
 			[KVMPV_STEAL_ATTRIBUTION] = steal_attribution.at_start,
 			[KVMPV_EOI_HOOK] = eoi_hook.at_start,
+			[KVMPV_HALT_POLLING] = halt_poll.at_start,
+			[KVMPV_HALT_POLL_ACCOUNTING] = halt_poll_accounting.at_start,
 			[KVMPV_SAMPLING] = sampler.at_start,
+			[KVMPV_IPI_COUNT] = ipi_count.at_start,
 		},
 	};
 	int error;

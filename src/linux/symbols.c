@@ -96,4 +96,8 @@ void linux_symbols_resolve(void)
 	kvmpv_symbols.clocksource_mutex = lookup("clocksource_mutex");
 	kvmpv_symbols.override_name = lookup_beside("override_name", "curr_clocksource");
 	kvmpv_symbols.pvti_cpu0_va = lookup("pvti_cpu0_va");
+	kvmpv_symbols.kvm_kick_cpu = lookup("kvm_kick_cpu");
+	kvmpv_symbols.kvm_send_ipi_mask = lookup("kvm_send_ipi_mask");
+	kvmpv_symbols.kvm_smp_send_call_func_ipi = lookup("kvm_smp_send_call_func_ipi");
+	kvmpv_symbols.kvm_sev_hc_page_enc_status = lookup("kvm_sev_hc_page_enc_status");
 }

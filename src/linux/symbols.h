@@ -2,13 +2,17 @@
 #ifndef KVMPV_SYMBOLS_H
 #define KVMPV_SYMBOLS_H
 
+#include <linux/container_of.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
+
+#include "compat.h"
 
 struct clocksource;
 struct kvm_steal_time;
 struct list_head;
 struct mutex;
+struct pvclock_vsyscall_time_info;
 struct pvclock_wall_clock;
 struct static_call_key;
 struct static_key;
@@ -23,7 +27,7 @@ struct kvmpv_symbols {
 	struct clocksource *kvm_clock; /* native kvm-clock */
 	struct pvclock_wall_clock *wall_clock; /* where the host writes native's wall clock */
 	unsigned int *vclocks_used; /* bits of the vDSO clock modes that were ever in use */
-	const void **pvti_cpu0_va; /* CPU 0's record, for user space to read */
+	struct pvclock_vsyscall_time_info **pvti_cpu0_va; /* CPU 0's record, for the vDSO */
 	struct clocksource **curr_clocksource; /* the one that timekeeping uses */
 	struct clocksource **watchdog; /* checks other clocksources */
 	struct list_head *watchdog_list; /* those that it checks */
@@ -36,16 +40,23 @@ struct kvmpv_symbols {
 	u64 (*native_steal_clock)(int cpu); /* always returns 0 */
 	struct kvm_steal_time __percpu *steal_time; /* native's records */
 	struct static_call_key *pv_steal_clock_key;
-	void *pv_steal_clock_trampoline;
+	/* Not by typeof: no header declares it in a kernel without CONFIG_PARAVIRT. */
+	u64 (*pv_steal_clock_trampoline)(int cpu);
 	struct static_key *paravirt_steal_enabled;
 	struct static_key *paravirt_steal_rq_enabled;
 
 	/* ---- PV EOI ---- */
-	const void *kvm_guest_apic_eoi_write; /* native PV EOI callback; has arguments before 6.5 */
+	typeof_member(struct apic, kvmpv_apic_eoi) kvm_guest_apic_eoi_write; /* native PV EOI */
 	unsigned long __percpu *kvm_apic_eoi; /* native's words */
 	struct static_call_key *apic_call_eoi_key; /* since 6.5 */
-	void *apic_call_eoi_trampoline;
+	void *apic_call_eoi_trampoline; /* likewise; 6.1 declares nothing that has its type */
 	unsigned int (*kstat_irqs_cpu)(unsigned int irq, int cpu); /* counts a line's interrupts */
+
+	/* ---- Hypercalls: the functions that make them ---- */
+	const void *kvm_kick_cpu;
+	const void *kvm_send_ipi_mask;
+	const void *kvm_smp_send_call_func_ipi;
+	const void *kvm_sev_hc_page_enc_status;
 };
 
 extern struct kvmpv_symbols kvmpv_symbols;

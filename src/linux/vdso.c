@@ -21,7 +21,7 @@ int linux_vdso_publish_page(const void *page)
 {
 	if (!kvmpv_symbols.pvti_cpu0_va)
 		return -ENOENT;
-	WRITE_ONCE(*kvmpv_symbols.pvti_cpu0_va, page);
+	WRITE_ONCE(*kvmpv_symbols.pvti_cpu0_va, (struct pvclock_vsyscall_time_info *)page);
 	return 0;
 }
 

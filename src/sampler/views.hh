@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What `status` says of the sampler.
+// What `status` says about the sampler.
 
 #pragma once
 

@@ -63,7 +63,7 @@ struct LiveHookKernel {
         LineBuffer<220> line;
         Writer<LineSink<220>> out(LineSink<220>{&line});
         out << what << ": " << name
-            << " sits on top of kvmpv, which can go only after it; waiting for that";
+            << " sits on top of kvmpv and has to be unloaded first; waiting for that";
         linux_log_warn(line.text());
     }
 

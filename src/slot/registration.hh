@@ -126,20 +126,31 @@ public:
         return {};
     }
 
-    // Clears the slot: the host no longer writes anywhere. -EIO if the write faults. On the CPU
-    // itself; any context.
-    Result<void> disarm() { return Kernel::wrmsr_here(msr_, 0); }
+    // Clears the slot: the host no longer writes anywhere. -EIO if it may still hold an address. On
+    // the CPU itself; any context.
+    Result<void> disarm() { return leave(0, 0); }
 
     // Gives up the slot of `cpu` for good. Writes back what it held before if that address lies
-    // outside the kernel's memory, where the host can do no harm; otherwise clears it. -EIO if the
-    // write faults. On the CPU itself; interrupts may be off.
+    // outside the kernel's memory, where the host can do no harm; otherwise clears it. -EIO if it
+    // may still hold our address. On the CPU itself; interrupts may be off.
     Result<void> put_back(u32 cpu) {
         const u64 before = Kernel::foreign_msr(cpu, Layout::kIndex);
-        if (!before || Kernel::is_kernel_ram(before & Layout::kAddressMask)) return disarm();
-        return Kernel::wrmsr_here(msr_, before);
+        const bool is_harmless = before && !Kernel::is_kernel_ram(before & Layout::kAddressMask);
+        return leave(is_harmless ? before : 0, before);
     }
 
 private:
+    // Writes the slot, and goes by what it reads as then: a host may ignore the write. And one that
+    // refuses it may have refused the slot from the beginning, so that it still holds what it held
+    // `before`.
+    Result<void> leave(u64 wanted, u64 before) {
+        const Result<void> written = Kernel::wrmsr_here(msr_, wanted);
+        const Result<u64> after = Kernel::rdmsr_here(msr_);
+        if (after.ok() && (!(after.value() & kMsrEnabled) || after.value() == before)) return {};
+        if (!written.ok()) return written;
+        return after.ok() ? Error(-kEio) : after.error();
+    }
+
     void look(u32 cpu) {
         const Result<u64> value = Kernel::rdmsr(cpu, msr_);
         if (value.ok())

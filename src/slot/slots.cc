@@ -41,7 +41,18 @@ std::optional<Msr> EoiLayout::msr(const KvmCpuid& kvm) {
     return Msr::KVM_EOI_EN;
 }
 
+std::optional<Msr> PollControlLayout::msr(const KvmCpuid& kvm) {
+    if (!kvm.has(Feature::KVM_FEATURE_POLL_CONTROL)) return std::nullopt;
+    return Msr::KVM_POLL_CONTROL;
+}
+
 Use EoiLayout::use(u32, u64) { return use_from_kernel_answer(linux_native_eoi_in_force()); }
+
+bool haltpoll_driver_is_active() {
+    char name[16];
+    linux_cpuidle_driver_name(name, sizeof(name));
+    return __builtin_strcmp(name, "haltpoll") == 0;
+}
 
 Result<void> Slots::take(bool clock_wanted, bool legacy) {
     const std::optional<KvmCpuid> found = find_kvm(x86::cpuid);
@@ -57,6 +68,7 @@ Result<void> Slots::take(bool clock_wanted, bool legacy) {
     clock.find(kvm_for_clock, clock_wanted);
     steal.find(kvm, true);
     eoi.find(kvm, true);
+    poll_control.find(kvm, haltpoll_driver_is_active());
     linux_cpus_unlock();
     return {};
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "slot/registration.hh"
+#include "slot/value_slot.hh"
 
 namespace kvmpv {
 
@@ -50,6 +51,12 @@ struct EoiLayout {
 
 static_assert(sizeof(KvmPvEoi) <= EoiLayout::kStride);
 
+// Whether the host may poll when a CPU halts.
+struct PollControlLayout {
+    static constexpr u32 kIndex = 0;
+    static std::optional<Msr> msr(const KvmCpuid& kvm);
+};
+
 struct Slots {
     KvmCpuid kvm;
     // What the clock goes by: `kvm`, but with legacy=1 as if the host offered only the deprecated
@@ -58,6 +65,7 @@ struct Slots {
     Registration<ClockLayout> clock;
     Registration<StealLayout> steal;
     Registration<EoiLayout> eoi;
+    ValueSlot<PollControlLayout> poll_control{"halt_poll"};
     SlotState async_pf{Decision{Mode::kOff, Reason::kNeverTaken}};
 
     // Fills everything in. -ENODEV if this is no KVM guest. Reads MSRs on every online CPU and
@@ -65,6 +73,10 @@ struct Slots {
     // clock. `legacy`: prefer the deprecated clock MSRs if they are offered.
     Result<void> take(bool clock_wanted, bool legacy);
 };
+
+// The kernel's cpuidle driver "haltpoll" polls in the guest, and has set the MSR of every CPU to 0.
+// Any context.
+bool haltpoll_driver_is_active();
 
 // The module's only instance.
 extern constinit Slots slots;

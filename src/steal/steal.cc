@@ -88,6 +88,8 @@ Result<void> Steal::create(Slots& found) {
     for (const u32 cpu : possible_cpus()) {
         linux_cpu(cpu)->steal_here = states_ + u64{cpu} * steal_clock::kStateStride;
         state_of(cpu).clock.cpu = cpu;
+        // The tick looks at it. Without a clock nobody has set it.
+        if (!linux_cpu(cpu)->clock_record) linux_cpu(cpu)->clock_record = kvmpv_no_clock_record;
     }
     return owned() ? owned_slots_.create(*slots_) : Result<void>();
 }

@@ -3,11 +3,13 @@
 // How the kernel's scheduler asks us for steal time: the target of the static call pv_steal_clock.
 // It is called with interrupts off, often with a run queue locked, which may be another CPU's. So
 // nothing here may sleep or take a lock. The whole file is compiled without ftrace (Kbuild). The
-// functions of other files that it calls when time was stolen, when a clock starts, or when another
-// CPU's clock is asked may be traced, as the scheduler itself may.
+// functions of other files that it calls when time was stolen, when a clock starts, when another
+// CPU's clock is asked, or when the clock record has changed may be traced, as the scheduler itself
+// may.
 
 #include "steal/steal_clock.hh"
 
+#include "clock/early_look.hh"
 #include "x86.hh"
 
 namespace kvmpv::steal_clock {
@@ -68,6 +70,12 @@ struct LiveMachine {
 };
 constinit LiveMachine machine;
 
+// The clock record has changed. A function of its own, so that other ticks save no register for it.
+[[gnu::noinline]] u64 ask_and_look_early(CpuState& own) {
+    early_look::ask(setup.ticks_to_ns(x86::rdtsc()));
+    return ask_steal(machine, own.clock);
+}
+
 }  // namespace
 
 void prepare_hook(CpuState& state, bool native_shown) {
@@ -99,7 +107,10 @@ extern "C" void kvmpv_task_switch() {
 extern "C" u64 kvmpv_steal_clock(int cpu) {
     using namespace kvmpv::steal_clock;
     auto& own = *static_cast<CpuState*>(kvmpv::x86::this_cpu_load<&kvmpv_cpu.steal_here>());
-    if (own.clock.cpu == static_cast<u32>(cpu)) [[likely]]
+    if (own.clock.cpu == static_cast<u32>(cpu)) [[likely]] {
+        if (kvmpv::early_look::is_due()) [[unlikely]]
+            return ask_and_look_early(own);
         return ask_steal(machine, own.clock);
+    }
     return ask_steal_from_afar(machine, state_of(static_cast<u32>(cpu)).clock);
 }

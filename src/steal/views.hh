@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The files of `steal/`, and what `status` says of steal time behind the reason of its mode.
+// The files of `steal/`, and what `status` adds about steal time after the reason of its mode.
 
 #pragma once
 

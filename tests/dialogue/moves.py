@@ -10,7 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from at_once import AtOnce, is_told_by_a_read, is_told_by_poll
 from canaries import record_pages
+from lab.beside import AtRest
 from talk import DEBUG, Table, Talk, contains, equal, within
 
 CANARY = f"{DEBUG.removesuffix('kvmpv')}kvmpv_canary"
@@ -38,22 +40,29 @@ def counted(state: Table) -> tuple[int, int]:
     return state.number("disruptions", "value"), sum(state.number(name, "value") for name in MARKS)
 
 
-def moves(talk: Talk, move: Callable[[], None], still_ms: int) -> None:
-    """The guest is stopped for at least `still_ms`."""
+def moves(talk: Talk, move: Callable[[AtRest], None], still_ms: int) -> None:
+    """The guest is stopped for at least `still_ms`. The first read afterwards tells of it, without a tick's help."""
+    talk.ask(f"echo 0 > {DEBUG}/steal/hook")
+    first_read = AtOnce(talk, "read")
     talk.ask("all_msrs > /tmp/msrs.moving")
     disruptions, marks = counted(talk.table("clock/state"))
     busy, idle = cpu0_time(talk)
     began = time.monotonic()
     look(talk)
+    before = first_read.count()
     moving = time.monotonic()
-    move()
+    move(first_read.ask)
     took = time.monotonic() - moving
     seen = look(talk)
     passed_ms = int((time.monotonic() - began) * 1000) + 1
     busy_then, idle_then = cpu0_time(talk)
+    told = first_read.answer()
+    first_read.end()
+    talk.ask(f"echo 1 > {DEBUG}/steal/hook")
     print(f"{move.__name__}: {took * 1000:.0f} of {passed_ms} ms; {seen}")
 
     busy, idle = busy_then - busy, idle_then - idle
+    within("disruptions that the first read has told", told - before, 1, 2)
     within("busy ticks of CPU 0, of 100", busy * 100 // (busy + idle + 1), 0, 20)
     within("reads", seen["kernel_reads"], 10_000, 10**9)
     equal("steps back", seen["kernel_backward"], 0)
@@ -73,6 +82,21 @@ def moves(talk: Talk, move: Callable[[], None], still_ms: int) -> None:
     equal("steps back afterwards", look(talk)["kernel_backward"], 0)
 
 
+def moves_at_once(talk: Talk, move: Callable[[AtRest], None], times: int) -> None:
+    """As the moves above, that often, and only what the first read tells."""
+    talk.ask(f"echo 0 > {DEBUG}/steal/hook")
+    first_read = AtOnce(talk, "read")
+    told = 0
+    for _ in range(times):
+        before = first_read.count()
+        move(first_read.ask)
+        told += first_read.answer() > before
+    first_read.end()
+    talk.ask(f"echo 1 > {DEBUG}/steal/hook")
+    talk.report(f"{told} of {times} were told by a read at once: {move.__name__}")
+    equal("told at once", told, times)
+
+
 def main() -> None:
     talk = Talk()
     # Everything runs on CPU 1, so that CPU 0 stays halted.
@@ -88,13 +112,25 @@ def main() -> None:
     talk.check("each_cpu_looks")
     talk.check(moves, talk, talk.beside.migrate_live, 0, name="moves_live")
 
-    def save() -> None:
-        talk.beside.migrate(ASLEEP)
+    def save(at_rest: AtRest) -> None:
+        talk.beside.migrate(ASLEEP, at_rest)
 
     talk.check(moves, talk, save, ASLEEP * 1000, name="is_restored_from_a_file")
     talk.check(lambda: equal("path", talk.state("path"), "stable"), name="still_stable")
     talk.check("rises_by_a_second", name="now_rises")
     talk.ask("kill $reader")
+    talk.check(is_told_by_a_read, talk)
+    talk.check(is_told_by_poll, talk)
+    # Hours on a host that is emulated.
+    if times := talk.number("echo ${MOVES:-0}"):
+
+        def restore(at_rest: AtRest) -> None:
+            talk.beside.migrate(at_rest=at_rest)
+
+        talk.check(
+            moves_at_once, talk, talk.beside.migrate_live, times, name="each_live_move_is_told"
+        )
+        talk.check(moves_at_once, talk, restore, times, name="each_restore_is_told")
     talk.ask(f"hold {wall} {' '.join(map(hex, pages))}")
     held = talk.number(f"wc -l < {CANARY}")
     # In owned mode CPU 0's clock record has a page of its own, and steal time has at least one page.

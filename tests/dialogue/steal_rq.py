@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How much of a CPU's stolen time does the kernel charge to the task that ran there, while another CPU updates the run
 queue's clock again and again (remote_looks.c)? Only a kernel with CONFIG_PARAVIRT_TIME_ACCOUNTING asks for steal time
-then. MODE: shared or owned (nopv).
+then. At the end a program waits for disruptions (at_once.py) under the same looks. MODE: shared or owned (nopv).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from at_once import is_told_by_poll
 from talk import DEBUG, Failed, Table, Talk, equal, within
 
 STEAL = f"{DEBUG}/steal"
@@ -65,6 +66,13 @@ def charges_as_native_does(talk: Talk, looks: list[Look]) -> None:
     within("percent charged with ours", ours, least, most)
 
 
+def is_told_meanwhile(talk: Talk) -> None:
+    """With run queues locked around the question for steal time, this CPU's own and the other one's."""
+    talk.ask("/tests/remote_looks 3600 500 400 > /dev/null & looks=$!")
+    is_told_by_poll(talk)
+    talk.ask("kill $looks; ! wait $looks")
+
+
 def main() -> None:
     talk = Talk()
     talk.ask(". /tests/steal/lib.sh")
@@ -87,6 +95,7 @@ def main() -> None:
     for cpu in (0, 1):
         talk.check(no_steps, talk, cpu, name=f"no_steps_of_cpu{cpu}")
     talk.check("accounting_is 1", name="hooked_keys_are_on")
+    talk.check(is_told_meanwhile, talk)
     talk.unload("steal_undone")
 
 

@@ -2,13 +2,15 @@
 """A dialogue: one program, on the KVM host, that disturbs the guest and says what has to be seen in it.
 
 The guest's part is tests/guest/agent.sh, a shell that has read tests/guest/lib.sh and runs one line after another. The
-results are KTAP, printed at the end: a dialogue that stops early has no plan, and fails.
+results are KTAP, printed at the end: a dialogue that stops early has no plan, and fails. It stops at once, and says during
+which line, if the agent ends or starts anew without having been told to.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +18,7 @@ from dataclasses import dataclass
 from lab.beside import Guest, wait_for_growth
 
 DEBUG = "/sys/kernel/debug/kvmpv"
-ENDED = re.compile(rb"\nagent: (\d+)\n")
-STATE = re.compile(rb"(?:^|\n)agent: (ready|\d+)\n")
+STATE = re.compile(rb"\nagent: (ready|\d+)\n")
 
 
 class Failed(Exception):
@@ -72,7 +73,10 @@ class Talk:
         self._subtests: list[str] = []
         self._failed = False
         self._subtest_count = 0
-        self._hear(STATE)
+        self._line = "its start"
+        # When COMMAND or the guest has ended scripts/guest ends this program, whatever it waits for.
+        signal.signal(signal.SIGTERM, lambda *_: self._die())
+        self._hear()
         # shared, or owned (nopv)
         self.mode = self.ask("echo $MODE")
 
@@ -81,11 +85,14 @@ class Talk:
     def begin(self, line: str) -> None:
         """The line must not end before end() asks for it: something happens to the guest meanwhile."""
         assert "\n" not in line
+        self._line = line
         self.beside.say(line)
 
     def end(self) -> tuple[int, str]:
-        said, status = self._hear(ENDED)
-        return int(status), said.decode(errors="replace").rstrip("\n")
+        said, state = self._hear()
+        if state == b"ready":
+            raise SystemExit(f"the guest has restarted, during: {self._line}")
+        return int(state), said.decode(errors="replace").rstrip("\n")
 
     def run(self, line: str) -> tuple[int, str]:
         """A line of shell; its exit status and what it has printed."""
@@ -111,19 +118,26 @@ class Talk:
     def restart(self, line: str) -> None:
         """The line has the guest start another kernel, in which the agent begins anew."""
         self.begin(line)
-        said, state = self._hear(STATE)
+        said, state = self._hear()
         if state != b"ready":
             raise Failed(f"{line}: exit status {int(state)}\n{said.decode(errors='replace')}")
 
-    def _hear(self, end: re.Pattern[bytes]) -> tuple[bytes, bytes]:
+    def _hear(self) -> tuple[bytes, bytes]:
         while True:
             self._heard += self._output.read()
-            found = end.search(self._heard)
+            found = STATE.search(self._heard)
             if found:
                 said = self._heard[: found.start()]
                 self._heard = self._heard[found.end() :]
                 return said, found[1]
             wait_for_growth()
+
+    def _die(self) -> None:
+        # Not by print(), which a signal may have interrupted.
+        os.write(1, f"the guest's shell has ended, during: {self._line}\n".encode())
+        # By the signal: with an exit status scripts/guest would name this program as what has failed.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     # ---- What happens to it
 
@@ -214,5 +228,6 @@ class Talk:
             assert not self._count, "a check outside of any subtest"
             self._results, self._count = self._subtests, self._subtest_count
         print("\n".join(self._ktap()), flush=True)
-        # The guest ends, and this program before it.
+        # The guest ends, and this program before it or with it.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self.begin("exit 0")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import ipi_calls
 from talk import Talk, equal
 
 
@@ -30,6 +31,9 @@ def main() -> None:
     talk.load("clock")
     path = talk.ask("echo ${EXPECT_PATH:-stable}")
     talk.check(lambda: equal("path", talk.state("path"), path), name="path")
+    # Nothing of the moves, but it takes a guest of 4 CPUs.
+    if talk.mode == "shared":
+        ipi_calls.checks(talk)
     talk.check("select_clocksource kvmpv", name="selects")
     # So that there is an earlier look with which a migration can be compared.
     talk.check("each_cpu_looks")

@@ -4,7 +4,7 @@
 # What a line starts in the background keeps no descriptor of this shell's output.
 . /tests/lib.sh
 
-echo 'agent: ready'
+printf '\nagent: ready\n'
 while IFS= read -r line <&9; do
 	eval "$line" 2>&1
 	printf '\nagent: %s\n' $?

@@ -105,16 +105,16 @@ msrs_by_kvmpv() {
 			print part[1] row[i] } }' $DEBUG/cpus
 }
 
-# cell FILE ROW NAME: in the row that begins with ROW the value below NAME. FILE is kvmpv's, or a copy of one by its
-# whole path.
+# cell FILE ROW NAME [KEY]: in the row that begins with ROW, or has it below KEY, the value below NAME. FILE is kvmpv's,
+# or a copy of one by its whole path.
 cell() {
 	case $1 in
 	/*) file=$1 ;;
 	*) file=$DEBUG/$1 ;;
 	esac
-	awk -v row="$2" -v name="$3" '
-		!at { for (i = 1; i <= NF; i++) if ($i == name) at = i; next }
-		$1 == row { print $at }' "$file"
+	awk -v row="$2" -v name="$3" -v key="${4:-}" '
+		!at { by = 1; for (i = 1; i <= NF; i++) { if ($i == name) at = i; if ($i == key) by = i } next }
+		$by == row { print $at }' "$file"
 }
 
 # field FILE NAME: a value of a table with the columns `field value`.
@@ -133,6 +133,23 @@ start_reader() {
 # last_value EVENT: the value of the last event of that kind.
 last_value() {
 	awk -v name="$1" '$4 == name { value = $5 } END { print value }' $DEBUG/events
+}
+
+# The functions of the kernel that make hypercalls, and what it logs at boot when it has decided to.
+HYPERCALLS='KVM_HC_KICK_CPU kvm_kick_cpu PV spinlocks enabled
+KVM_HC_SEND_IPI kvm_send_ipi_mask setup PV IPIs
+KVM_HC_SCHED_YIELD kvm_smp_send_call_func_ipi setup PV sched yield
+KVM_HC_MAP_GPA_RANGE kvm_sev_hc_page_enc_status never, for memory is not encrypted here'
+
+# `features` says so of each; and `-` of one that this kernel was built without.
+hypercalls_as_the_kernel_has_said() {
+	sed '1,/^$/d' $DEBUG/features > /tmp/hypercalls
+	echo "$HYPERCALLS" | while read -r name function said; do
+		expected=no
+		! dmesg | grep -q "kvm-guest: $said" || expected=yes
+		grep -q " $function$" /proc/kallsyms || expected=-
+		equal "$name used" "$(cell /tmp/hypercalls "$name" used)" $expected || exit 1
+	done
 }
 
 # mode FEATURE: its mode in `status`. reason FEATURE: the reason for that mode.
@@ -161,6 +178,14 @@ rises_by_a_second() {
 	within "ms of sleep" $inner_ms 990 $outer_ms || return 1
 	within "ms by which now_ns rose" $((rise_ns / 1000000)) \
 		$((inner_ms - inner_ms / 1000 - 12)) $((outer_ms + outer_ms / 1000 + 12))
+}
+
+# The host's wall clock lies between two looks at the RTC, which QEMU keeps and kvmclock has no part in.
+agrees_with_the_rtc() {
+	before_s=$(cat /sys/class/rtc/rtc0/since_epoch)
+	wall_s=$(($(field clock/wall_clock wall_now_ns) / 1000000000))
+	after_s=$(cat /sys/class/rtc/rtc0/since_epoch)
+	within wall_now "$wall_s" $((before_s - 1)) $((after_s + 1))
 }
 
 # counts_beyond NAME VALUE: waits until the counter NAME of clock/state exceeds VALUE, for half a minute at most.

@@ -7,17 +7,16 @@ Busy vCPUs then take turns, however many CPUs the host has. So each of them lose
 
 from __future__ import annotations
 
-import wake
 from lab.beside import Guest
+from wake import wake_for_ever
 
 
 def main() -> None:
     guest = Guest()
     cpu = guest.share_cpu()
     print(f"all vCPUs share CPU {cpu} of the host", flush=True)
-    guest.qmp.close()  # QEMU serves one connection at a time
     guest.say(f"CPU {cpu}")
-    wake.main()
+    wake_for_ever(guest.qmp)
 
 
 if __name__ == "__main__":

@@ -4,16 +4,17 @@
 
 from __future__ import annotations
 
-from qmp import Qmp
+import os
+
+from lab.qmp import Qmp
 
 
-def main() -> None:
-    qemu = Qmp()
+def wake_for_ever(qemu: Qmp) -> None:
     while True:
-        qemu.wait_for("SUSPEND")
+        qemu.wait("SUSPEND")
         print("the guest sleeps; waking it up", flush=True)
         qemu.command("system_wakeup")
 
 
 if __name__ == "__main__":
-    main()
+    wake_for_ever(Qmp(os.environ["KVMPV_QMP"]))

@@ -4,7 +4,7 @@
 # bounds that are shown. MODE: shared or owned (nopv). The host must not change the guest's clock meanwhile.
 . /tests/lib.sh
 
-DEVICES='hpet acpi_pm rtc monotonic_raw'
+DEVICES='hpet acpi_pm rtc monotonic_raw host_realtime'
 # Without kvm-clock the kernel cannot calibrate the TSC in a guest without a reliable PIT.
 [ "$MODE" = shared ] && DEVICES="tsc $DEVICES"
 
@@ -21,7 +21,7 @@ all_are_there() {
 	for clock in $DEVICES; do
 		equal "$clock present" "$(drift_of $clock present)" yes || return 1
 	done
-	equal rows "$(wc -l < /tmp/drift)" 7
+	equal rows "$(wc -l < /tmp/drift)" 8
 }
 
 # What the file says about each clock is true within the error that it states plus 500 ppm. By that much at

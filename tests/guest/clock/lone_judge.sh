@@ -33,8 +33,7 @@ is_let_go() {
 	await nobody_holds_it && contains "$(dmesg | tail -3)" 'can do without kvmpv again'
 }
 
-remember
-check loads load clock_rating=450
+begin clock clock_rating=450
 check is_the_watchdog status_says kvmpv
 check selects_native select_clocksource kvm-clock
 check no_other_can_judge insmod /kvmpv/kvmpv_lone_judge.ko

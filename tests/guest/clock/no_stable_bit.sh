@@ -5,8 +5,7 @@
 . /tests/lib.sh
 
 grep -qw rdtscp /proc/cpuinfo && tsc_read=rdtscp || tsc_read=lfence
-remember
-check loads load
+begin clock
 check raw_flag_is_set equal flags "$(cell cpus 0 flags)" 1
 check bit_is_not_offered equal stable_offered "$(field clock/state stable_offered)" no
 check path_is_guarded equal path "$(field clock/state path)" guarded

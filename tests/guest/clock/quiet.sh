@@ -54,23 +54,20 @@ beside_a_busy_cpu() {
 	load && rmmod kvmpv && within "ms for load and unload" $(($(uptime_ms) - began_ms)) 0 60000
 }
 
-remember
+begin clock
 check is_isolated equal isolated "$(cat /sys/devices/system/cpu/isolated)" 1
 check has_no_tick equal nohz_full "$(cat /sys/devices/system/cpu/nohz_full)" 1
-check loads load
-check isolated_is_not_sampled isolated_is_not_sampled
+check isolated_is_not_sampled
 check status_says_sampler status_says '^sampler: looks .* isolated .*: 1$'
-check vdso_as_the_kernel status_says '^vdso: by system call: the kernel.s own clock is read so, too .no-kvmclock-vsyscall.'
-check switches switches
+check vdso_as_the_kernel status_says '^vdso: by system call: so is the kernel.s own clock .no-kvmclock-vsyscall.'
+check switches
 check unloads rmmod kvmpv
-check loads_without loads_without
+check loads_without
 check unloads_again rmmod kvmpv
-check vdso_by_name load vdso=1
-check vdso_on status_says '^vdso: user space reads the clock without a system call'
-check unloads_at_last rmmod kvmpv
 taskset -c 1 sh -c 'while :; do :; done' > /dev/null 2>&1 &
 busy=$!
-check beside_a_busy_cpu beside_a_busy_cpu
+check beside_a_busy_cpu
 kill $busy
-check undone undone
-finish
+check vdso_by_name load vdso=1
+check vdso_on status_says '^vdso: user space reads the clock without a system call'
+end

@@ -41,7 +41,7 @@ eventually() {
 follows_the_guard() {
 	echo 1 > $DEBUG/clock/force_unstable
 	eventually every_read_is_a_call || return 1
-	status_says 'by system call: the guard is on, of which user space knows none' || return 1
+	status_says 'by system call: the guard is on; user space cannot apply it' || return 1
 	echo 0 > $DEBUG/clock/force_unstable
 	eventually no_calls_in_a_million
 }

@@ -26,7 +26,7 @@ status_says() {
 }
 
 says_what_it_would_gain() {
-	status_says 'by system call: in owned mode .* to save each clock_gettime.. its system call: echo 1 > /sys/module/kvmpv/parameters/vdso .at the price of one page, for good' &&
+	status_says 'by system call: in owned mode .* to save the system call of each clock_gettime..: echo 1 > /sys/module/kvmpv/parameters/vdso .at the price of one page, for good' &&
 		equal vdso "$(cat $VDSO)" 0
 }
 
@@ -56,20 +56,17 @@ says_the_price_once() {
 }
 
 mount -t tracefs tracefs $TRACING 2> /dev/null
-remember
 native=$(current_clocksource)
-check loads load
+begin clock
 check selects select_clocksource kvmpv
 check every_read_is_a_call calls_are 1000 1000 1010
-check says_what_it_would_gain says_what_it_would_gain
+check says_what_it_would_gain
 check no_page_yet lacks "$(cat $DEBUG/status)" 'never freed'
 check switches_on switches_on $VDSO
 check switches_off switches_off $DEBUG/clock/vdso
-check refuses_nonsense refuses_nonsense
+check refuses_nonsense
 check switches_on_again switches_on $DEBUG/clock/vdso
-check says_the_price_once says_the_price_once
-check expect_kept_page expect_kept_page
+check says_the_price_once
+check expect_kept_page
 select_clocksource "$native"
-check unloads rmmod kvmpv
-check undone undone
-finish
+end

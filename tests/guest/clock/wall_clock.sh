@@ -9,22 +9,10 @@ WALL_CLOCK=$DEBUG/clock/wall_clock
 # preempted in between, that one answer is wrong by as long as that takes.
 EPOCH_SPREAD_NS=50000000
 
-wall_field() {
-	awk -v name="$1" '$1 == name { print $2 }' $WALL_CLOCK
-}
-
-# Seconds since 1970 by the host, from the guest's RTC, right before and right after.
-agrees_with_the_rtc() {
-	before_s=$(cat /sys/class/rtc/rtc0/since_epoch)
-	wall_s=$(($(wall_field wall_now_ns) / 1000000000))
-	after_s=$(cat /sys/class/rtc/rtc0/since_epoch)
-	within wall_now "$wall_s" $((before_s - 1)) $((after_s + 1))
-}
-
 # The middle one of seven answers.
 epoch() {
 	for look in 1 2 3 4 5 6 7; do
-		wall_field epoch_wall_ns
+		field clock/wall_clock epoch_wall_ns
 	done | sort -n | sed -n 4p
 }
 

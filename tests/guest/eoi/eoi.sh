@@ -62,7 +62,7 @@ busy() {
 		eoi_snapshot > /tmp/before
 		busy_for_ticks 1000 /tmp/before
 		eoi_since /tmp/before > /tmp/busy
-		report "busy, look $look" /tmp/busy >> /tmp/looks
+		report_ends "busy, look $look" /tmp/busy >> /tmp/looks
 		! most_elided /tmp/busy || return 0
 	done
 	return 1
@@ -142,6 +142,6 @@ check no_word_was_left_set lacks "$(dmesg)" 'kvmpv: eoi: '
 check nothing_in_service equal in_service "$(cat $STORM/in_service | awk 'NF > 1')" ''
 echo "# $(dmesg | grep -o 'Switched APIC routing to.*')"
 cat /tmp/looks
-report idle /tmp/idle
+report_ends idle /tmp/idle
 rmmod kvmpv_storm
 finish

@@ -65,7 +65,7 @@ write_msr() {
 	equal "MSR $2 of CPU $1" "$(($(msr "$1" "$2")))" "$(($3))"
 }
 
-# Shows the rows of FILE with the results.
-report() {
+# report_ends WHAT FILE: shows the rows of FILE with the results.
+report_ends() {
 	echo "# $1: $(awk '{ printf "CPU %s elided %d written %d interrupts %d; ", $1, $2, $3, $4 }' "$2")"
 }

@@ -63,5 +63,5 @@ select_first_clocksource
 check unloads rmmod kvmpv
 check everything_is_undone undone
 check no_word_was_left_set lacks "$(dmesg)" 'kvmpv: eoi: '
-report "million, $virtio virtio interrupts" /tmp/million
+report_ends "million, $virtio virtio interrupts" /tmp/million
 finish

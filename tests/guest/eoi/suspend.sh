@@ -5,7 +5,6 @@
 . /tests/lib.sh
 . /tests/eoi/lib.sh
 
-
 sleeps_and_wakes() {
 	slots=$(rdmsr -a -c 0x4b564d04)
 	echo mem > /sys/power/state || return 1

@@ -48,6 +48,14 @@ switches() {
 	done
 }
 
+# What it has set is shown where every file can be read.
+switches_halt_poll() {
+	for value in 0 1; do
+		echo $value > $PARAMETERS/halt_poll && equal halt_poll "$(cat $PARAMETERS/halt_poll)" $value &&
+			equal MSR "$(cell halt_poll/cpus 0 msr)" 0x$value || return 1
+	done
+}
+
 releases() {
 	echo 1 > $PARAMETERS/clock_release || return 1
 	equal current "$(current_clocksource)" "$before" && equal released "$(field clock/state released)" yes
@@ -65,6 +73,8 @@ check every_state_is_told
 check switches_steal_hook switches steal_hook steal/state hooked
 check switches_steal_attribution switches steal_attribution steal/state attribution
 check switches_eoi_hook switches eoi_hook eoi/state hooked
+check switches_halt_poll
+check switches_halt_poll_accounting switches halt_poll_accounting halt_poll/state accounting
 check switches_clock_force_unstable switches clock_force_unstable clock/state forced_unstable
 check releases
 end

@@ -58,30 +58,18 @@ in_deep_cgroup() {
 	stat -c %i . > /tmp/id.$paths
 }
 
-task_row() {
-	awk -v pid="$1" '$1 == "task" && $2 == pid { print $5; exit }' $STEAL/tasks
-}
-
-is_charged() {
-	awk -v pid="$1" '$1 == "task" && $2 == pid { found++ } END { print found + 0 }' $STEAL/tasks
-}
-
-cgroup_is_charged() {
-	awk -v id="$1" '$1 == "cgroup" && $2 == id { found++ } END { print found + 0 }' $STEAL/cgroups
-}
-
 comms_come_back() {
 	for pid in $tasks; do
-		reaches 1 is_charged "$pid" || return 1
-		equal "name of $pid" "$(task_row "$pid")" "$(name_of "$pid")" || return 1
+		reaches 1 charged tasks pid "$pid" || return 1
+		equal "name of $pid" "$(cell steal/tasks "$pid" comm pid)" "$(name_of "$pid")" || return 1
 	done
 }
 
 paths_come_back() {
 	for file in /tmp/path.*; do
 		id=$(cat "/tmp/id.${file##*.}")
-		reaches 1 cgroup_is_charged "$id" || return 1
-		shown=$(awk -v id="$id" '$1 == "cgroup" && $2 == id { print $4; exit }' $STEAL/cgroups)
+		reaches 1 charged cgroups id "$id" || return 1
+		shown=$(cell steal/cgroups "$id" path id)
 		equal "length of its path" ${#shown} "$(wc -c < "$file")" && equal path "$shown" "$(cat "$file")" || return 1
 	done
 }
@@ -89,22 +77,25 @@ paths_come_back() {
 # The longest burst of some CPU has hit one of the tasks above.
 longest_names_come_back() {
 	tries=0
-	until pid=$(awk -v tasks="$tasks" '
+	until cat $STEAL/cpus > /tmp/cpus && cpu=$(awk -v tasks="$tasks" '
 		BEGIN { count = split(tasks, one); for (i = 1; i <= count; i++) ours[one[i]] = 1 }
-		NR > 2 && $(NF - 1) in ours { print $(NF - 1); exit }' $STEAL/cpus) && [ -n "$pid" ]; do
+		NR == 2 { for (i = 1; i <= NF; i++) if ($i == "longest_pid") at = i }
+		NR > 2 && $at in ours { print $1; exit }' /tmp/cpus) && [ -n "$cpu" ]; do
 		echo 1 > $STEAL/reset
 		sleep 1
 		tries=$((tries + 1))
-		[ $tries -le 60 ] || { cat $STEAL/cpus; return 1; }
+		[ $tries -le 60 ] || { cat /tmp/cpus; return 1; }
 	done
-	shown=$(awk -v pid="$pid" 'NR > 2 && $(NF - 1) == pid { print $NF; exit }' $STEAL/cpus)
-	equal "longest_comm of $pid" "$shown" "$(name_of "$pid")"
+	pid=$(cell /tmp/cpus "$cpu" longest_pid)
+	equal "longest_comm of $pid" "$(cell /tmp/cpus "$cpu" longest_comm)" "$(name_of "$pid")"
 }
 
-# columns_hold FILE HEAD: each row below line HEAD has as many values as that line has names.
+# columns_hold FILE HEAD: each row below line HEAD has as many values as that line has names. `features` has two tables
+# of as many columns, and an empty line between them.
 columns_hold() {
 	awk -v head="$2" '
 		NR == head { columns = NF }
+		/^$/ && FILENAME ~ /features$/ { next }
 		NR > head && NF != columns { print FILENAME ": " NF " of " columns " columns: " $0; bad = 1 }
 		END { exit bad || NR <= head }' "$DEBUG/$1"
 }
@@ -122,8 +113,7 @@ tables_hold() {
 	done
 }
 
-remember
-check loads load steal_attribution=1
+begin steal steal_attribution=1
 mkdir -p $CGROUPS && mount -t cgroup2 none $CGROUPS || exit 1
 in_cgroup 'a b'
 named 'a b\tc\nidle 1'
@@ -133,12 +123,10 @@ in_cgroup "$(printf '\303\251\377\200\033[2J\177')"
 named '\377\376\375\374\373\372\371\370\367\366\365\364\363\362\361'
 in_deep_cgroup
 named '-'
-check comms_come_back comms_come_back
-check paths_come_back paths_come_back
-check longest_names_come_back longest_names_come_back
-check tables_hold tables_hold
+check comms_come_back
+check paths_come_back
+check longest_names_come_back
+check tables_hold
 # shellcheck disable=SC2086 # several words
 kill -KILL $tasks
-check unloads rmmod kvmpv
-check undone undone
-finish
+end

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# 200 times: load, use every feature, release the clock, unload, and everything is as before. Meanwhile a storm of
-# interrupts makes both vCPUs contend for their host CPU. A leak shows between round 50 and round 200. MODE: shared
-# or owned (nopv).
+# 200 times: load, use every feature, wait for an event, release the clock, unload, and everything is as before.
+# Meanwhile a storm of interrupts makes both vCPUs contend for their host CPU. A leak shows between round 50 and
+# round 200. MODE: shared or owned (nopv).
 . /tests/lib.sh
 . /tests/steal/lib.sh
 . /tests/eoi/lib.sh
@@ -11,9 +11,9 @@ ROUNDS=${ROUNDS:-200}
 SETTLED=50
 WATCH_PAUSE=0.5
 
-# The slots that are taken in owned mode. `undone` checks all other MSRs at the end.
+# The slots that are taken in owned mode, and the value that is set. `undone` checks all other MSRs at the end.
 slots() {
-	for slot in 0x4b564d01 0x4b564d03 0x4b564d04; do
+	for slot in 0x4b564d01 0x4b564d03 0x4b564d04 0x4b564d05; do
 		rdmsr -a -c $slot
 	done
 }
@@ -34,10 +34,26 @@ steal_is_asked_for() {
 		grows steal_field $((round % 2)) bursts && grows stat_steal ""
 }
 
+# A program waits for an event by poll(2): it keeps the module, is woken, and leaves nothing behind.
+event_is_awaited() {
+	/tests/at_once event > /tmp/waits &
+	waiter=$!
+	read -r said < /tmp/waits
+	equal said "$said" waits && fails_with 'busy|unavailable' rmmod kvmpv || return 1
+	echo 1 > $DEBUG/clock/force_unstable && wait $waiter
+}
+
+# The host was told not to poll, and wake-ups were counted.
+halts_are_counted() {
+	echo 0 > $DEBUG/halt_poll/control && echo 1 > $DEBUG/halt_poll/accounting || return 1
+	equal "poll control" "$(rdmsr -a -c 0x4b564d05 | tr '\n' ' ')" '0x0 0x0 ' &&
+		grows cell halt_poll/cpus 0 wakeups
+}
+
 one_round() {
 	account=$(stat_steal "")
 	load || return 1
-	clock_moves && steal_is_asked_for && grows total_elided || return 1
+	clock_moves && steal_is_asked_for && grows total_elided && halts_are_counted && event_is_awaited || return 1
 	rmmod kvmpv || return 1
 	[ "$(stat_steal "")" -gt "$account" ] || { echo "steal went from $account to $(stat_steal "")"; return 1; }
 	! available kvmpv || return 1
@@ -63,6 +79,7 @@ nothing_was_lost() {
 remember
 native=$(current_clocksource)
 slots > /tmp/slots.before
+mkfifo /tmp/waits
 insmod /kvmpv/kvmpv_storm.ko
 echo 1 > $STORM/busy
 start_watch

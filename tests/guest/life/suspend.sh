@@ -4,7 +4,6 @@
 # (tests/host/wake.py). MODE: shared or owned (nopv).
 . /tests/lib.sh
 
-
 sleeps_and_wakes() {
 	slots=$(rdmsr -a -c 0x4b564d01)
 	before_ns=$(field clock/state now_ns)

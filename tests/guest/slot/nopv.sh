@@ -67,6 +67,8 @@ check rmmod_is_refused_while_current fails_with 'busy|unavailable' rmmod kvmpv
 check steal_is_free contains "$(reason steal)" "free on $(online_cpus) of $(online_cpus) CPUs"
 check eoi_is_free contains "$(reason eoi)" "free on $(online_cpus) of $(online_cpus) CPUs"
 check cpus_equal_msrs
+# None, though all are offered.
+check hypercalls_as_the_kernel_has_said
 check now_rises rises_by_a_second
 check releases_by_rating
 check unloads rmmod kvmpv

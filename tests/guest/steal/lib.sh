@@ -23,6 +23,25 @@ steal_field() {
 	cell $STEAL/cpus "$@"
 }
 
+# charged FILE KEY VALUE: what steal/FILE has charged in ns to the row with that VALUE below KEY, 0 if there is none.
+charged() {
+	charged_ns=$(cell "$STEAL/$1" "$3" steal_ns "$2")
+	echo "${charged_ns:-0}"
+}
+
+# parts_make_the_whole FILE...: what steal/FILE has charged adds up to what all clocks have grown by since the reset.
+parts_make_the_whole() {
+	for file; do
+		awk '
+			FNR == 2 { whole = $4 }
+			FNR == 3 { for (i = 1; i <= NF; i++) if ($i == "steal_ns") at = i }
+			FNR > 3 { parts += $at; if ($1 == "idle" || $1 == "other") ends++ }
+			END {
+				if (parts != whole || ends != 2 || !whole) { print FILENAME ": " parts " of " whole; exit 1 }
+			}' "$STEAL/$file" || return 1
+	done
+}
+
 # The kernel's steal time of a CPU, in ticks of 10 ms; with "" that of all CPUs.
 stat_steal() {
 	awk -v cpu="cpu$1" '$1 == cpu { print $9 }' /proc/stat

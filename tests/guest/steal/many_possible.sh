@@ -17,17 +17,6 @@ takes_little() {
 	within "kB for two CPUs" $(($(vmalloc_kb) - before_kb)) 1 1000
 }
 
-parts_make_the_whole() {
-	awk '
-		FNR == 2 { whole = $4 }
-		FNR > 3 { parts += $4 }
-		END { if (parts != whole || whole < 1) { print parts " of " whole; exit 1 } }' $STEAL/tasks
-}
-
-charged() {
-	awk -v pid="$1" '$1 == "task" && $2 == pid { print $4; found = 1 } END { if (!found) print 0 }' $STEAL/tasks
-}
-
 # It was not there when attribution was switched on.
 cpu_that_comes_is_charged() {
 	echo 0 > $ONLINE && echo 0 > $STEAL/attribution && rmmod kvmpv && load steal_attribution=1 &&
@@ -36,19 +25,19 @@ cpu_that_comes_is_charged() {
 	on_0=$!
 	taskset -c 1 sh -c 'while :; do :; done' > /dev/null 2>&1 &
 	on_1=$!
-	reaches 1000000 charged $on_0 && reaches 1000000 charged $on_1 && parts_make_the_whole || return 1
+	reaches 1000000 charged tasks pid $on_0 && reaches 1000000 charged tasks pid $on_1 &&
+		parts_make_the_whole tasks || return 1
 	kill $on_0 $on_1
 	wait $on_0 $on_1 2> /dev/null
-	before=$(charged $on_1)
-	echo 0 > $ONLINE && equal "of a CPU that went" "$(charged $on_1)" "$before" && parts_make_the_whole &&
-		echo 1 > $ONLINE && equal "of a CPU that came back" "$(charged $on_1)" "$before" && parts_make_the_whole
+	before=$(charged tasks pid $on_1)
+	echo 0 > $ONLINE && equal "of a CPU that went" "$(charged tasks pid $on_1)" "$before" &&
+		parts_make_the_whole tasks || return 1
+	echo 1 > $ONLINE && equal "of a CPU that came back" "$(charged tasks pid $on_1)" "$before" &&
+		parts_make_the_whole tasks
 }
 
-remember
+begin steal
 check possible equal possible "$(cat /sys/devices/system/cpu/possible)" 0-239
-check loads load
-check takes_little takes_little
-check cpu_that_comes_is_charged cpu_that_comes_is_charged
-check unloads rmmod kvmpv
-check undone undone
-finish
+check takes_little
+check cpu_that_comes_is_charged
+end

@@ -154,7 +154,7 @@ comes_after_another() {
 	insmod /kvmpv/kvmpv_steal_on_top.ko && load || return 1
 	if [ "$MODE" = shared ]; then
 		equal mode "$(mode steal)" off || return 1
-		contains "$(reason steal)" 'but it cannot be told whether by the kernel' || return 1
+		contains "$(reason steal)" 'but it is not known whether by the kernel' || return 1
 		steal_clock_is 'kvmpv_steal_on_top_clock \[kvmpv_steal_on_top\]' || return 1
 		fails_with 'nvalid' sh -c "echo 1 > $STEAL/hook" || return 1
 	else

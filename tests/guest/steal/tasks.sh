@@ -6,18 +6,9 @@
 
 CGROUPS=/tmp/cgroups
 
-# In ten looks the parts add up to what all clocks have grown by since the reset.
-parts_make_the_whole() {
+all_is_charged() {
 	for look in 1 2 3 4 5 6 7 8 9 10; do
-		for file in tasks cgroups; do
-			awk '
-				FNR == 2 { whole = $4 }
-				FNR == 3 { for (i = 1; i <= NF; i++) if ($i == "steal_ns") at = i }
-				FNR > 3 { parts += $at; if ($1 == "idle" || $1 == "other") ends++ }
-				END {
-					if (parts != whole || ends != 2 || whole < 1000000) { print FILENAME ": " parts " of " whole; exit 1 }
-				}' $STEAL/$file || return 1
-		done
+		parts_make_the_whole tasks cgroups || return 1
 	done
 }
 
@@ -35,12 +26,11 @@ sorted() {
 		}' "$1"
 }
 
-# task_ns PID, cgroup_ns PATH: what it lost in ns, or nothing if it is not listed.
 task_ns() {
-	awk -v pid="$1" '$1 == "task" && $2 == pid { print $4 }' $STEAL/tasks
+	charged tasks pid "$1"
 }
 cgroup_ns() {
-	awk -v path="$1" '$1 == "cgroup" && $4 == path { print $3 }' $STEAL/cgroups
+	charged cgroups path "$1"
 }
 
 off_at_first() {
@@ -106,7 +96,7 @@ exited_tasks_are_kept() {
 
 resets() {
 	echo 1 > $STEAL/reset || return 1
-	equal "of the dead" "$(task_ns $inside)" '' && parts_make_the_whole
+	equal "of the dead" "$(cell $STEAL/tasks $inside steal_ns pid)" '' && all_is_charged
 }
 
 # Nothing more is charged, but the old charges can still be read.
@@ -115,7 +105,7 @@ switches_off() {
 	charged=$(grep -E '^(task|idle|other)' $STEAL/tasks)
 	sleep 1
 	equal "what was charged" "$(grep -E '^(task|idle|other)' $STEAL/tasks)" "$charged" || return 1
-	echo 1 > $STEAL/attribution && parts_make_the_whole
+	echo 1 > $STEAL/attribution && all_is_charged
 }
 
 traced_on() {
@@ -149,7 +139,7 @@ check off_at_first
 check refuses_nonsense
 start_in_cgroup
 check charges_tasks
-check parts_make_the_whole
+check parts_make_the_whole all_is_charged
 check tasks_are_sorted sorted $STEAL/tasks
 check cgroups_are_sorted sorted $STEAL/cgroups
 check task_and_cgroup_agree

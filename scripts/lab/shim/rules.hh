@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What is done with one access of the guest's to an MSR, by the rules of a SPEC. Any thread.
+
+#pragma once
+
+#include "spec.hh"
+
+namespace shim {
+
+struct Access {
+    bool is_write;
+    u32 cpu;
+    u32 msr;
+};
+
+class Rules {
+public:
+    // A vCPU that is reset keeps its values, as nothing tells us.
+    explicit Rules(const Spec& spec) : spec_(spec) {
+        for (u32 at = 0; at < spec.num_rules; ++at)
+            for (u64& value : values_[at]) value = spec.rules[at].value;
+    }
+
+    struct Verdict {
+        Action action = Action::kLet;
+        u64* value = nullptr;  // of kServe: the vCPU's, which only its own thread uses
+    };
+
+    // The first rule that is in force. `names`: what the host script has switched on, separated by
+    // blanks. Every rule before it, and it itself, counts the access if all but the number fits.
+    Verdict judge(const Access& access, std::string_view names) {
+        for (u32 at = 0; at < spec_.num_rules; ++at) {
+            const Rule& rule = spec_.rules[at];
+            if (!fits(rule, access) || !is_on(rule.when, names)) continue;
+            const u64 number = __atomic_add_fetch(&counts_[at], 1, __ATOMIC_RELAXED);
+            if (number < rule.from || number - rule.from >= rule.times) continue;
+            u64* const value = access.cpu < kMostCpus ? &values_[at][access.cpu] : nullptr;
+            return {rule.action, value};
+        }
+        return {};
+    }
+
+    // An exit for this access can only be ours.
+    bool concerns(const Access& access) const {
+        for (const Rule& rule : spec_.all())
+            if (rule.msr == access.msr && (access.is_write ? rule.writes : rule.reads)) return true;
+        return false;
+    }
+
+private:
+    static bool fits(const Rule& rule, const Access& access) {
+        return rule.msr == access.msr && (access.is_write ? rule.writes : rule.reads) &&
+               (!rule.cpu || *rule.cpu == access.cpu);
+    }
+
+    static bool is_on(std::string_view wanted, std::string_view names) {
+        if (wanted.empty()) return true;
+        for (Words words(names); !words.empty();)
+            if (words.next() == wanted) return true;
+        return false;
+    }
+
+    const Spec& spec_;
+    u64 counts_[kMostRules] = {};
+    u64 values_[kMostRules][kMostCpus];
+};
+
+}  // namespace shim

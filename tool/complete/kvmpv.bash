@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Completion of kvmpv for bash: source it, or put it as `kvmpv` into /usr/share/bash-completion/completions.
+
+_kvmpv() {
+	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+	local at command= file= words
+
+	COMPREPLY=()
+	case $before in
+	--root | --since)
+		mapfile -t COMPREPLY < <(compgen -d -- "$word")
+		return
+		;;
+	--interval) return ;;
+	esac
+
+	# The command, and what follows `set`.
+	for ((at = 1; at < COMP_CWORD; at++)); do
+		case ${COMP_WORDS[at]} in
+		--root | --since | --interval) ((at++)) ;;
+		-*) ;;
+		*)
+			if [ -z "$command" ]; then
+				command=${COMP_WORDS[at]}
+			elif [ -z "$file" ]; then
+				file=${COMP_WORDS[at]}
+			else
+				return
+			fi
+			;;
+		esac
+	done
+
+	case $command in
+	'') words="status doctor set --root --version --help" ;;
+	status | doctor) words="--json --interval --since --help" ;;
+	set)
+		if [ -n "$file" ]; then
+			words="0 1"
+		else
+			words="$(kvmpv set --list 2> /dev/null) --list --help"
+		fi
+		;;
+	*) return ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+
+complete -F _kvmpv kvmpv
