@@ -23,10 +23,11 @@ cxx-drop := -std=% -Wstrict-prototypes -Wmissing-prototypes -Wold-style-% -Wdecl
 
 # No exceptions, no RTTI, no unwinding by .eh_frame (the kernel unwinds by ORC). Thread-safe statics
 # stay on: a function-local static with a constructor then needs __cxa_guard_acquire, and the object
-# check refuses it. -g0: pahole fails on C++ DWARF when it makes BTF (docs/internals.md).
+# check refuses it. -g0: pahole fails on C++ DWARF when it makes BTF (docs/internals.md). Members that
+# are not named are zero, as the kernel has it in C; not every kernel says so in its flags.
 cxxflags-kvmpv := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-unwind-tables -fno-gnu-unique \
 	-fno-asynchronous-unwind-tables -Wall -Wextra -Wundef -Wshadow -Wnon-virtual-dtor \
-	-Wno-unused-parameter -g0 -I$(src)/include -I$(src)/src $(if $(KVMPV_WERROR),-Werror)
+	-Wno-unused-parameter -Wno-missing-field-initializers -g0 -I$(src)/include -I$(src)/src $(if $(KVMPV_WERROR),-Werror)
 
 # scripts/Makefile.lib sets these after this file is read, so they are expanded when a rule runs.
 kernel-cflags = $(or $(modkern_cflags),$(error kbuild of this kernel does not set modkern_cflags: \

@@ -900,8 +900,8 @@ int linux_vdso_allow_mapping(void);
 /* ---- src/linux/waiters.c ------------------------------------------------------------------ */
 
 /*
- * Wakes whoever waits for an event. In a thread or in an irq_work, and not under linux_events_lock():
- * with PREEMPT_RT it takes a lock that sleeps.
+ * Wakes whoever waits for an event. In a thread or in an irq_work, and not under
+ * linux_events_lock(): with PREEMPT_RT it takes a lock that sleeps.
  */
 void linux_waiters_wake(void);
 

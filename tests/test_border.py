@@ -89,7 +89,7 @@ class Border(unittest.TestCase):
                 self.assertEqual(file.parent, ROOT / "src/linux", str(file))
 
     def test_each_mutex_is_initialised(self) -> None:
-        """One that is not works, until two threads meet at it."""
+        """A mutex that is not initialised works until two threads contend for it."""
         named = re.findall(
             r"^\tKVMPV_(MUTEX_\w+),", (ROOT / "src/boundary.h").read_text(), re.MULTILINE
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `make` builds, what from, and what it refuses to build.
+"""What `make` builds, from what, and what it refuses to build.
 
 With kbuild it is easy to lose a compiler's exit status. It is also easy to build with the objects of
 another folder, the variables of another project or the options of another kernel.

@@ -383,7 +383,7 @@ class WhichQemu(unittest.TestCase):
 
 class EmulatedHost(unittest.TestCase):
     def test_same_sources_give_the_same_first_root_wherever_they_are(self) -> None:
-        """Else each clone would boot a host of its own instead of going on from the one that is kept."""
+        """Otherwise each clone would boot a host of its own instead of continuing from the one that is kept."""
         make = (
             "from lab import host_root, kernels;"
             " host = kernels.kernel(host_root.HOST_KERNEL);"

@@ -2,7 +2,8 @@
 """The KVM host that a guest runs on: the machine itself, or a Linux with KVM inside an emulated machine.
 
 The emulated CPU has AMD's virtualization, which QEMU's emulator implements, so the KVM in there is the real one. That Linux
-is a stock Debian kernel, 6.1 unless another is asked for; its root is the machine's own root, read-only, so it has the machine's QEMU and Python.
+is a stock Debian kernel, 6.1 unless another is asked for. Its root is the machine's own root, read-only, so it has the
+machine's QEMU and Python.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ ASKED = 20  # times for one answer
 WATCHED = 2.0  # seconds
 TOLERANCE = 1e-3  # a kernel that measures its TSC right is right to some parts in a million
 BOOTS = 3  # at most, until the clocks are right
-KEPT = 8  # each is 200 to 300 MB; a stable host, an unstable one and one of each other kernel, of the sources as they are and as they were
+# Each is 200 to 300 MB. A stable host, an unstable one and one of each other kernel, of the sources as they are and as they were.
+KEPT = 8
 
 
 class WrongClock(LabError):

@@ -34,9 +34,7 @@ class Options:
     load: bool = True
     add: Sequence[str] = ()  # FILE or FILE:DEST
     qemu: Sequence[str] = ()
-    host_kernel: str | None = (
-        None  # of the emulated host; None: the usual one, and hardware KVM will do
-    )
+    host_kernel: str | None = None  # of an emulated host; None: any host will do
     host_qemu: Sequence[str] = ()  # more arguments for the QEMU that emulates the host
     lab_qemu: str = field(default_factory=chosen)  # which QEMU is used
     shim: str | None = None  # what the library between QEMU and KVM does: docs/guest.md

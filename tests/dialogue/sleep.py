@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Over sleeps, on the kernel's own choice of clock and on ours, as much time passes by the host's clock as by the guest's.
-Then the host sets its clock of the day, which pairing.py has the guest see.
+"""While the guest sleeps its clock advances by as much as the host's, on the kernel's own choice of clock and on ours.
+Then the host sets its clock of the day, and the guest has to see it (pairing.py).
 
 MODE: shared or owned (nopv).
 """
@@ -34,9 +34,9 @@ class Look:
 
 
 def sleeps(talk: Talk, clock: str) -> None:
-    """However long an answer takes, between two of the guest's reads lies no less of the host's time than between the
-    nearest of the host's reads, and no more than between the farthest. Sleeps until these are close enough to find a
-    clock that is wrong by an eighth.
+    """However long an answer takes, the time between two of the guest's reads is at least the time between the nearest
+    reads of the host's clock, and at most the time between the farthest. Sleeps until these are so close that a clock
+    would be found that is wrong by an eighth.
     """
     first = Look.take(talk)
     for rounds in range(1, ROUNDS + 1):

@@ -43,7 +43,7 @@ sets_by_parameter() {
 refuses_bad_input() {
 	echo 0 > $POLL/control || return 1
 	for text in ' ' 2 -1 00 01 11 '0 ' ' 1' '0 2' '0  1' '0 1 ' '0 1 1' '-1 1' '+1 1' 0x1 '0x0 1' 1.0 '1,1' on y; do
-		refused 'nvalid|write error' "$text" || return 1
+		refused nvalid "$text" || return 1
 	done
 	length=2
 	while [ $length -le 70 ]; do
@@ -53,7 +53,8 @@ refuses_bad_input() {
 		fails_with nvalid sh -c "cat /tmp/random > $POLL/control" || { od -c /tmp/random; return 1; }
 		length=$((length + 1))
 	done
-	fails_with nvalid sh -c "printf '1\\0' > $POLL/control" || return 1
+	printf '1\0' > /tmp/nul
+	fails_with nvalid sh -c "cat /tmp/nul > $POLL/control" || return 1
 	for cpu in 2 7 4096 999999999; do
 		refused 'No such device' "$cpu 1" || return 1
 	done

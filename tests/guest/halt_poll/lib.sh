@@ -17,7 +17,7 @@ set_and_before() {
 		NR > 2 { printf "%s/%s ", $at["set"], $at["before"] }' $POLL/cpus
 }
 
-# refused MESSAGE TEXT: what is written to control is not accepted.
+# refused MESSAGE TEXT: what is written to control is not accepted. The shell's own printf would not say why.
 refused() {
-	fails_with "$1" sh -c "printf '%s' '$2' > $POLL/control"
+	fails_with "$1" sh -c "echo '$2' > $POLL/control"
 }

@@ -102,5 +102,5 @@ check everything_is_undone undone
 # Counted from the start, and on while it is unloaded.
 check loads_counting load halt_poll_accounting=1
 check counts_from_the_start wakes timers 5
-report "$(awk 'NR > 1 { print "#", $0 }' $POLL/cpus)"
+report "$(awk 'NR > 1 { print (NR > 2 ? "# " : "") $0 }' $POLL/cpus)"
 end
