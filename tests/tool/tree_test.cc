@@ -23,7 +23,7 @@ TEST(Tree, OfEverySnapshotIsWhole) {
             EXPECT_NE(tree.status->feature(feature), nullptr) << name << feature;
         EXPECT_TRUE(tree.clock->has("path")) << name;
         EXPECT_FALSE(tree.steal_cpus->empty()) << name;
-        EXPECT_EQ(tree.drift->size(), 5u) << name;
+        EXPECT_GE(tree.drift->size(), 5u) << name;
         EXPECT_GT(tree.uptime_ns.value_or(0), 0) << name;
         EXPECT_FALSE(tree.clocksources->available.empty()) << name;
     }

@@ -101,8 +101,8 @@ TEST(Status, SaysWhatHappenedLast) {
 
 Snapshot running() {
     Snapshot snapshot("6.12-shared");
-    snapshot.as_running_system().writes({"clock/release", "halt_poll/hook", "steal/hook"});
-    snapshot.put(std::string(kParameterFolder) + "/halt_poll_hook", "1\n");
+    snapshot.as_running_system().writes({"clock/release", "later/hook", "steal/hook"});
+    snapshot.put(std::string(kParameterFolder) + "/later_hook", "1\n");
     return snapshot;
 }
 
@@ -114,8 +114,8 @@ Switch named(const std::string& file) {
 }
 
 TEST(Set, KnowsSwitchesOfOtherVersionsByTheFileAndItsParameter) {
-    EXPECT_EQ(switches(running()).size(), 9u);
-    EXPECT_EQ(named("halt_poll/hook").parameter, "halt_poll_hook");
+    EXPECT_EQ(switches(running()).size(), 12u);
+    EXPECT_EQ(named("later/hook").parameter, "later_hook");
     EXPECT_EQ(named("clock/vdso").parameter, "vdso");
     EXPECT_EQ(named("steal/reset").parameter, "");
 }
@@ -142,7 +142,12 @@ TEST(Set, SaysWhatTheKernelAnswered) {
     EXPECT_EQ(said("eoi/hook", "1", EPERM).exit, Exit::kNotPermitted);
     has(said("eoi/hook", "1", EPERM), "locked down");
     has(said("eoi/hook", "1", EROFS), "read-only");
-    EXPECT_EQ(said("eoi/hook", "1", ENOENT).exit, Exit::kNothingToRead);
+    has(said("halt_poll/control", "x", EINVAL), "a CPU's number");
+    has(said("halt_poll/control", "1", EBUSY), "haltpoll");
+    has(said("ipi/count", "1", ENODEV), "tracepoint");
+    // The snapshot has eoi/hook, so the write itself has failed.
+    EXPECT_EQ(said("eoi/hook", "1", ENOENT).exit, Exit::kRefused);
+    EXPECT_EQ(said("later/hook", "1", ENOENT).exit, Exit::kNothingToRead);
 }
 
 TEST(Set, WritesNothingIntoACopyNorWithoutTheModule) {

@@ -24,6 +24,9 @@ const std::vector<Switch>& known_switches() {
         {"clock/release", "clock_release"},
         {"clock/vdso", "vdso"},
         {"eoi/hook", "eoi_hook"},
+        {"halt_poll/accounting", "halt_poll_accounting"},
+        {"halt_poll/control", "halt_poll"},
+        {"ipi/count", "ipi_count"},
         {"sampler", "sampler"},
         {"steal/attribution", "steal_attribution"},
         {"steal/hook", "steal_hook"},
@@ -95,10 +98,14 @@ std::string why_busy(const Switch& which, const Files& files) {
     if (which.file == "steal/hook" || which.file == "eoi/hook")
         return "another module has put its own function on top of kvmpv's. It has to go first; "
                "target in steal/state and above in eoi/state name it.";
+    if (which.file == "halt_poll/control")
+        return "the kernel's driver haltpoll polls in the guest and sets this itself.";
     return "something else holds it; the kernel log may say what: dmesg | grep kvmpv";
 }
 
 std::string why_invalid(const Switch& which, const std::string& value) {
+    if (which.file == "halt_poll/control" && value != "0" && value != "1")
+        return "it takes 0 or 1, or a CPU's number, a blank and one of these (in quotes).";
     if (value != "0" && value != "1") return "a switch takes 0 or 1.";
     if (which.file == "steal/reset") return "it takes 1 only.";
     if (which.file == "clock/vdso")
@@ -110,6 +117,8 @@ std::string why_invalid(const Switch& which, const std::string& value) {
 
 std::string how_to_undo(const Switch& which, const std::string& before, const std::string& value) {
     if (which.parameter.empty()) return "That cannot be undone.";
+    // Nobody has written it, or it was written for some CPUs only.
+    if (before != "0" && before != "1") return "It was not set before; rmmod undoes it.";
     if (before == value) return "It was so before.";
     return "To undo: kvmpv set " + which.file + " " + before;
 }
@@ -133,6 +142,10 @@ Answer explain(const Switch& which, const std::string& value, int error, const F
     switch (error) {
         case EBUSY: return {Exit::kRefused, said + why_busy(which, files)};
         case EINVAL: return {Exit::kRefused, said + why_invalid(which, value)};
+        case ENODEV:
+            return {Exit::kRefused, said +
+                                        "the kernel has no such CPU online, or lacks the "
+                                        "tracepoint that this needs (Linux 6.4 brought it)."};
         case ENOMEM: return {Exit::kRefused, said + "there is no memory for it."};
         case EACCES:
             return {Exit::kNotPermitted,
@@ -146,6 +159,8 @@ Answer explain(const Switch& which, const std::string& value, int error, const F
         case ENOENT:
             if (!files.exists("sys/module/kvmpv"))
                 return {Exit::kNothingToRead, said + "the module kvmpv is not loaded."};
+            if (files.exists(path_of(which)))
+                return {Exit::kRefused, said + "the kernel lacks what it needs for that."};
             return {Exit::kNothingToRead, said +
                                               "there is no such file; debugfs may not be mounted "
                                               "(mount -t debugfs debugfs /sys/kernel/debug)."};
