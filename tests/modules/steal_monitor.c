@@ -39,7 +39,10 @@ static int look(struct kprobe *probe, struct pt_regs *regs)
 	return 0;
 }
 
-/* These two functions of kernel/sched/cputime.c ask the steal clock. */
+/*
+ * These two functions of kernel/sched/cputime.c ask the steal clock. In 7.3 it is
+ * kcpustat_dyntick_stop() that does after idle.
+ */
 static struct kprobe at_tick = { .symbol_name = "account_process_tick", .pre_handler = look };
 static struct kprobe after_idle = { .symbol_name = "account_idle_ticks", .pre_handler = look };
 static struct kprobe *probes[] = { &at_tick, &after_idle };
@@ -59,9 +62,25 @@ static int steal_monitor_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(steal_monitor);
 
+static int __init register_probes(void)
+{
+	int err = register_kprobe(&after_idle);
+
+	if (err == -ENOENT) {
+		after_idle.symbol_name = "kcpustat_dyntick_stop";
+		err = register_kprobe(&after_idle);
+	}
+	if (err)
+		return err;
+	err = register_kprobe(&at_tick);
+	if (err)
+		unregister_kprobe(&after_idle);
+	return err;
+}
+
 static int __init steal_monitor_init(void)
 {
-	int err = register_kprobes(probes, ARRAY_SIZE(probes));
+	int err = register_probes();
 
 	if (err)
 		return err;
