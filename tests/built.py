@@ -13,12 +13,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from lab.debian_kernel import KERNELS  # noqa: E402
+from lab.debian_kernel import of_tier  # noqa: E402
 from lab.interrupt_ends import INSIDE  # noqa: E402
 from lab.kernels import Kernel, kernel  # noqa: E402
 
-STOCK_KERNELS = tuple(name for name, recipe in KERNELS.items() if recipe.tier == "check")
-CHECKED_KERNELS = (*STOCK_KERNELS, "kunit")  # by `make check`
+STOCK_KERNELS = of_tier("whole")
+CHECKED_KERNELS = (*STOCK_KERNELS, *of_tier("part"), "kunit")  # whose guests `make check` boots
+ONLY_BUILT_KERNELS = of_tier("build")  # for which it builds
 
 
 @dataclass(frozen=True)

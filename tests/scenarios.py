@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lab import qemu
-from lab.debian_kernel import KERNELS
+from lab.debian_kernel import of_tier
 
-STOCK_KERNELS = tuple(name for name, recipe in KERNELS.items() if recipe.tier == "check")
+WHOLE = of_tier("whole")
+PART = of_tier("part")
+STOCK_KERNELS = (*WHOLE, *PART)
 DEBUG_KERNELS = ("kunit", "kasan")
 ALL_KERNELS = (*STOCK_KERNELS, *DEBUG_KERNELS)
 # Those on which only the scenario `everywhere` runs.
-OTHER_KERNELS = tuple(name for name in KERNELS if name not in STOCK_KERNELS)
+OTHER_KERNELS = of_tier("build")
 OTHER_QEMU = next(name for name in qemu.NAMES if name != qemu.DEFAULT)
 # Five scripts in one guest exceed the usual limit on a busy machine.
 WAKE = ("--timeout", "1800", "--host-script", "tests/host/wake.py")
@@ -32,7 +34,12 @@ class Scenario:
     kernels: tuple[str, ...] = ALL_KERNELS
     # The kernels of `make check`; `make check-all` uses all of `kernels`. In `make check` a long scenario runs on
     # one kernel, and its counterpart in the other mode on the other kernel.
-    check: tuple[str, ...] = STOCK_KERNELS
+    check: tuple[str, ...] = WHOLE
+    # Those on which it cannot run, of which one would expect it. Why it cannot is shown in docs/kernels.md.
+    cannot: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        assert not set(self.cannot) & {*self.kernels, *self.check}, self.name
 
     @property
     def is_dialogue(self) -> bool:
@@ -76,6 +83,16 @@ NOPV_ON_TSC = "nopv tsc=reliable tsc_early_khz={tsc_khz}"
 README = ("--add", "README.md:/tests/README.md")
 PTP = ("--add", "{modules}/kernel/drivers/ptp/ptp_kvm.ko:/tests/ptp_kvm.ko")
 
+ALL_OF_THE_CLOCK = (
+    "life/hotplug",
+    "clock/vdso",
+    "clock/wall_clock",
+    "clock/drift",
+    "clock/pairing",
+    "clock/watchdog",
+    "life/suspend",
+)
+
 # At boot the kernel's KUnit prints a plan for no tests. The results follow the mark.
 KUNIT = (
     "echo kvmpv_kunit begins > /dev/kmsg; insmod /kvmpv/kvmpv_kunit.ko;"
@@ -100,15 +117,10 @@ SCENARIOS = (
         "shared",
         scripts(
             "slot/shared",
+            "slot/msr_tools",
             "files/documented",
             "files/tool",
-            "life/hotplug",
-            "clock/vdso",
-            "clock/wall_clock",
-            "clock/drift",
-            "clock/pairing",
-            "clock/watchdog",
-            "life/suspend",
+            *ALL_OF_THE_CLOCK,
             "life/readme",
         ),
         (*WAKE, *README),
@@ -116,17 +128,7 @@ SCENARIOS = (
     ),
     Scenario(
         "owned",
-        scripts(
-            "slot/nopv",
-            "life/hotplug",
-            "clock/vdso",
-            "clock/wall_clock",
-            "clock/drift",
-            "clock/pairing",
-            "clock/watchdog",
-            "life/suspend",
-            MODE="owned",
-        ),
+        scripts("slot/nopv", "slot/msr_tools", *ALL_OF_THE_CLOCK, MODE="owned"),
         (*WAKE, "--cmdline", "nopv"),
     ),
     Scenario(
@@ -248,7 +250,7 @@ SCENARIOS = (
     Scenario("lockdown", scripts("files/lockdown"), PATIENT, STOCK_KERNELS, check=("6.12",)),
     # The debug kernel has no perf events.
     Scenario("tracers", scripts("files/tracers"), PATIENT, STOCK_KERNELS, check=("6.12",)),
-    Scenario("unbind", scripts("clock/unbind", "clock/lone_judge"), PATIENT, check=("6.12",)),
+    Scenario("unbind", scripts("clock/unbind", "clock/lone_judge"), PATIENT, check=("6.12", *PART)),
     # lockdown last: no module of ours can be loaded after it.
     Scenario(
         "unbind-lockdown-owned",
@@ -262,7 +264,9 @@ SCENARIOS = (
         "only-clock",
         scripts("clock/only_clock"),
         (*PATIENT, "--cmdline", "nopv hpet=disable pmtmr=0 tsc=unstable tsc_early_khz={tsc_khz}"),
+        kernels=(*WHOLE, *DEBUG_KERNELS),
         check=("6.12",),
+        cannot=dict.fromkeys(PART, "it keeps the module for good: [limits.md](limits.md)"),
     ),
     # The debug kernel has no ptp_kvm.
     Scenario("ptp", scripts("clock/ptp"), (*PATIENT, *PTP), STOCK_KERNELS),
@@ -443,7 +447,7 @@ SCENARIOS = (
         ("--cmdline", NOPV_ON_TSC),
         check=("6.1",),
     ),
-    Scenario("steal-truth-shared", AGENT, dialogue("steal_truth"), check=("6.1",)),
+    Scenario("steal-truth-shared", AGENT, dialogue("steal_truth"), check=("6.1", *PART)),
     Scenario(
         "steal-truth-owned",
         f"MODE=owned {AGENT}",
@@ -478,14 +482,14 @@ SCENARIOS = (
         contending("life/everywhere", "files/documented"),
         (*ONE_CPU, *PATIENT),
         kernels=(*ALL_KERNELS, *OTHER_KERNELS),
-        check=(),
+        check=PART,
     ),
     Scenario(
         "everywhere-owned",
         contending("life/everywhere", "files/documented", MODE="owned"),
         (*ONE_CPU, *PATIENT, "--cmdline", NOPV_ON_TSC),
         kernels=(*ALL_KERNELS, *OTHER_KERNELS),
-        check=(),
+        check=PART,
     ),
     # The guest is the same. On hardware KVM, too, these hosts are emulated.
     *(
@@ -527,6 +531,9 @@ SCENARIOS = (
         WAKE,
         check=("6.12",),
     ),
+    # The first part. On 7.3 one guest did not go on after its third sleep, and another one slept twice and had no time
+    # for the third. What stopped the first is not known.
+    Scenario("eoi-cpus", scripts("eoi/hotplug"), kernels=PART, check=PART),
     Scenario(
         "eoi-cpus-and-sleep-owned",
         scripts(

@@ -63,6 +63,19 @@ class Border(unittest.TestCase):
                 self.assertTrue(rest, f"{file}: {name} stands above all rooms")
                 self.assertNotIn(room, above, f"{file}: {name}")
 
+    def test_every_source_is_linked(self) -> None:
+        lists = re.findall(
+            r"addprefix (src/\w+/), ([^)]*)\)", (ROOT / "Kbuild").read_text().replace("\\\n", " ")
+        )
+        linked = {folder + name for folder, names in lists for name in names.split()}
+        entry = ROOT / "src/linux/module_entry.c"  # kvmpv_kunit.ko has one of its own
+        there = {
+            str(file.relative_to(ROOT).with_suffix(".o"))
+            for file in sources("src", endings=[".cc", ".c"])
+            if file != entry and file.parent != ROOT / "src"
+        }
+        self.assertEqual(linked, there)
+
     def test_includes_go_down_the_rooms_of_the_tool(self) -> None:
         tool = ROOT / "tool"
         rooms = {file.parent.name for file in sources("tool", endings=CXX) if file.parent != tool}

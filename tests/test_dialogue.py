@@ -81,6 +81,7 @@ class Dialogue(unittest.TestCase):
         self.addCleanup(self.shell.close)
         with mock.patch.object(talk, "Guest", lambda: self.shell):
             self.talk = talk.Talk()
+        self.addCleanup(self.talk._output.close)
 
     def finished(self) -> str:
         with redirect_stdout(io.StringIO()) as printed:

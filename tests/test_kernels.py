@@ -82,6 +82,24 @@ class Table(unittest.TestCase):
             (scenario,) = (s for s in SCENARIOS if s.name == f"everywhere-{mode}")
             self.assertEqual(sorted(scenario.kernels), expected)
 
+    def test_every_tier_is_one_that_the_tests_know(self) -> None:
+        tiers = {recipe.tier for recipe in debian_kernel.KERNELS.values()}
+        self.assertLessEqual(tiers, set(debian_kernel.TIERS))
+
+    def test_make_check_looks_at_every_feature_of_a_kernel_of_the_tier_part(self) -> None:
+        for kernel in debian_kernel.of_tier("part"):
+            checked = [s for s in SCENARIOS if kernel in s.kernels_of(everything=False)]
+            commands = " ".join(word for s in checked for word in (s.command, *s.options))
+            for feature in ("life/everywhere", "clock/", "steal", "eoi/"):
+                self.assertIn(feature, commands)
+
+    def test_what_runs_on_every_whole_kernel_runs_on_the_newest_or_says_why_not(self) -> None:
+        whole, part = (set(debian_kernel.of_tier(tier)) for tier in ("whole", "part"))
+        for scenario in SCENARIOS:
+            if whole <= set(scenario.kernels):
+                runs = {*scenario.kernels, *scenario.cannot}
+                self.assertLessEqual(part, runs, scenario.name)
+
 
 if __name__ == "__main__":
     unittest.main()

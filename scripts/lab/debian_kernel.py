@@ -19,22 +19,33 @@ class Recipe:
     suite: str  # where Debian has it
     meta: str  # the package that depends on the newest image
     compilers: str | None  # the root (compilers.py) that has its compiler and runs its kbuild tools; None: this machine
-    tier: str  # "check": `make check` builds for it and runs scenarios on it; "all": only `make check-all` does
+    tier: str  # one of TIERS
 
+
+# What the tests do with a kernel. `make check` builds for each of them.
+TIERS = {
+    "whole": "in `make check` most scenarios, each on one of them; in `make check-all` all; DKMS, the bare machine",
+    "part": "in `make check` the scenario `everywhere` and one of each feature; in `make check-all` all",
+    "build": "in `make check` the build alone; in `make check-all` the scenario `everywhere`",
+}
 
 # Every kernel that is not built here. When trixie-backports moves on, its three lines change, and the names.
 KERNELS = {
-    "6.1": Recipe("6.1", OWN, "linux-image-amd64", None, "check"),
-    "6.1-cloud": Recipe("6.1", OWN, "linux-image-cloud-amd64", None, "all"),
-    "6.1-rt": Recipe("6.1", OWN, "linux-image-rt-amd64", None, "all"),
-    "6.12": Recipe("6.12", OWN, "linux-image-6.12-amd64", None, "check"),
-    "6.12-cloud": Recipe("6.12", OWN, "linux-image-6.12-cloud-amd64", None, "all"),
-    "6.12-rt": Recipe("6.12", OWN, "linux-image-6.12-rt-amd64", None, "all"),
-    "6.12-trixie": Recipe("6.12", "trixie", "linux-image-amd64", "trixie", "all"),
-    "7.3": Recipe("7.3", "trixie-backports", "linux-image-amd64", "trixie", "all"),
-    "7.3-cloud": Recipe("7.3", "trixie-backports", "linux-image-cloud-amd64", "trixie", "all"),
-    "7.3-rt": Recipe("7.3", "trixie-backports", "linux-image-rt-amd64", "trixie", "all"),
+    "6.1": Recipe("6.1", OWN, "linux-image-amd64", None, "whole"),
+    "6.1-cloud": Recipe("6.1", OWN, "linux-image-cloud-amd64", None, "build"),
+    "6.1-rt": Recipe("6.1", OWN, "linux-image-rt-amd64", None, "build"),
+    "6.12": Recipe("6.12", OWN, "linux-image-6.12-amd64", None, "whole"),
+    "6.12-cloud": Recipe("6.12", OWN, "linux-image-6.12-cloud-amd64", None, "build"),
+    "6.12-rt": Recipe("6.12", OWN, "linux-image-6.12-rt-amd64", None, "build"),
+    "6.12-trixie": Recipe("6.12", "trixie", "linux-image-amd64", "trixie", "build"),
+    "7.3": Recipe("7.3", "trixie-backports", "linux-image-amd64", "trixie", "part"),
+    "7.3-cloud": Recipe("7.3", "trixie-backports", "linux-image-cloud-amd64", "trixie", "build"),
+    "7.3-rt": Recipe("7.3", "trixie-backports", "linux-image-rt-amd64", "trixie", "build"),
 }
+
+
+def of_tier(*tiers: str) -> tuple[str, ...]:
+    return tuple(name for name, recipe in KERNELS.items() if recipe.tier in tiers)
 
 
 def unpack(name: str, into: Path) -> None:

@@ -70,8 +70,13 @@ reaches() {
 	done
 }
 
+# hook_is PATTERN: the probe shows such a line.
+hook_is() {
+	grep -qE "^$1( |\$)" /proc/kvmpv_probe || { echo "no '$1' in: $(hooks)"; return 1; }
+}
+
 steal_clock_is() {
-	contains "$(hooks)" "^static_call pv_steal_clock $1( |\$)"
+	hook_is "static_call pv_steal_clock $1"
 }
 
 # The kernel's own target of pv_steal_clock in this mode.
@@ -82,7 +87,7 @@ native_clock() {
 # The counts of the static keys that make the scheduler ask: for its accounting, and for its run queues.
 accounting_is() {
 	for key in paravirt_steal_enabled paravirt_steal_rq_enabled; do
-		contains "$(hooks)" "^static_key $key $1\$" || return 1
+		hook_is "static_key $key $1" || return 1
 	done
 	[ -e $STEAL/hook ] || return 0
 	wanted=no
