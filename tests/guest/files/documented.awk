@@ -56,6 +56,7 @@ FNR == 1 {
 	next
 }
 NF { take_columns() }
+!NF { has_head = 0 }
 
 END {
 	for (file in files) if (!(file in sections)) print file " has no section"
