@@ -93,6 +93,14 @@ ALL_OF_THE_CLOCK = (
     "life/suspend",
 )
 
+# A host that refuses a slot of CPU 0's or CPU 1's, or does not hear that CPU 1 clears one; with migration control.
+SLOTS = {"clock": "0x4b564d01", "steal": "0x4b564d03", "eoi": "0x4b564d04"}
+REFUSING = "; ".join(
+    f"refuse write {msr} cpu 0 when {slot}0; refuse write {msr} cpu 1 when {slot}1; ignore {msr} cpu 1 when unheard"
+    for slot, msr in SLOTS.items()
+)
+REFUSING += "; +17; serve 0x4b564d08 1"
+
 # At boot the kernel's KUnit prints a plan for no tests. The results follow the mark.
 KUNIT = (
     "echo kvmpv_kunit begins > /dev/kmsg; insmod /kvmpv/kvmpv_kunit.ko;"
@@ -317,6 +325,13 @@ SCENARIOS = (
         check=("6.12",),
     ),
     Scenario("cleared-slots", scripts("slot/cleared_slots"), check=("6.12",)),
+    Scenario(
+        "refused-slots",
+        f"MODE=owned {AGENT}",
+        (*dialogue("refused_slots"), "--cmdline", NOPV_ON_TSC, "--shim", REFUSING)
+        + ("--timeout", "1800"),
+        check=(),
+    ),
     Scenario("moves-shared", AGENT, (*dialogue("moves"), "--mem", "256"), check=("6.1",)),
     Scenario(
         "moves-owned",
