@@ -581,8 +581,8 @@ void linux_memory_destroy(void *memory);
 /* ---- src/linux/module_ref.c --------------------------------------------------------------- */
 
 /*
- * Until linux_module_let_go(), rmmod fails with EBUSY. Returns false if the module is already being
- * unloaded.
+ * Until linux_module_let_go(), rmmod fails with EAGAIN. Returns false if the module is already
+ * being unloaded.
  */
 bool linux_module_keep(void);
 void linux_module_let_go(void);
