@@ -21,7 +21,7 @@ namespace {
 
 constexpr const char* kExamples = R"(Examples:
   sudo kvmpv status                        one screen in words
-  sudo kvmpv doctor                        what is wrong, and the command that mends it
+  sudo kvmpv doctor                        what is wrong, and the command that repairs it
   sudo kvmpv doctor --json | jq '.rules[] | select(.severity != "OK")'
   sudo kvmpv set steal/attribution 1       charge stolen time to tasks; kvmpv set --list names the switches
   kvmpv --root /tmp/copy status            the same of a tree that was copied from another machine
