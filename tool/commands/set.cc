@@ -154,8 +154,8 @@ Answer explain(const Switch& which, const std::string& value, int error, const F
         case EROFS:
             return {Exit::kNotPermitted,
                     said +
-                        "the kernel is locked down, or /sys is mounted read-only (a container?), "
-                        "and does not let even root do that."};
+                        "the kernel is locked down, or /sys is mounted read-only (a container?). "
+                        "Then not even root can do that."};
         case ENOENT:
             if (!files.exists("sys/module/kvmpv"))
                 return {Exit::kNothingToRead, said + "the module kvmpv is not loaded."};

@@ -68,8 +68,7 @@ Finding judge_slow_clock(const Look& look) {
                          : "current_clocksource is " + clocks->current;
     finding.meaning =
         "Each read of the clock leaves the guest and waits for the host. Every program pays that "
-        "for "
-        "every timestamp.";
+        "for every timestamp.";
     if (better.empty())
         finding.meaning += " The kernel has no faster clock. kvmpv's is missing; status says why.";
     else
