@@ -22,6 +22,7 @@ public:
 
     Text read(std::string_view path) const override;
     bool exists(std::string_view path) const override;
+    std::string identity(std::string_view) const override { return loading; }
     std::vector<std::string> writable(std::string_view) const override { return writable_; }
     bool is_copy() const override { return is_copy_; }
 
@@ -36,6 +37,7 @@ public:
     Snapshot& writes(std::vector<std::string> files);
 
     std::map<std::string, Text> files;
+    std::string loading;  // what `identity` answers
 
 private:
     std::vector<std::string> writable_;

@@ -16,6 +16,8 @@ namespace {
 // No table of the module is a hundredth of this. What is larger is not its.
 constexpr std::size_t kLongest = 16 << 20;
 
+}  // namespace
+
 Text read_all(int file) {
     Text text;
     std::array<char, 1 << 16> part;
@@ -28,8 +30,6 @@ Text read_all(int file) {
         if (text.content.size() > kLongest) return {{}, EFBIG};
     }
 }
-
-}  // namespace
 
 std::string Directory::below(std::string_view path) const {
     return root_ + "/" + std::string(path);
@@ -47,6 +47,14 @@ Text Directory::read(std::string_view path) const {
 bool Directory::exists(std::string_view path) const {
     struct stat found;
     return ::stat(below(path).c_str(), &found) == 0;
+}
+
+std::string Directory::identity(std::string_view path) const {
+    struct stat found;
+    // Whoever copies a tree makes each of its files anew.
+    if (is_copy() || ::stat(below(path).c_str(), &found) != 0) return {};
+    return std::to_string(found.st_ino) + " " + std::to_string(found.st_mtim.tv_sec) + " " +
+           std::to_string(found.st_mtim.tv_nsec);
 }
 
 std::vector<std::string> Directory::writable(std::string_view folder) const {

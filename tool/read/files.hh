@@ -15,12 +15,18 @@ struct Text {
     bool ok() const { return error == 0; }
 };
 
+// The rest of an open file.
+Text read_all(int file);
+
 // Paths are relative to the root of the system: "proc/uptime".
 class Files {
 public:
     virtual ~Files() = default;
     virtual Text read(std::string_view path) const = 0;
     virtual bool exists(std::string_view path) const = 0;
+    // Another text if the file has been made anew since, as a module's are when it is loaded. Empty
+    // if that cannot be told.
+    virtual std::string identity(std::string_view path) const = 0;
     // The files in this folder and below it that their owner may write, relative to it.
     virtual std::vector<std::string> writable(std::string_view folder) const = 0;
     // The files of a copy do not change, and nothing is written to them.
@@ -34,6 +40,7 @@ public:
 
     Text read(std::string_view path) const override;
     bool exists(std::string_view path) const override;
+    std::string identity(std::string_view path) const override;
     std::vector<std::string> writable(std::string_view folder) const override;
     bool is_copy() const override { return !root_.empty(); }
 

@@ -4,9 +4,11 @@
 #include <time.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 
 #include "read/table.hh"
 
@@ -104,7 +106,7 @@ std::optional<std::vector<StealCpu>> read_steal_cpus(Reader& reader) {
         if (!cpu || !steal) continue;
         cpus.push_back({*cpu, *steal, row.number("backward_steps"), row.number("backward_ns"),
                         row.number("forward_steps"), row.number("dropped_ns"),
-                        row.number("longest_ns"), row.text("longest_comm")});
+                        row.number("longest_ns"), row.text("longest_comm"), row.number("bursts")});
     }
     return cpus;
 }
@@ -137,18 +139,53 @@ std::optional<std::vector<OtherClock>> read_drift(Reader& reader) {
 std::optional<Events> read_events(Reader& reader) {
     const std::optional<Document> document = reader.document("events");
     if (!document) return std::nullopt;
-    Events events;
-    const std::vector<std::string> counts = words(document->line("events "));
-    if (!counts.empty()) events.count = to_number(counts.front()).value_or(0);
-    const Table table = reader.table("events", *document, {"seq", "time_ns", "event"});
-    for (const Row& row : table.rows()) {
-        const Number seq = row.number("seq");
-        const Number time = row.number("time_ns");
-        if (seq && time)
-            events.kept.push_back({*seq, *time, row.number("cpu"), row.text("event"),
-                                   row.number("value"), row.text("unit")});
+    reader.table("events", *document, {"seq", "time_ns", "event"});
+    return events_of(*document);
+}
+
+// `key` and `name` are the columns of what was charged.
+std::optional<Charges> read_charges(Reader& reader, const std::string& file, const char* key,
+                                    const char* name) {
+    const std::optional<Document> document = reader.document(file);
+    if (!document) return std::nullopt;
+    Charges charges;
+    // attribution on since_reset_ns 22279525582
+    const std::vector<std::string> head = words(document->line("attribution "));
+    if (head.size() == 3) {
+        charges.is_on = head[0] == "on";
+        charges.since_reset_ns = to_number(head[2]);
     }
-    return events;
+    const Table table = reader.table(file, *document, {"what", "steal_ns", key, name});
+    for (const Row& row : table.rows())
+        if (const Number steal = row.number("steal_ns"))
+            charges.rows.push_back({row.text("what"), row.number(key), *steal, row.text(name)});
+    return charges;
+}
+
+// cpu0 user nice system idle iowait irq softirq steal guest guest_nice, in ticks of 10 ms. The
+// last two are in the first two as well.
+std::optional<std::vector<CpuTimes>> read_cpu_times(const Files& files) {
+    constexpr std::int64_t kTickNs = 10'000'000;
+    constexpr std::int64_t kMostTicks = std::numeric_limits<std::int64_t>::max() / kTickNs / 8;
+    const Text text = files.read("proc/stat");
+    if (!text.ok()) return std::nullopt;
+    std::vector<CpuTimes> cpus;
+    for (const std::string& line : parse(text.content).lines) {
+        const std::vector<std::string> word = words(line);
+        if (word.size() < 8 || !word[0].starts_with("cpu")) continue;
+        const Number cpu = to_number(std::string_view(word[0]).substr(3));
+        std::array<std::int64_t, 7> ticks{};
+        bool is_whole = cpu.has_value();
+        for (std::size_t at = 0; at < ticks.size(); ++at) {
+            ticks[at] = to_number(word[at + 1]).value_or(-1);
+            is_whole = is_whole && ticks[at] >= 0 && ticks[at] <= kMostTicks;
+        }
+        if (!is_whole) continue;
+        const auto [user, nice, system, idle, iowait, irq, softirq] = ticks;
+        cpus.push_back(
+            {*cpu, (user + nice + system + irq + softirq) * kTickNs, (idle + iowait) * kTickNs});
+    }
+    return cpus;
 }
 
 std::optional<Clocksources> read_clocksources(Reader& reader) {
@@ -165,7 +202,7 @@ Number read_uptime(Reader& reader) {
     const std::string line = reader.line("proc/uptime");
     const double seconds = std::strtod(line.c_str(), nullptr);
     if (!std::isfinite(seconds) || seconds <= 0 || seconds > kMost) return std::nullopt;
-    return static_cast<std::int64_t>(seconds * 1e9);
+    return std::llround(seconds * 1e9);
 }
 
 Number read_monotonic() {
@@ -204,6 +241,38 @@ Tree read_first_look(const Files& files) {
     Reader reader(files);
     Tree tree;
     read_steal_and_moment(files, reader, tree);
+    return tree;
+}
+
+Events events_of(const Document& document) {
+    Events events;
+    const std::vector<std::string> counts = words(document.line("events "));
+    if (!counts.empty()) events.count = to_number(counts.front()).value_or(0);
+    const Table table = document.table({"seq", "time_ns", "event"});
+    for (const Row& row : table.rows()) {
+        const Number seq = row.number("seq");
+        const Number time = row.number("time_ns");
+        if (seq && time)
+            events.kept.push_back({*seq, *time, row.number("cpu"), row.text("event"),
+                                   row.number("value"), row.text("unit")});
+    }
+    return events;
+}
+
+Tree read_changing(const Files& files) {
+    Reader reader(files);
+    Tree tree;
+    tree.loading = files.identity(std::string(kModuleFolder) + "/status");
+    tree.cpu_times = read_cpu_times(files);
+    read_steal_and_moment(files, reader, tree);
+    tree.eoi_cpus = read_eoi_cpus(reader);
+    tree.clock = read_fields(reader, "clock/state");
+    tree.steal = read_fields(reader, "steal/state");
+    tree.events = read_events(reader);
+    tree.tasks = read_charges(reader, "steal/tasks", "pid", "comm");
+    tree.cgroups = read_charges(reader, "steal/cgroups", "id", "path");
+    tree.clocksources = read_clocksources(reader);
+    tree.notes = reader.take_notes();
     return tree;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "read/files.hh"
+#include "read/table.hh"
 
 namespace kvmpv {
 
@@ -54,6 +55,7 @@ struct StealCpu {
     Number dropped_ns;
     Number longest_ns;
     std::string longest_comm;
+    Number bursts;  // since the last reset, as longest_ns
 };
 
 struct EoiCpu {
@@ -86,6 +88,27 @@ struct Events {
     std::vector<Event> kept;  // the oldest first
 };
 
+// What /proc/stat says of a CPU: to 10 ms, since boot.
+struct CpuTimes {
+    std::int64_t cpu = 0;
+    std::int64_t run_ns = 0;
+    std::int64_t idle_ns = 0;
+};
+
+// A row of steal/tasks or steal/cgroups.
+struct Charge {
+    std::string what;  // "task" or "cgroup"; "idle"; "other"
+    Number id;         // pid, or inode number
+    std::int64_t steal_ns = 0;
+    std::string name;
+};
+
+struct Charges {
+    bool is_on = false;
+    Number since_reset_ns;
+    std::vector<Charge> rows;
+};
+
 struct Clocksources {
     std::string current;
     std::vector<std::string> available;
@@ -104,10 +127,14 @@ struct Tree {
     std::optional<std::vector<EoiCpu>> eoi_cpus;
     std::optional<Fields> eoi;  // eoi/state
     std::optional<Events> events;
+    std::optional<Charges> tasks;    // steal/tasks
+    std::optional<Charges> cgroups;  // steal/cgroups
+    std::optional<std::vector<CpuTimes>> cpu_times;
     std::optional<Clocksources> clocksources;
     std::string release;             // of the kernel
     Number uptime_ns;                // includes the time in suspend
     Number monotonic_ns;             // CLOCK_MONOTONIC: only of the running system
+    std::string loading;             // another text if the module was loaded anew; may be empty
     std::vector<std::string> notes;  // what is missing, and why, in words
 };
 
@@ -117,5 +144,10 @@ inline constexpr const char* kParameterFolder = "sys/module/kvmpv/parameters";
 Tree read_tree(const Files& files);
 // Only what a later look is compared with: steal time, and when it was read.
 Tree read_first_look(const Files& files);
+// Only what changes from one second to the next. No other clock is read, because that may be an
+// exit to the host.
+Tree read_changing(const Files& files);
+
+Events events_of(const Document& document);
 
 }  // namespace kvmpv
