@@ -107,10 +107,16 @@ class Tool(unittest.TestCase):
         self.assertNotIn("\033", on_a_terminal(NO_COLOR="1"))
         self.assertNotIn("\033", on_a_terminal(TERM="dumb"))
 
+    def test_a_copied_tree_is_not_watched(self) -> None:
+        done = self.run_tool("--root", self.tree("6.12-hogged"), "watch")
+        self.assertEqual(2, done.returncode)
+        self.assertIn("A copied tree does not change", done.stderr)
+
 
 class Words(unittest.TestCase):
     def help(self) -> str:
-        commands: list[list[str]] = [[], ["status"], ["doctor"], ["set"]]
+        names = ("status", "doctor", "watch", "set")
+        commands: list[list[str]] = [[], *([name] for name in names)]
         return "".join(
             subprocess.run(
                 [KVMPV, *command, "--help"], capture_output=True, text=True, check=True
@@ -140,6 +146,14 @@ class Words(unittest.TestCase):
         rows = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs/tool.md").read_text(), re.MULTILINE)
         self.assertEqual(names, rows)
 
+    def test_every_event_has_its_meaning(self) -> None:
+        table = (ROOT / "docs/debugfs.md").read_text().split("| event | unit of value |")[1]
+        rows = re.findall(r"^  \| (`.*?`) \|", table.split("\n\n")[0], re.MULTILINE)
+        named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+        self.assertGreater(len(named), 10)
+        known = re.findall(r'\{"(\w+)", ', (ROOT / "tool/say/events.cc").read_text())
+        self.assertEqual(sorted(named), sorted(known))
+
 
 class Completion(unittest.TestCase):
     def candidates(self, *words: str) -> set[str]:
@@ -157,8 +171,8 @@ class Completion(unittest.TestCase):
     def test_commands_options_and_switches(self) -> None:
         self.assertEqual(self.candidates("s"), {"status", "set"})
         self.assertEqual(self.candidates("--r"), {"--root"})
-        self.assertEqual(self.candidates("status", "--j"), {"--json"})
-        self.assertEqual(self.candidates("--root", "/tmp", "doctor", "--s"), {"--since"})
+        self.assertEqual(self.candidates("watch", "--a"), {"--all"})
+        self.assertEqual(self.candidates("watch", "--count", "3", "--e"), {"--exec"})
         self.assertEqual(
             self.candidates("set", "clock/"),
             {

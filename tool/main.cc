@@ -14,6 +14,7 @@
 #include "commands/doctor.hh"
 #include "commands/set.hh"
 #include "commands/status.hh"
+#include "commands/watch.hh"
 #include "read/trouble.hh"
 
 namespace kvmpv {
@@ -24,6 +25,7 @@ constexpr const char* kExamples = R"(Examples:
   sudo kvmpv doctor                        what is wrong, and the command that repairs it
   sudo kvmpv doctor --json | jq '.rules[] | select(.severity != "OK")'
   sudo kvmpv set steal/attribution 1       charge stolen time to tasks; kvmpv set --list names the switches
+  sudo kvmpv watch --exec 'logger "$KVMPV_EVENT"'   each event as it comes
   kvmpv --root /tmp/copy status            the same of a tree that was copied from another machine
 
 Exit status: 0 all is well; 1 the kernel refused a switch; 2 wrong command line; 3 no module or no debugfs;
@@ -37,6 +39,8 @@ struct Asked {
     bool list = false;
     std::string file;
     std::string value;
+    WatchOptions watch;
+    int (*run)(const Asked& asked) = nullptr;  // the command
 };
 
 bool is_root() { return ::geteuid() == 0; }
@@ -116,6 +120,23 @@ int set_switch(const Asked& asked) {
     return 0;
 }
 
+int watch_events(const Asked& asked) {
+    const Directory files(asked.root);
+    if (const auto trouble = find_trouble(files, is_root())) return fail(*trouble);
+    WatchOptions options = asked.watch;
+    options.json = asked.json;
+    const std::optional<Trouble> trouble = watch(files, options);
+    return trouble ? fail(*trouble) : 0;
+}
+
+// A command with its help. It runs after the whole command line has been read.
+CLI::App* add(CLI::App& app, Asked& asked, const char* name, const char* help,
+              int (*run)(const Asked&)) {
+    CLI::App* const command = app.add_subcommand(name, help);
+    command->callback([&asked, run] { asked.run = run; });
+    return command;
+}
+
 void take_looks(CLI::App* command, Asked& asked) {
     command->add_flag("--json", asked.json, "for programs");
     command
@@ -126,6 +147,36 @@ void take_looks(CLI::App* command, Asked& asked) {
         ->add_option("--since", asked.since,
                      "an earlier copy of this guest's tree, in place of a first reading")
         ->check(CLI::ExistingDirectory);
+}
+
+void take_watch(CLI::App* command, Asked& asked) {
+    command->add_flag("--json", asked.json, "for programs: an object a line");
+    command->add_flag("--all", asked.watch.all, "begin with the events that the module has kept");
+    command->add_option("--count", asked.watch.count, "end after so many events")
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000'000}));
+    command->add_option("--exec", asked.watch.command,
+                        "a line for /bin/sh, run for each event: $KVMPV_EVENT, $KVMPV_VALUE, ...");
+}
+
+void take_set(CLI::App* command, Asked& asked) {
+    command->add_flag("--list", asked.list, "only name the switches");
+    command->add_option("FILE", asked.file, "a switch: clock/release");
+    command->add_option("VALUE", asked.value, "0 or 1");
+}
+
+void take_commands(CLI::App& app, Asked& asked) {
+    take_looks(
+        add(app, asked, "status",
+            "one screen in words: the clock, stolen time, interrupts, the last event", status),
+        asked);
+    take_looks(
+        add(app, asked, "doctor", "what is wrong with this guest, and what to do about it", doctor),
+        asked);
+    take_watch(add(app, asked, "watch", "each event of the clock and of steal time, as it comes",
+                   watch_events),
+               asked);
+    take_set(add(app, asked, "set", "write a switch, and say what the kernel answered", set_switch),
+             asked);
 }
 
 int run(int count, char** words) {
@@ -140,25 +191,13 @@ int run(int count, char** words) {
                    "a folder with a copied tree: DIR/sys/kernel/debug/kvmpv/...")
         ->check(CLI::ExistingDirectory)
         ->envname("KVMPV_ROOT");
-    CLI::App* const status_command = app.add_subcommand(
-        "status", "one screen in words: the clock, stolen time, interrupts, the last event");
-    take_looks(status_command, asked);
-    CLI::App* const doctor_command =
-        app.add_subcommand("doctor", "what is wrong with this guest, and what to do about it");
-    take_looks(doctor_command, asked);
-    CLI::App* const set_command =
-        app.add_subcommand("set", "write a switch, and say what the kernel answered");
-    set_command->add_flag("--list", asked.list, "only name the switches");
-    set_command->add_option("FILE", asked.file, "a switch: clock/release");
-    set_command->add_option("VALUE", asked.value, "0 or 1");
+    take_commands(app, asked);
     try {
         app.parse(count, words);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::kUsage);
     }
-    if (status_command->parsed()) return status(asked);
-    if (doctor_command->parsed()) return doctor(asked);
-    return set_switch(asked);
+    return asked.run(asked);
 }
 
 // A full disk shows only when the buffered output is written.

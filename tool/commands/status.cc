@@ -4,10 +4,11 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "read/sum.hh"
 #include "rules/judges.hh"
+#include "say/events.hh"
+#include "say/json.hh"
 #include "say/numbers.hh"
 
 namespace kvmpv {
@@ -172,12 +173,8 @@ Line event_line(const Tree& tree) {
         return {"last event", Colour::kGreen, "none",
                 "Nothing has happened to the clock or to steal time since kvmpv was loaded."};
     const Event& event = tree.events->kept.back();
-    std::string text = event.name;
-    if (event.value)
-        text += " of " + (event.unit == "ns" ? duration(*event.value)
-                                             : fmt::format("{} {}", *event.value, event.unit));
-    if (event.cpu) text += fmt::format(" on CPU {}", *event.cpu);
-    text += fmt::format(", number {} of {} (events).", event.seq, tree.events->count);
+    const std::string text = words_for(event) + fmt::format(", number {} of {} (events).",
+                                                            event.seq, tree.events->count);
     const Number age = age_ns(tree, event);
     return {"last event", Colour::kYellow, age ? duration(*age) + " ago" : "seen", text};
 }
@@ -216,10 +213,6 @@ std::string advice(const Look& look) {
         return rule.judge(look).severity >= Severity::kWarning;
     });
     return is_ill ? "kvmpv doctor says what is wrong and what to do.\n" : "";
-}
-
-nlohmann::json json_of(const Number& number) {
-    return number ? nlohmann::json(*number) : nlohmann::json(nullptr);
 }
 
 nlohmann::json stolen_json(const Look& look) {
@@ -292,12 +285,8 @@ std::string status_json(const Look& look) {
     }
     all["interrupts"] = interrupts_json(tree);
     all["last_event"] = nullptr;
-    if (tree.events && !tree.events->kept.empty()) {
-        const Event& event = tree.events->kept.back();
-        all["last_event"] = {
-            {"seq", event.seq},          {"time_ns", event.time_ns},      {"event", event.name},
-            {"cpu", json_of(event.cpu)}, {"value", json_of(event.value)}, {"unit", event.unit}};
-    }
+    if (tree.events && !tree.events->kept.empty())
+        all["last_event"] = json_of(tree.events->kept.back());
     all["notes"] = tree.notes;
     return all.dump(2) + '\n';
 }

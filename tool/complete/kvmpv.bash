@@ -12,13 +12,17 @@ _kvmpv() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 		;;
-	--interval) return ;;
+	--exec)
+		mapfile -t COMPREPLY < <(compgen -c -- "$word")
+		return
+		;;
+	--interval | --count) return ;;
 	esac
 
-	# The command, and what follows `set`.
+	# The command, and its first argument.
 	for ((at = 1; at < COMP_CWORD; at++)); do
 		case ${COMP_WORDS[at]} in
-		--root | --since | --interval) ((at++)) ;;
+		--root | --since | --interval | --count | --exec) ((at++)) ;;
 		-*) ;;
 		*)
 			if [ -z "$command" ]; then
@@ -33,8 +37,9 @@ _kvmpv() {
 	done
 
 	case $command in
-	'') words="status doctor set --root --version --help" ;;
+	'') words="status doctor watch set --root --version --help" ;;
 	status | doctor) words="--json --interval --since --help" ;;
+	watch) words="--json --all --count --exec --help" ;;
 	set)
 		if [ -n "$file" ]; then
 			words="0 1"

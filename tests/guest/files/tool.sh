@@ -120,6 +120,22 @@ says_that_it_takes_root() {
 		contains "$(cat /tmp/said)" 'only root may'
 }
 
+# Nothing else switches the guard in this guest.
+watches_what_happens() {
+	: > /tmp/waits
+	kvmpv watch --json > /tmp/watched 2> /tmp/waits &
+	watcher=$!
+	reaches 1 grep -c 'waiting for the next event' /tmp/waits || return 1
+	kvmpv set clock/force_unstable 1 && kvmpv set clock/force_unstable 0 || return 1
+	reaches 1 grep -c guard_released /tmp/watched || return 1
+	kill $watcher
+	wait $watcher
+	for event in guard_forced guard_released; do
+		seq=$(cell events $event seq event)
+		contains "$(cat /tmp/watched)" "\"event\":\"$event\",.*\"seq\":$seq," || return 1
+	done
+}
+
 chosen=$(current_clocksource)
 remember
 check says_that_the_module_is_not_loaded
@@ -131,6 +147,7 @@ check status_fits_on_a_screen
 check doctor_finds_what_is_wrong
 check names_every_switch
 check explains_what_is_refused
+[ -n "$FIRES$HOGS" ] || check watches_what_happens
 check says_that_it_takes_root
 for rule in $MENDED; do
 	check "mends_$rule" mends "$rule"
