@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -113,9 +114,108 @@ class Tool(unittest.TestCase):
         self.assertIn("A copied tree does not change", done.stderr)
 
 
+class Records(unittest.TestCase):
+    folder: tempfile.TemporaryDirectory[str]
+
+    def setUp(self) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="kvmpv-tool-")
+        self.addCleanup(self.folder.cleanup)
+        self.tree = Path(self.folder.name) / "tree"
+        self.file = Path(self.folder.name) / "recording"
+        unpack("6.12-hogged", self.tree)
+
+    def record(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [KVMPV, "--root", self.tree, "record", "--interval", "0.1", "-o", self.file]
+        return subprocess.run([*command, *words], capture_output=True, text=True)
+
+    def report(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([KVMPV, "report", *words, self.file], capture_output=True, text=True)
+
+    def lines(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.file.read_text().splitlines()]
+
+    def test_a_command_is_recorded_to_its_end(self) -> None:
+        later = Path(self.folder.name) / "later"
+        unpack("6.12-hogged-later", later)
+        done = self.record("--", "sh", "-c", f"cp -r {later}/. {self.tree}; echo done; exit 7")
+        self.assertEqual((7, "done\n"), (done.returncode, done.stdout))
+        self.assertIn("; the command ended. kvmpv report", done.stderr)
+        said = json.loads(self.report("--json").stdout)
+        self.assertEqual(said["command"][:2], ["sh", "-c"])
+        self.assertEqual((7, []), (said["exit_status"], said["damage"]))
+        # As `doctor` compares the same two copies.
+        since = ("--root", str(later), "status", "--json", "--since")
+        before = Path(self.folder.name) / "before"
+        unpack("6.12-hogged", before)
+        status = subprocess.run([KVMPV, *since, before], capture_output=True, text=True, check=True)
+        stolen = json.loads(status.stdout)["steal"]["between_looks"]
+        self.assertEqual(stolen["elapsed_ns"], said["elapsed_ns"])
+        self.assertEqual(
+            [(cpu["cpu"], cpu["stolen_ns"]) for cpu in stolen["cpus"]],
+            [(cpu["cpu"], cpu["stolen_ns"]) for cpu in said["cpus"]],
+        )
+        self.assertEqual("sh", said["tasks"][0]["name"])
+        text = self.report()
+        self.assertEqual((0, ""), (text.returncode, text.stderr))
+        self.assertIn("(exit status 7)", text.stdout)
+
+    def test_a_time_and_a_signal_end_it(self) -> None:
+        self.assertEqual(0, self.record("--seconds", "0.3").returncode)
+        last = self.lines()[-1]
+        self.assertEqual(("end", "the time was over"), (last["kind"], last["why"]))
+        self.assertEqual(last["readings"], len(self.lines()) - 2)
+        self.file.unlink()
+        command = [KVMPV, "--root", self.tree, "record", "-o", self.file]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as recorder:
+            while not self.file.exists() or self.file.read_text().count("\n") < 2:
+                self.assertIsNone(recorder.poll())
+            recorder.send_signal(signal.SIGINT)
+            self.assertIn("it was interrupted", recorder.communicate()[1])
+        self.assertEqual(0, recorder.returncode)
+        self.assertEqual("it was interrupted", self.lines()[-1]["why"])
+
+    def test_nothing_is_overwritten(self) -> None:
+        self.file.write_text("mine")
+        done = self.record("--seconds", "0.1")
+        self.assertEqual(2, done.returncode)
+        self.assertIn("is there already", done.stderr)
+        self.assertEqual("mine", self.file.read_text())
+
+    def test_a_command_that_cannot_be_started(self) -> None:
+        done = self.record("/no/such/command")
+        self.assertEqual(127, done.returncode)
+        self.assertIn("cannot be started: No such file", done.stderr)
+
+    def test_the_file_stays_below_its_limit(self) -> None:
+        # The first table of so many tasks leaves no room for the last one.
+        tasks = self.tree / "sys/kernel/debug/kvmpv/steal/tasks"
+        rows = "".join(f"task {pid} {pid} 1 sh\n" for pid in range(10000, 30000))
+        tasks.write_text(tasks.read_text() + rows)
+        done = self.record("--limit", "1", "--seconds", "60")
+        self.assertEqual(0, done.returncode)
+        self.assertEqual("the limit of 1 MB was reached", self.lines()[-1]["why"])
+        self.assertLessEqual(self.file.stat().st_size, 1_000_000)
+        self.assertEqual(0, self.report().returncode)
+
+    def test_what_is_left_of_a_file_is_reported(self) -> None:
+        self.record("--seconds", "0.3")
+        text = self.file.read_text()
+        self.file.write_text(text[: text.rindex('{"exit') - 20])
+        done = self.report()
+        self.assertEqual(1, done.returncode)
+        self.assertIn("The last line is cut off", done.stdout)
+        self.assertIn("recorded on 2 CPUs", done.stdout)
+        self.file.write_text("nonsense")
+        done = self.report()
+        self.assertEqual((3, ""), (done.returncode, done.stdout))
+        self.assertIn("not a recording", done.stderr)
+        self.file.unlink()
+        self.assertEqual(3, self.report().returncode)
+
+
 class Words(unittest.TestCase):
     def help(self) -> str:
-        names = ("status", "doctor", "watch", "set")
+        names = ("status", "doctor", "watch", "record", "report", "set")
         commands: list[list[str]] = [[], *([name] for name in names)]
         return "".join(
             subprocess.run(
@@ -170,9 +270,17 @@ class Completion(unittest.TestCase):
 
     def test_commands_options_and_switches(self) -> None:
         self.assertEqual(self.candidates("s"), {"status", "set"})
+        self.assertEqual(self.candidates("re"), {"record", "report"})
         self.assertEqual(self.candidates("--r"), {"--root"})
         self.assertEqual(self.candidates("watch", "--a"), {"--all"})
         self.assertEqual(self.candidates("watch", "--count", "3", "--e"), {"--exec"})
+        self.assertEqual(self.candidates("record", "--l"), {"--limit"})
+        self.assertEqual(self.candidates("record", "-o", "/etc/debian_v"), {"/etc/debian_version"})
+        self.assertEqual(self.candidates("record", "true"), {"true"})
+        self.assertEqual(self.candidates("report", "--j"), {"--json"})
+        self.assertEqual(self.candidates("report", "/etc/debian_v"), {"/etc/debian_version"})
+        self.assertEqual(self.candidates("status", "--j"), {"--json"})
+        self.assertEqual(self.candidates("--root", "/tmp", "doctor", "--s"), {"--since"})
         self.assertEqual(
             self.candidates("set", "clock/"),
             {

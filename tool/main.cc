@@ -7,11 +7,14 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "commands/doctor.hh"
+#include "commands/record.hh"
+#include "commands/report.hh"
 #include "commands/set.hh"
 #include "commands/status.hh"
 #include "commands/watch.hh"
@@ -26,10 +29,13 @@ constexpr const char* kExamples = R"(Examples:
   sudo kvmpv doctor --json | jq '.rules[] | select(.severity != "OK")'
   sudo kvmpv set steal/attribution 1       charge stolen time to tasks; kvmpv set --list names the switches
   sudo kvmpv watch --exec 'logger "$KVMPV_EVENT"'   each event as it comes
+  sudo kvmpv record -o make.jsonl -- make -j2      what was stolen while a command ran
+  sudo kvmpv report make.jsonl             ... by CPU and by task
   kvmpv --root /tmp/copy status            the same of a tree that was copied from another machine
 
-Exit status: 0 all is well; 1 the kernel refused a switch; 2 wrong command line; 3 no module or no debugfs;
-4 not permitted. doctor exits as Nagios plugins do: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.)";
+Exit status: 0 all is well; 1 the kernel refused a switch, or a recording is damaged; 2 wrong command line;
+3 no module or no debugfs, or a file cannot be read or written; 4 not permitted. doctor exits as Nagios plugins
+do: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. record exits with the exit status of its command.)";
 
 struct Asked {
     std::string root;
@@ -40,6 +46,8 @@ struct Asked {
     std::string file;
     std::string value;
     WatchOptions watch;
+    RecordOptions record;
+    std::string recording = "kvmpv.jsonl";
     int (*run)(const Asked& asked) = nullptr;  // the command
 };
 
@@ -120,6 +128,27 @@ int set_switch(const Asked& asked) {
     return 0;
 }
 
+int record_readings(const Asked& asked) {
+    const Directory files(asked.root);
+    if (const auto trouble = find_trouble(files, is_root())) return fail(*trouble);
+    const Recorded recorded = record(files, asked.record);
+    if (!recorded.words.empty()) fmt::print(stderr, "kvmpv: {}\n", recorded.words);
+    if (!recorded.error.empty()) fmt::print(stderr, "kvmpv: {}\n", recorded.error);
+    return recorded.exit_status;
+}
+
+int report(const Asked& asked) {
+    std::ifstream file(asked.recording, std::ios::binary);
+    if (!file)
+        return fail(
+            {Exit::kNothingToRead, asked.recording + " cannot be read: " + std::strerror(errno)});
+    const Report read = read_report(file);
+    if (read.trouble)
+        return fail({read.trouble->exit, asked.recording + ": " + read.trouble->words});
+    fmt::print("{}", asked.json ? report_json(read) : report_text(read, standard_output()));
+    return read.damage.empty() ? 0 : static_cast<int>(Exit::kDamaged);
+}
+
 int watch_events(const Asked& asked) {
     const Directory files(asked.root);
     if (const auto trouble = find_trouble(files, is_root())) return fail(*trouble);
@@ -158,6 +187,22 @@ void take_watch(CLI::App* command, Asked& asked) {
                         "a line for /bin/sh, run for each event: $KVMPV_EVENT, $KVMPV_VALUE, ...");
 }
 
+void take_record(CLI::App* command, Asked& asked) {
+    RecordOptions& options = asked.record;
+    command->add_option("-o,--output", options.output, "the file to write (kvmpv.jsonl)");
+    command->add_option("--interval", options.interval, "seconds between two readings (1)")
+        ->check(CLI::Range(0.1, 3600.0));
+    CLI::Option* const seconds =
+        command->add_option("--seconds", options.seconds, "end after so many; otherwise at Ctrl-C")
+            ->check(CLI::Range(0.1, 1e9));
+    command->add_option("--limit", options.limit_mb, "end before the file has so many MB (100)")
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000}));
+    command
+        ->add_option("COMMAND", options.command,
+                     "run this, and end with it; after -- if it has options")
+        ->excludes(seconds);
+}
+
 void take_set(CLI::App* command, Asked& asked) {
     command->add_flag("--list", asked.list, "only name the switches");
     command->add_option("FILE", asked.file, "a switch: clock/release");
@@ -175,6 +220,13 @@ void take_commands(CLI::App& app, Asked& asked) {
     take_watch(add(app, asked, "watch", "each event of the clock and of steal time, as it comes",
                    watch_events),
                asked);
+    take_record(
+        add(app, asked, "record", "write what changes into a file, for report", record_readings),
+        asked);
+    CLI::App* const report_command =
+        add(app, asked, "report", "what a recording says: where the time went", report);
+    report_command->add_flag("--json", asked.json, "for programs");
+    report_command->add_option("FILE", asked.recording, "what record has written (kvmpv.jsonl)");
     take_set(add(app, asked, "set", "write a switch, and say what the kernel answered", set_switch),
              asked);
 }

@@ -12,17 +12,21 @@ _kvmpv() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 		;;
+	-o | --output)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
+		;;
 	--exec)
 		mapfile -t COMPREPLY < <(compgen -c -- "$word")
 		return
 		;;
-	--interval | --count) return ;;
+	--interval | --count | --seconds | --limit) return ;;
 	esac
 
 	# The command, and its first argument.
 	for ((at = 1; at < COMP_CWORD; at++)); do
 		case ${COMP_WORDS[at]} in
-		--root | --since | --interval | --count | --exec) ((at++)) ;;
+		--root | --since | --interval | --count | --exec | --output | -o | --seconds | --limit) ((at++)) ;;
 		-*) ;;
 		*)
 			if [ -z "$command" ]; then
@@ -37,9 +41,21 @@ _kvmpv() {
 	done
 
 	case $command in
-	'') words="status doctor watch set --root --version --help" ;;
+	'') words="status doctor watch record report set --root --version --help" ;;
 	status | doctor) words="--json --interval --since --help" ;;
 	watch) words="--json --all --count --exec --help" ;;
+	record)
+		if [[ $word == -* ]]; then
+			words="--output --interval --seconds --limit --help"
+		else
+			mapfile -t COMPREPLY < <(compgen -c -- "$word")
+			return
+		fi
+		;;
+	report)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word"; compgen -W "--json --help" -- "$word")
+		return
+		;;
 	set)
 		if [ -n "$file" ]; then
 			words="0 1"

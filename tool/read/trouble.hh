@@ -9,7 +9,14 @@
 
 namespace kvmpv {
 
-enum class Exit { kOk = 0, kRefused = 1, kUsage = 2, kNothingToRead = 3, kNotPermitted = 4 };
+enum class Exit {
+    kOk = 0,
+    kRefused = 1,
+    kDamaged = 1,  // what could be read is shown
+    kUsage = 2,
+    kNothingToRead = 3,
+    kNotPermitted = 4
+};
 
 struct Trouble {
     Exit exit;

@@ -120,6 +120,30 @@ says_that_it_takes_root() {
 		contains "$(cat /tmp/said)" 'only root may'
 }
 
+# That of CPU 0 lies between what the command itself reads and what is read around the whole.
+records_what_the_files_say() {
+	cat > /tmp/inner.sh <<- 'END'
+		. /tests/lib.sh
+		. /tests/steal/lib.sh
+		steal_field 0 steal_ns
+		sleep 1
+		steal_field 0 steal_ns
+		exit 7
+	END
+	rm -f /tmp/recording
+	before=$(steal_field 0 steal_ns)
+	exits 7 kvmpv record -o /tmp/recording --interval 0.2 -- sh -c 'sh /tmp/inner.sh > /tmp/inner' || return 1
+	after=$(steal_field 0 steal_ns)
+	kvmpv report --json /tmp/recording > /tmp/report.json || return 1
+	recorded=$(sed -n '/"cpus": \[/,$ s/^ *"stolen_ns": \([0-9]*\).*/\1/p' /tmp/report.json | head -n 1)
+	within "stolen from CPU 0" "$recorded" $(($(tail -n 1 /tmp/inner) - $(head -n 1 /tmp/inner))) $((after - before)) ||
+		return 1
+	exits 0 kvmpv report /tmp/recording && contains "$(cat /tmp/said)" 'exit status 7' &&
+		contains "$(cat /tmp/said)" '^0 .* %' || return 1
+	sed '$ d' /tmp/recording > /tmp/cut
+	exits 1 kvmpv report /tmp/cut && contains "$(cat /tmp/said)" 'has no end'
+}
+
 # Nothing else switches the guard in this guest.
 watches_what_happens() {
 	: > /tmp/waits
@@ -147,6 +171,7 @@ check status_fits_on_a_screen
 check doctor_finds_what_is_wrong
 check names_every_switch
 check explains_what_is_refused
+check records_what_the_files_say
 [ -n "$FIRES$HOGS" ] || check watches_what_happens
 check says_that_it_takes_root
 for rule in $MENDED; do
