@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import re
+import select
 import signal
+import struct
 import subprocess
 import tempfile
+import termios
+import time
 import unittest
 from pathlib import Path
 
@@ -75,7 +81,14 @@ class Tool(unittest.TestCase):
             said = json.loads(self.run_tool("--root", empty, "doctor", "--json").stdout)
             self.assertEqual(("UNKNOWN", 3), (said["status"], said["exit_status"]))
             self.assertEqual(2, self.run_tool("--root", empty, "set", "eoi/hook", "0").returncode)
-        for wrong in ("", "nonsense", "status --interval x", "--root /no/such status", "set"):
+        for wrong in (
+            "",
+            "nonsense",
+            "status --interval x",
+            "--root /no/such status",
+            "set",
+            "top --count 0",
+        ):
             self.assertEqual(2, self.run_tool(*wrong.split()).returncode, wrong)
         self.assertEqual(0, self.run_tool("--help").returncode)
         self.assertEqual("kvmpv 0.1.0\n", self.run_tool("--version").stdout)
@@ -213,9 +226,127 @@ class Records(unittest.TestCase):
         self.assertEqual(3, self.report().returncode)
 
 
+class OnATerminal:
+    """`kvmpv top` of a tree on a terminal of its own."""
+
+    def __init__(self, tree: Path, kind: str, columns: int = 80, rows: int = 24) -> None:
+        self.shown = b""
+        self.terminal, other = pty.openpty()
+        self.resize(columns, rows)
+        self.attributes = termios.tcgetattr(other)
+
+        def own() -> None:
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        self.top = subprocess.Popen(
+            [KVMPV, "--root", tree, "top", "--interval", "0.1"],
+            env={**os.environ, "TERM": kind},
+            stdin=other,
+            stdout=other,
+            stderr=other,
+            preexec_fn=own,
+        )
+        self.other = other
+
+    def resize(self, columns: int, rows: int) -> None:
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
+
+    def press(self, key: bytes) -> None:
+        os.write(self.terminal, key)
+
+    def until(self, wanted: bytes) -> None:
+        """Reads what is shown from now on until that comes."""
+        self.shown = b""
+        end = time.monotonic() + 60
+        while wanted not in self.shown:
+            ready, _, _ = select.select([self.terminal], [], [], max(0.0, end - time.monotonic()))
+            if not ready:
+                raise AssertionError(f"{wanted!r} is not in {self.shown[-3000:]!r}")
+            self.shown += os.read(self.terminal, 1 << 16)
+
+    def end(self) -> int:
+        self.press(b"q")
+        status = self.top.wait(60)
+        self.restored = termios.tcgetattr(self.other) == self.attributes
+        os.close(self.terminal)
+        os.close(self.other)
+        return status
+
+
+class Top(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="kvmpv-tool-")
+        self.addCleanup(folder.cleanup)
+        self.tree = Path(folder.name)
+        unpack("6.12-hogged", self.tree)
+
+    def steal_a_second(self) -> None:
+        """In two seconds, from CPU 0."""
+        steal = self.tree / "sys/kernel/debug/kvmpv/steal/cpus"
+        steal.write_text(steal.read_text().replace("\n0   56052953323", "\n0   57052953323"))
+        (self.tree / "proc/uptime").write_text("147.95 63.96\n")
+
+    def test_every_kind_of_terminal_shows_the_figures_and_ends_at_q(self) -> None:
+        # Nothing is known of the last one, as in a guest without terminfo.
+        for kind in ("xterm-256color", "vt100", "linux", "dumb", "nobody-has-this"):
+            with self.subTest(kind):
+                unpack("6.12-hogged", self.tree)
+                terminal = OnATerminal(self.tree, kind)
+                terminal.until(b"figures come in")
+                # Figures since the start stay, whenever the tree is read.
+                terminal.press(b"t")
+                terminal.until(b"since")
+                self.steal_a_second()
+                terminal.until(b"50.0 %")
+                self.assertEqual(0, terminal.end())
+                self.assertTrue(terminal.restored)
+
+    def test_it_follows_the_size_of_the_terminal(self) -> None:
+        terminal = OnATerminal(self.tree, "vt100", 200, 50)
+        terminal.until(b"j k scroll")
+        terminal.resize(20, 5)
+        # All that fits of the last line, whose last letter takes a sequence of its own.
+        terminal.until(b"\x1b[5;1H\x1b[0;7m\x0fq quit  s sort  c t\x1b")
+        terminal.resize(80, 24)
+        terminal.until(b"p pause")
+        self.assertEqual(0, terminal.end())
+
+    def test_signals_end_it_and_leave_the_terminal_as_it_was(self) -> None:
+        terminal = OnATerminal(self.tree, "vt100")
+        terminal.until(b"q quit")
+        terminal.press(b"\x03")
+        self.assertEqual(0, terminal.top.wait(60))
+        self.assertEqual(0, terminal.end())
+        self.assertTrue(terminal.restored)
+
+    def test_without_a_terminal_one_screen_follows_the_other(self) -> None:
+        words = ("--root", self.tree, "top", "--interval", "0.1", "--count", "2")
+        done = subprocess.run(
+            [KVMPV, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.assertEqual(2, done.stdout.count("kvmpv top  stolen"))
+        self.assertNotIn("\033", done.stdout)
+        done = subprocess.run([KVMPV, *words, "--json"], capture_output=True, text=True)
+        said = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([0, 1], [cpu["cpu"] for cpu in said[1]["cpus"]])
+        self.assertEqual(2, len(said))
+
+    def test_a_tree_that_goes_away_and_comes_back(self) -> None:
+        terminal = OnATerminal(self.tree, "vt100")
+        terminal.until(b"stolen")
+        files = self.tree / "sys/kernel/debug/kvmpv"
+        files.rename(self.tree / "hidden")
+        terminal.until(b"There is no sys/kernel/debug/kvmpv/status")
+        (self.tree / "hidden").rename(files)
+        terminal.until(b"stolen")
+        self.assertEqual(0, terminal.end())
+
+
 class Words(unittest.TestCase):
     def help(self) -> str:
-        names = ("status", "doctor", "watch", "record", "report", "set")
+        names = ("status", "doctor", "top", "watch", "record", "report", "set")
         commands: list[list[str]] = [[], *([name] for name in names)]
         return "".join(
             subprocess.run(
@@ -272,6 +403,7 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.candidates("s"), {"status", "set"})
         self.assertEqual(self.candidates("re"), {"record", "report"})
         self.assertEqual(self.candidates("--r"), {"--root"})
+        self.assertEqual(self.candidates("top", "--c"), {"--count"})
         self.assertEqual(self.candidates("watch", "--a"), {"--all"})
         self.assertEqual(self.candidates("watch", "--count", "3", "--e"), {"--exec"})
         self.assertEqual(self.candidates("record", "--l"), {"--limit"})

@@ -17,6 +17,7 @@
 #include "commands/report.hh"
 #include "commands/set.hh"
 #include "commands/status.hh"
+#include "commands/top.hh"
 #include "commands/watch.hh"
 #include "read/trouble.hh"
 
@@ -28,6 +29,7 @@ constexpr const char* kExamples = R"(Examples:
   sudo kvmpv doctor                        what is wrong, and the command that repairs it
   sudo kvmpv doctor --json | jq '.rules[] | select(.severity != "OK")'
   sudo kvmpv set steal/attribution 1       charge stolen time to tasks; kvmpv set --list names the switches
+  sudo kvmpv top                           where the time of each CPU goes; q ends it
   sudo kvmpv watch --exec 'logger "$KVMPV_EVENT"'   each event as it comes
   sudo kvmpv record -o make.jsonl -- make -j2      what was stolen while a command ran
   sudo kvmpv report make.jsonl             ... by CPU and by task
@@ -46,6 +48,7 @@ struct Asked {
     std::string file;
     std::string value;
     WatchOptions watch;
+    TopOptions top;
     RecordOptions record;
     std::string recording = "kvmpv.jsonl";
     int (*run)(const Asked& asked) = nullptr;  // the command
@@ -128,6 +131,15 @@ int set_switch(const Asked& asked) {
     return 0;
 }
 
+int show_top(const Asked& asked) {
+    const Directory files(asked.root);
+    if (const auto trouble = find_trouble(files, is_root())) return fail(*trouble);
+    TopOptions options = asked.top;
+    options.json = asked.json;
+    const std::optional<Trouble> trouble = top(files, options, is_root());
+    return trouble ? fail(*trouble) : 0;
+}
+
 int record_readings(const Asked& asked) {
     const Directory files(asked.root);
     if (const auto trouble = find_trouble(files, is_root())) return fail(*trouble);
@@ -178,6 +190,14 @@ void take_looks(CLI::App* command, Asked& asked) {
         ->check(CLI::ExistingDirectory);
 }
 
+void take_top(CLI::App* command, Asked& asked) {
+    command->add_flag("--json", asked.json, "for programs: an object a line");
+    command->add_option("--interval", asked.top.interval, "seconds between two screens (1)")
+        ->check(CLI::Range(0.1, 3600.0));
+    command->add_option("--count", asked.top.count, "end after so many screens; otherwise at q")
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000'000}));
+}
+
 void take_watch(CLI::App* command, Asked& asked) {
     command->add_flag("--json", asked.json, "for programs: an object a line");
     command->add_flag("--all", asked.watch.all, "begin with the events that the module has kept");
@@ -217,6 +237,8 @@ void take_commands(CLI::App& app, Asked& asked) {
     take_looks(
         add(app, asked, "doctor", "what is wrong with this guest, and what to do about it", doctor),
         asked);
+    take_top(add(app, asked, "top", "where the time of each CPU goes, again and again", show_top),
+             asked);
     take_watch(add(app, asked, "watch", "each event of the clock and of steal time, as it comes",
                    watch_events),
                asked);

@@ -85,6 +85,7 @@ NEEDED = (
     Package("tool", "libcli11-dev", "CLI11: the command line of kvmpv"),
     Package("tool", "libfmt-dev", "{fmt}: what kvmpv prints"),
     Package("tool", "nlohmann-json3-dev", "JSON for Modern C++: kvmpv --json"),
+    Package("tool", "libncurses-dev", "ncurses: the screen of kvmpv top"),
     Package("try", "apt", "looks up and downloads kernels", ("apt-get", "apt-cache")),
     Package("try", "dpkg", "unpacks kernels without installing them", ("dpkg-deb", "dpkg-query")),
     Package("try", "xz-utils", "unpacks modules, and the kernel source", ("xz",)),

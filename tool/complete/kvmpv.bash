@@ -41,8 +41,9 @@ _kvmpv() {
 	done
 
 	case $command in
-	'') words="status doctor watch record report set --root --version --help" ;;
+	'') words="status doctor top watch record report set --root --version --help" ;;
 	status | doctor) words="--json --interval --since --help" ;;
+	top) words="--json --interval --count --help" ;;
 	watch) words="--json --all --count --exec --help" ;;
 	record)
 		if [[ $word == -* ]]; then

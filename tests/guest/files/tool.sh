@@ -160,6 +160,13 @@ watches_what_happens() {
 	done
 }
 
+# There is neither a terminal here nor a terminfo.
+shows_one_screen_below_the_other() {
+	exits 0 kvmpv top --count 2 --interval 0.2 < /dev/null &&
+		equal screens "$(grep -c '^kvmpv top  stolen' /tmp/said)" 2 || return 1
+	contains "$(cat /tmp/said)" "^clock $(current_clocksource)" && contains "$(cat /tmp/said)" '^  0  .* %'
+}
+
 chosen=$(current_clocksource)
 remember
 check says_that_the_module_is_not_loaded
@@ -172,6 +179,7 @@ check doctor_finds_what_is_wrong
 check names_every_switch
 check explains_what_is_refused
 check records_what_the_files_say
+check shows_one_screen_below_the_other
 [ -n "$FIRES$HOGS" ] || check watches_what_happens
 check says_that_it_takes_root
 for rule in $MENDED; do
