@@ -147,6 +147,7 @@ void show_clock_state(void* seq) {
     table.cell("path").cell(state.guarded ? "guarded" : "stable");
     table.cell("forced_unstable").cell(yes_no(state.forced));
     table.cell("stable_revoked").cell(yes_no(state.revoked));
+    table.cell("alone").cell(yes_no(state.alone));
     table.cell("tsc_read").cell(state.tsc_read);
     table.cell("kvm_clock_id").cell(yes_no(state.is_kvm_clock));
     table.cell("vdso").cell(yes_no(state.vdso == Vdso::kOn));
