@@ -107,6 +107,10 @@ void write_section(Out& out) {
         (out << "The deprecated MSR 0x12 is in use, which switches the host's masterclock off: no "
                 "stable clock.")
             .end_line();
+    if (state.alone)
+        (out << "The host has refused the clock's slot after sleep. Until the next sleep or load "
+                "the clock goes on by the TSC, at the rate that it had.")
+            .end_line();
     if (state.current) write_how_to_release(out, !state.owned);
 }
 
