@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// How the clock goes on if the host refuses its slot after sleep: by the TSC alone, in records that
-// we write ourselves, so that every reader finds what it always reads.
+// How the clock continues if the host refuses its slot after sleep: by the TSC alone, in records
+// that we write ourselves, so that every reader finds what it always reads.
 //
-// It goes on from what it showed last, and all CPUs stay with that until the next sleep. A record
+// It continues from what it showed last, and all CPUs stay with that until the next sleep. A record
 // of the host's would include the sleep. The kernel has read the clock at the wake-up, when there
 // was none, and takes whatever comes later for time that has passed while it was awake.
 

@@ -26,7 +26,7 @@ enum class EventKind : u8 {
     kStableRevoked,  // CPUs disagreed although the host promised that they agree; value: ns
     kGuardForced,    // clock/force_unstable was set
     kGuardReleased,  // clock/force_unstable was cleared
-    kRecordRefused,  // after sleep the host took no slot; the clock goes on without it
+    kRecordRefused,  // after sleep the host took no slot; the clock continues without it
     // Of steal time.
     kStealBackward,  // the record went back, or was behind what the kernel had; value: ns
     kStealForward,   // the record grew by more than the time that passed; value: ns too many

@@ -83,7 +83,7 @@ public:
     ClockState state() const;
 
     bool owned() const { return records_.owned(); }
-    // The host has refused its record after sleep, and the clock goes on by the TSC. Any context.
+    // The host has refused its record after sleep, and the clock continues by the TSC. Any context.
     bool alone() const { return records_.alone(); }
     bool enabled() const { return enabled_; }
     // The kernel lists the clocksource. Root can unbind it; then the kernel no longer calls its

@@ -41,7 +41,7 @@ void Pairing::stop() {
     area_ = {};
 }
 
-// With interrupts off, because anything that comes in between widens the error bound.
+// With interrupts off, because an interrupt between the reads would widen the error bound.
 Result<Pairing::Answer> Pairing::ask() {
     const MutexLock lock(KVMPV_MUTEX_PAIRING);
     if (!area_.address) return Error(-kEnomem);

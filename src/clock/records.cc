@@ -174,8 +174,8 @@ bool ClockRecords::go_on_alone(u32 cpu) {
     }
     write_record(cpu);
     linux_log_warn(
-        "clock: the host keeps no time for this guest after suspend; it goes on by the TSC at the "
-        "rate before, until the next sleep or load");
+        "clock: the host keeps no time for this guest after suspend; it continues by the TSC at "
+        "the rate before, until the next sleep or load");
     return true;
 }
 
