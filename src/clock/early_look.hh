@@ -5,7 +5,7 @@
 
 #pragma once
 
-#include "kvmpv/pvclock.hh"
+#include "clock/clock_read.hh"
 #include "x86.hh"
 
 namespace kvmpv::early_look {
@@ -13,9 +13,8 @@ namespace kvmpv::early_look {
 // Whether this CPU's record has a version that was not seen yet. Interrupts off, possibly with a
 // run queue locked.
 [[gnu::always_inline]] inline bool is_due() {
-    const auto& record =
-        *static_cast<const PvclockVcpuTimeInfo*>(x86::this_cpu_load<&kvmpv_cpu.clock_record>());
-    return !x86::this_cpu_equals<&kvmpv_cpu.clock_watch.seen_version>(x86::load(record.version));
+    const u32 version = x86::load(clock_read::record_here()->version);
+    return !x86::this_cpu_equals<&kvmpv_cpu.clock_watch.seen_version>(version);
 }
 
 // Asks for a look, unless it is too soon or looks were not started on this CPU. After is_due(), in
@@ -30,8 +29,7 @@ void stop(u32 cpu);
 // A look begins, so the version that the record has now counts as seen. On that CPU, interrupts
 // off.
 inline void note_look(struct kvmpv_cpu& own) {
-    const auto& record = *static_cast<const PvclockVcpuTimeInfo*>(own.clock_record);
-    own.clock_watch.seen_version = x86::load(record.version);
+    own.clock_watch.seen_version = x86::load(clock_read::record_here()->version);
 }
 
 }  // namespace kvmpv::early_look

@@ -50,15 +50,9 @@ public:
     // driver of the kernel sets it now. The caller holds the hotplug lock. Interrupts are on. If
     // CPUID does not offer the MSR, it is not read, because that would fault.
     void find(const KvmCpuid& kvm, bool driver_uses_it) {
-        survey_ = {};
-        const std::optional<Msr> msr = Layout::msr(kvm);
-        if (msr) {
-            msr_ = *msr;
-            for (int cpu = Kernel::next_online_cpu(-1); cpu >= 0;
-                 cpu = Kernel::next_online_cpu(cpu))
-                look(static_cast<u32>(cpu));
-        }
-        decision_ = decide_value(msr.has_value(), driver_uses_it, survey_);
+        const bool offered =
+            look_at_each_cpu<Kernel>(Layout::msr(kvm), [this](u32, u64) { ++survey_.cpus; });
+        decision_ = decide_value(offered, driver_uses_it, survey_);
     }
 
     // The value that `cpu` is to have from now on. set_wanted() writes it: the caller calls that
@@ -104,14 +98,6 @@ public:
     u32 failures() const { return __atomic_load_n(&failures_, __ATOMIC_RELAXED); }
 
 private:
-    void look(u32 cpu) {
-        const Result<u64> value = Kernel::rdmsr(cpu, msr_);
-        if (value.ok())
-            ++survey_.cpus;
-        else
-            survey_.add_unreadable(cpu, value.error().negative_errno());
-    }
-
     Result<void> write_wanted(kvmpv_value& of) {
         const Result<u64> now = Kernel::rdmsr_here(msr_);
         if (!now.ok()) return now.error();
