@@ -77,6 +77,10 @@ TEST(Status, SaysHowTheClockIs) {
                         .with("clock/state", "stable_revoked           no",
                               "stable_revoked           yes")),
               "bad");
+    EXPECT_EQ(clock(Snapshot("6.12-shared")
+                        .with("clock/state", "stable_revoked           no",
+                              "stable_revoked           no\nalone yes")),
+              "bad");
 }
 
 TEST(Status, SaysWhatWasStolenBetweenTwoLooks) {

@@ -7,7 +7,7 @@
 . /tests/steal/lib.sh
 
 # These find nothing in any guest here unless FIRES has them. The rest depend on what the host does meanwhile.
-SURE="slow-clock vdso-off promise-revoked eoi-written"
+SURE="slow-clock vdso-off promise-revoked clock-alone eoi-written"
 
 # exits WITH COMMAND...: its exit status is WITH. What it says is in /tmp/said.
 exits() {
