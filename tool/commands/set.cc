@@ -130,6 +130,8 @@ std::vector<Switch> switches(const Files& files) {
     for (const std::string& file : files.writable(kModuleFolder)) {
         const bool is_known = std::any_of(all.begin(), all.end(),
                                           [&](const Switch& each) { return each.file == file; });
+        // What is written there is in force as long as the file is open, and we end at once.
+        if (file == "migration/control") continue;
         if (!is_known) all.push_back({file, parameter_of(file, files)});
     }
     std::sort(all.begin(), all.end(),
