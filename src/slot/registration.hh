@@ -78,6 +78,25 @@ public:
     Msr msr() const { return msr_; }
 
 protected:
+    // Reads `msr` on every online CPU, and calls note(cpu, value) where that succeeds. Returns
+    // false, and reads nothing, if there is no MSR: the host does not offer it, and it would fault.
+    template <class Kernel, class Note>
+    bool look_at_each_cpu(std::optional<Msr> msr, Note note) {
+        survey_ = {};
+        if (!msr) return false;
+        msr_ = *msr;
+        for (int next = Kernel::next_online_cpu(-1); next >= 0;
+             next = Kernel::next_online_cpu(next)) {
+            const u32 cpu = static_cast<u32>(next);
+            const Result<u64> value = Kernel::rdmsr(cpu, msr_);
+            if (value.ok())
+                note(cpu, value.value());
+            else
+                survey_.add_unreadable(cpu, value.error().negative_errno());
+        }
+        return true;
+    }
+
     Msr msr_{};
     SlotSurvey survey_;
     Decision decision_;
@@ -90,15 +109,10 @@ public:
     // the hotplug lock (linux_cpus_lock()). Interrupts are on. If CPUID does not offer the feature
     // nothing is read, because the MSR would fault. `wanted`: no parameter disables the feature.
     void find(const KvmCpuid& kvm, bool wanted) {
-        survey_ = {};
-        const std::optional<Msr> msr = Layout::msr(kvm);
-        if (msr) {
-            msr_ = *msr;
-            for (int cpu = Kernel::next_online_cpu(-1); cpu >= 0;
-                 cpu = Kernel::next_online_cpu(cpu))
-                look(static_cast<u32>(cpu));
-        }
-        decision_ = decide(msr.has_value(), wanted, survey_);
+        const bool offered = look_at_each_cpu<Kernel>(Layout::msr(kvm), [this](u32 cpu, u64 value) {
+            survey_.add(cpu, value, Layout::use(cpu, value));
+        });
+        decision_ = decide(offered, wanted, survey_);
     }
 
     // Takes the slot of `cpu`: from now on the host writes to the area at guest-physical address
@@ -149,14 +163,6 @@ private:
         if (after.ok() && (!(after.value() & kMsrEnabled) || after.value() == before)) return {};
         if (!written.ok()) return written;
         return after.ok() ? Error(-kEio) : after.error();
-    }
-
-    void look(u32 cpu) {
-        const Result<u64> value = Kernel::rdmsr(cpu, msr_);
-        if (value.ok())
-            survey_.add(cpu, value.value(), Layout::use(cpu, value.value()));
-        else
-            survey_.add_unreadable(cpu, value.error().negative_errno());
     }
 };
 
