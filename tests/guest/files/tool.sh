@@ -104,7 +104,7 @@ explains_what_is_refused() {
 	exits 2 kvmpv set clock/nothing 1 && contains "$(cat /tmp/said)" 'clock/release'
 }
 
-# But the one that is in force only as long as its file is open.
+# But migration/control: a hold ends when its file is closed, and the program ends at once.
 names_every_switch() {
 	kvmpv set --list > /tmp/listed || return 1
 	(cd $DEBUG && find . -type f -perm 0600 | sed 's|^./||' | grep -v '^migration/control$') > /tmp/switches
