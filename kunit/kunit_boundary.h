@@ -32,6 +32,7 @@
 	SUITE(disruption); \
 	SUITE(early_look); \
 	SUITE(promise); \
+	SUITE(clock_alone); \
 	SUITE(drift); \
 	SUITE(clock_pairing); \
 	SUITE(hook); \

@@ -9,6 +9,8 @@ import os
 import re
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +34,7 @@ from lab import (
     host_state,
     on_host,
     qemu,
+    run,
     splat,
 )
 from lab.frames import Link
@@ -512,6 +515,25 @@ class OtherSuite(unittest.TestCase):
         return sorted(
             (file.name, file.stat().st_mtime_ns) for file in Path("/var/lib/apt/lists").iterdir()
         )
+
+
+class AHostThatHangs(unittest.TestCase):
+    def test_a_tick_that_finds_no_room_is_left_out(self) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    ours.send(b"x")
+            ours.setblocking(True)
+            session = run._Session.__new__(run._Session)
+            session._host = mock.Mock(link=Link(ours.fileno()))
+            session._audience = mock.Mock(keys=None)
+            session._deadline, session._next_tick, session._ready = None, 0.0, True
+            signal.setitimer(signal.ITIMER_REAL, 10)  # ends this program if it waits for room
+            session._wait({})
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self.assertGreater(session._next_tick, 0)
 
 
 class Verdicts(unittest.TestCase):
