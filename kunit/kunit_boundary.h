@@ -43,7 +43,8 @@
 	SUITE(value_slot); \
 	SUITE(histogram); \
 	SUITE(wakeups); \
-	SUITE(poll_control)
+	SUITE(poll_control); \
+	SUITE(migration_hold)
 
 /*
  * Suites that need a KVM guest. kvmpv_test_<suite>_enter() runs before the cases, _leave() after.

@@ -127,6 +127,7 @@ enum kvmpv_follower {
 	KVMPV_STEAL,
 	KVMPV_EOI,
 	KVMPV_HALT_POLL,
+	KVMPV_MIGRATION,
 	KVMPV_SAMPLER,
 	KVMPV_NUM_FOLLOWERS
 };
@@ -259,6 +260,9 @@ void kvmpv_idle_ends(void);
 
 /* Called on @cpu once a second, in a thread that is bound to it, whether it is busy or idle. */
 void kvmpv_sample(u32 cpu);
+
+/* Called when the time of linux_hold_timer_set() has passed, where it may take the hotplug lock. */
+void kvmpv_hold_is_due(void);
 
 /* Called after linux_sampler_defer(), where it may take the hotplug lock. */
 void kvmpv_sampler_deferred(void);
@@ -401,6 +405,9 @@ bool linux_tsc_is_invariant(void);
 /* The kernel has marked the TSC unstable, which lasts until the next boot. */
 bool linux_tsc_is_unstable(void);
 
+/* The guest's memory is encrypted, so that the host cannot read it. Any context. */
+bool linux_memory_is_encrypted(void);
+
 /* ---- src/linux/cpu_idle.c ----------------------------------------------------------------- */
 
 /* Writes the name of the cpuidle driver, or "" if there is none. @size includes the NUL. */
@@ -475,6 +482,14 @@ struct kvmpv_file {
 	 * it is polled, kvmpv_look_here() is called.
 	 */
 	bool is_awaited;
+	/*
+	 * Instead of store, where what was written is in force only as long as the file stays open.
+	 * @file tells one open file from another. It is closed when no process has it any more, and
+	 * then closed() is called, whether anything was written to it or not. Calls of closed() may
+	 * overlap with all others.
+	 */
+	int (*store_while_open)(const char *text, const void *file);
+	void (*closed)(const void *file);
 };
 
 /*
@@ -505,6 +520,15 @@ void linux_early_look_stop(u32 cpu);
 /* The lock of the event ring; disables interrupts. Any context but NMI. */
 u64 linux_events_lock(void);
 void linux_events_unlock(u64 state);
+
+/* ---- src/linux/hold_timer.c --------------------------------------------------------------- */
+
+/*
+ * Has kvmpv_hold_is_due() called once, in a thread, when @ns have passed; a timer that was set
+ * before is set anew. Stop waits for a call that is under way. After it none comes.
+ */
+void linux_hold_timer_set(u64 ns);
+void linux_hold_timer_stop(void);
 
 /* ---- src/linux/hotplug.c ------------------------------------------------------------------ */
 
@@ -610,6 +634,7 @@ enum kvmpv_mutex {
 	KVMPV_MUTEX_STEAL, /* its switches, reset, and whoever gathers its charges */
 	KVMPV_MUTEX_EOI, /* its switch */
 	KVMPV_MUTEX_HALT_POLL, /* its switches, and whoever shows what they have done */
+	KVMPV_MUTEX_MIGRATION, /* who holds the guest, and what its MSR is set to */
 	KVMPV_MUTEX_SAMPLER, /* its switch */
 	KVMPV_MUTEX_IPI, /* its switch */
 	KVMPV_MUTEX_FOLLOWERS, /* who begins to follow CPUs; taken inside the others */

@@ -17,6 +17,8 @@
 #include "ipi/views.hh"
 #include "halt_poll/halt_poll.hh"
 #include "halt_poll/views.hh"
+#include "migration/migration.hh"
+#include "migration/views.hh"
 #include "sampler/sampler.hh"
 #include "sampler/views.hh"
 #include "steal/steal.hh"
@@ -77,6 +79,7 @@ constexpr Switch kSamplerSwitches[] = {{KVMPV_SAMPLING, sampler::set_on, sampler
 //   - The clock starts first and stops last, because the others read it.
 //   - Steal time comes before EOI only because `status` has always shown them so.
 //   - Halt polling comes after PV EOI only because nothing of either depends on the other.
+//   - Migration control comes after halt polling for the same reason.
 //   - The sampler comes after everything that it looks at.
 //   - Last comes what only files of debugfs use.
 constexpr FeatureRow kFeatures[] = {
@@ -150,6 +153,21 @@ constexpr FeatureRow kFeatures[] = {
         .write_note = write_halt_poll_note,
         .files = halt_poll_files,
         .switches = kHaltPollSwitches,
+    },
+    {
+        .name = "migration",
+        .start = of<migration, &Migration::start>,
+        .stop = of<migration, &Migration::stop>,
+        .failure = "migration control could not be started",
+        .follower = KVMPV_MIGRATION,
+        .online_cpu = of<migration, &Migration::online_cpu>,
+        .dead_cpu = of<migration, &Migration::dead_cpu>,
+        .resume = of<migration, &Migration::resume>,
+        .restart = of<migration, &Migration::restart>,
+        .slots = &slots.migration_control,
+        .cpuid_name = "KVM_FEATURE_MIGRATION_CONTROL",
+        .write_note = write_migration_note,
+        .files = migration_files,
     },
     // A slot that is only shown.
     {.name = "async_pf", .slots = &slots.async_pf},
@@ -280,7 +298,9 @@ extern "C" int kvmpv_cpu_online(u32 follower, u32 cpu) {
     return begins_to_follow(follower) ? done.zero_or_negative_errno() : 0;
 }
 
-extern "C" void kvmpv_cpu_down(u32 follower, u32 cpu) { following(follower).down_cpu(cpu); }
+extern "C" void kvmpv_cpu_down(u32 follower, u32 cpu) {
+    if (following(follower).down_cpu) following(follower).down_cpu(cpu);
+}
 
 extern "C" void kvmpv_cpu_dead(u32 follower, u32 cpu) {
     if (following(follower).dead_cpu) following(follower).dead_cpu(cpu);

@@ -66,8 +66,8 @@ void log_unseen(Error error) {
     LineBuffer<240> line;
     Writer<LineSink<240>> out(LineSink<240>{&line});
     out << "no files in debugfs (error " << Signed{error.negative_errno()}
-        << "): status, cpus, events, clock/, steal/, eoi/ and halt_poll/ cannot be seen; the "
-           "switches are in "
+        << "): status, cpus, events, clock/, steal/, eoi/, halt_poll/ and migration/ cannot be "
+           "seen; the switches are in "
            "/sys/module/kvmpv/parameters, steal time is also in the trace events";
     linux_log_warn(line.text());
 }

@@ -103,6 +103,17 @@ REFUSING = "; ".join(
 )
 REFUSING += "; +17; serve 0x4b564d08 1"
 
+# A host that has migration control, and refuses or ignores what is written when it is told to.
+HOLDING = (
+    "+17; refuse write 0x4b564d08 when refuses; ignore 0x4b564d08 when ignores; serve 0x4b564d08 1"
+)
+# The dialogue starts another kernel at last.
+HOLDS = (
+    *dialogue("migration"),
+    *("--shim", HOLDING, "--timeout", "1800"),
+    *("--add", "{image}:/tests/kernel"),
+)
+
 # At boot the kernel's KUnit prints a plan for no tests. The results follow the mark.
 KUNIT = (
     "echo kvmpv_kunit begins > /dev/kmsg; insmod /kvmpv/kvmpv_kunit.ko;"
@@ -482,6 +493,21 @@ SCENARIOS = (
         check=(),
     ),
     Scenario("halt-poll", AGENT, dialogue("halt_poll"), check=()),
+    # Not in the debug kernels, which take minutes for a second boot.
+    Scenario(
+        "migration-control-shared",
+        AGENT,
+        (*HOLDS, "--cmdline", "no_timer_check"),
+        STOCK_KERNELS,
+        check=(),
+    ),
+    Scenario(
+        "migration-control-owned",
+        f"MODE=owned {AGENT}",
+        (*HOLDS, "--cmdline", f"{NOPV_ON_TSC} no_timer_check"),
+        STOCK_KERNELS,
+        check=(),
+    ),
     # Only in the debug kernel do run queues ask for steal time.
     Scenario(
         "steal-rq-shared",

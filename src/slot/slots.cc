@@ -10,6 +10,9 @@ constinit Slots slots;
 
 namespace {
 
+// Of migration control.
+constinit kvmpv_value guest_value{};
+
 Use use_from_kernel_answer(int in_force) {
     if (in_force < 0) return Use::kUnknown;
     return in_force ? Use::kKernel : Use::kNobody;
@@ -46,6 +49,13 @@ std::optional<Msr> PollControlLayout::msr(const KvmCpuid& kvm) {
     return Msr::KVM_POLL_CONTROL;
 }
 
+std::optional<Msr> MigrationControlLayout::msr(const KvmCpuid& kvm) {
+    if (!kvm.has(Feature::KVM_FEATURE_MIGRATION_CONTROL)) return std::nullopt;
+    return Msr::KVM_MIGRATION_CONTROL;
+}
+
+kvmpv_value& GuestValueKernel::value(u32, u32) { return guest_value; }
+
 Use EoiLayout::use(u32, u64) { return use_from_kernel_answer(linux_native_eoi_in_force()); }
 
 bool haltpoll_driver_is_active() {
@@ -69,6 +79,7 @@ Result<void> Slots::take(bool clock_wanted, bool legacy) {
     steal.find(kvm, true);
     eoi.find(kvm, true);
     poll_control.find(kvm, haltpoll_driver_is_active());
+    migration_control.find(kvm, false);
     linux_cpus_unlock();
     return {};
 }

@@ -57,6 +57,17 @@ struct PollControlLayout {
     static std::optional<Msr> msr(const KvmCpuid& kvm);
 };
 
+// Whether the host may move the guest.
+struct MigrationControlLayout {
+    static constexpr u32 kIndex = 0;
+    static std::optional<Msr> msr(const KvmCpuid& kvm);
+};
+
+// A value of the whole guest: there is one of it, whichever CPU sets it.
+struct GuestValueKernel : LiveValueKernel {
+    static kvmpv_value& value(u32 cpu, u32 index);
+};
+
 struct Slots {
     KvmCpuid kvm;
     // What the clock goes by: `kvm`, but with legacy=1 as if the host offered only the deprecated
@@ -66,6 +77,7 @@ struct Slots {
     Registration<StealLayout> steal;
     Registration<EoiLayout> eoi;
     ValueSlot<PollControlLayout> poll_control{"halt_poll"};
+    ValueSlot<MigrationControlLayout, GuestValueKernel> migration_control{"migration"};
     SlotState async_pf{Decision{Mode::kOff, Reason::kNeverTaken}};
 
     // Fills everything in. -ENODEV if this is no KVM guest. Reads MSRs on every online CPU and

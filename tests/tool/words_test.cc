@@ -105,7 +105,8 @@ TEST(Status, SaysWhatHappenedLast) {
 
 Snapshot running() {
     Snapshot snapshot("6.12-shared");
-    snapshot.as_running_system().writes({"clock/release", "later/hook", "steal/hook"});
+    snapshot.as_running_system().writes(
+        {"clock/release", "later/hook", "migration/control", "steal/hook"});
     snapshot.put(std::string(kParameterFolder) + "/later_hook", "1\n");
     return snapshot;
 }
