@@ -3,7 +3,7 @@
 // histogram.hh: every value has one bucket, and a percentile is off by no more than promised.
 
 #include "kvmpv/histogram.hh"
-#include "kvmpv/steal_table.hh"
+#include "kvmpv/charge_table.hh"
 #include "scripted_host.hh"
 #include "test.hh"
 

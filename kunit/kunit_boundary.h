@@ -37,7 +37,7 @@
 	SUITE(hook); \
 	SUITE(steal); \
 	SUITE(steal_handover); \
-	SUITE(steal_table); \
+	SUITE(charge_table); \
 	SUITE(pv_eoi); \
 	SUITE(value_slot); \
 	SUITE(histogram); \
