@@ -38,6 +38,7 @@
 	SUITE(steal); \
 	SUITE(steal_handover); \
 	SUITE(charge_table); \
+	SUITE(page_waits); \
 	SUITE(pv_eoi); \
 	SUITE(value_slot); \
 	SUITE(histogram); \
