@@ -2,6 +2,8 @@
 
 #include "features.hh"
 
+#include "async_pf/async_pf.hh"
+#include "async_pf/views.hh"
 #include "base/followers.hh"
 #include "base/log.hh"
 #include "clock/clock.hh"
@@ -69,6 +71,11 @@ constexpr Switch kHaltPollSwitches[] = {
     {KVMPV_HALT_POLL_ACCOUNTING, of<halt_poll, &HaltPoll::set_accounting>, wakeup_accounts::is_on},
 };
 
+constexpr Switch kAsyncPfSwitches[] = {
+    {KVMPV_ASYNC_PF_ACCOUNTING, of<async_pf, &AsyncPf::set_accounting>,
+     of<async_pf, &AsyncPf::accounting>},
+};
+
 constexpr Switch kSamplerSwitches[] = {{KVMPV_SAMPLING, sampler::set_on, sampler::is_on}};
 
 // The order from top to bottom is that of load, of a CPU that comes online, of resume, and of the
@@ -76,7 +83,7 @@ constexpr Switch kSamplerSwitches[] = {{KVMPV_SAMPLING, sampler::set_on, sampler
 // suspend, and of restart.
 //   - The clock starts first and stops last, because the others read it.
 //   - Steal time comes before EOI only because `status` has always shown them so.
-//   - Halt polling comes after PV EOI only because nothing of either depends on the other.
+//   - Halt polling and async page faults come after PV EOI only because none depends on another.
 //   - The sampler comes after everything that it looks at.
 //   - Last comes what only files of debugfs use.
 constexpr FeatureRow kFeatures[] = {
@@ -151,8 +158,16 @@ constexpr FeatureRow kFeatures[] = {
         .files = halt_poll_files,
         .switches = kHaltPollSwitches,
     },
-    // A slot that is only shown.
-    {.name = "async_pf", .slots = &slots.async_pf},
+    {
+        .name = "async_pf",
+        .start = of<async_pf, &AsyncPf::start>,
+        .stop = of<async_pf, &AsyncPf::stop>,
+        .slots = &slots.async_pf,
+        .cpuid_name = "KVM_FEATURE_ASYNC_PF_INT",
+        .write_note = write_async_pf_note,
+        .files = async_pf_files,
+        .switches = kAsyncPfSwitches,
+    },
     // Before the other clocks, one of which is the host's.
     {
         .name = "clock pairing",

@@ -2,7 +2,7 @@
 //
 // A registration: one slot (MSR) per vCPU that holds the address of an area, and the host keeps
 // writing to that area. Clock, steal time and PV EOI are its three instantiations. They differ in
-// their layouts.
+// their layouts. Those of async page faults are the kernel's, or nobody's.
 
 #pragma once
 
@@ -14,15 +14,19 @@
 namespace kvmpv {
 
 template <class T>
-concept SlotLayout = requires(const KvmCpuid& kvm, u32 cpu, u64 msr_value) {
-    // Its index in kvmpv_cpu::foreign_msr.
-    { T::kIndex } -> std::convertible_to<u32>;
-    // The address bits of the MSR.
-    { T::kAddressMask } -> std::convertible_to<u64>;
+concept UsedSlotLayout = requires(const KvmCpuid& kvm, u32 cpu, u64 msr_value) {
     // The slot's MSR, or nothing if the host does not offer it.
     { T::msr(kvm) } -> std::same_as<std::optional<Msr>>;
     // Whether the running kernel uses what an enabled slot of `cpu` points at.
     { T::use(cpu, msr_value) } -> std::same_as<Use>;
+};
+
+template <class T>
+concept SlotLayout = UsedSlotLayout<T> && requires {
+    // Its index in kvmpv_cpu::foreign_msr.
+    { T::kIndex } -> std::convertible_to<u32>;
+    // The address bits of the MSR.
+    { T::kAddressMask } -> std::convertible_to<u64>;
 };
 
 // The machine, live or scripted.
@@ -83,6 +87,35 @@ protected:
     Decision decision_;
 };
 
+// What the slots of all online CPUs hold. The caller holds the hotplug lock (linux_cpus_lock()).
+// Interrupts are on.
+template <UsedSlotLayout Layout, SlotKernel Kernel>
+SlotSurvey survey_slots(Msr msr) {
+    SlotSurvey survey;
+    for (int at = Kernel::next_online_cpu(-1); at >= 0; at = Kernel::next_online_cpu(at)) {
+        const u32 cpu = static_cast<u32>(at);
+        const Result<u64> value = Kernel::rdmsr(cpu, msr);
+        if (value.ok())
+            survey.add(cpu, value.value(), Layout::use(cpu, value.value()));
+        else
+            survey.add_unreadable(cpu, value.error().negative_errno());
+    }
+    return survey;
+}
+
+// A registration that only the kernel can use. Its slots are never written.
+template <UsedSlotLayout Layout, SlotKernel Kernel = LiveKernel>
+class KernelsRegistration : public SlotState {
+public:
+    // As Registration::find(), for a feature that no parameter disables.
+    void find(const KvmCpuid& kvm) {
+        const std::optional<Msr> msr = Layout::msr(kvm);
+        if (msr) msr_ = *msr;
+        survey_ = msr ? survey_slots<Layout, Kernel>(*msr) : SlotSurvey{};
+        decision_ = decide_never_taken(msr.has_value(), survey_);
+    }
+};
+
 template <SlotLayout Layout, SlotKernel Kernel = LiveKernel>
 class Registration : public SlotState {
 public:
@@ -90,14 +123,9 @@ public:
     // the hotplug lock (linux_cpus_lock()). Interrupts are on. If CPUID does not offer the feature
     // nothing is read, because the MSR would fault. `wanted`: no parameter disables the feature.
     void find(const KvmCpuid& kvm, bool wanted) {
-        survey_ = {};
         const std::optional<Msr> msr = Layout::msr(kvm);
-        if (msr) {
-            msr_ = *msr;
-            for (int cpu = Kernel::next_online_cpu(-1); cpu >= 0;
-                 cpu = Kernel::next_online_cpu(cpu))
-                look(static_cast<u32>(cpu));
-        }
+        if (msr) msr_ = *msr;
+        survey_ = msr ? survey_slots<Layout, Kernel>(*msr) : SlotSurvey{};
         decision_ = decide(msr.has_value(), wanted, survey_);
     }
 
@@ -149,14 +177,6 @@ private:
         if (after.ok() && (!(after.value() & kMsrEnabled) || after.value() == before)) return {};
         if (!written.ok()) return written;
         return after.ok() ? Error(-kEio) : after.error();
-    }
-
-    void look(u32 cpu) {
-        const Result<u64> value = Kernel::rdmsr(cpu, msr_);
-        if (value.ok())
-            survey_.add(cpu, value.value(), Layout::use(cpu, value.value()));
-        else
-            survey_.add_unreadable(cpu, value.error().negative_errno());
     }
 };
 
