@@ -128,6 +128,7 @@ SCENARIOS = (
             "slot/msr_tools",
             "files/documented",
             "files/tool",
+            "async_pf/switch",
             *ALL_OF_THE_CLOCK,
             "life/readme",
         ),
@@ -136,7 +137,7 @@ SCENARIOS = (
     ),
     Scenario(
         "owned",
-        scripts("slot/nopv", "slot/msr_tools", *ALL_OF_THE_CLOCK, MODE="owned"),
+        scripts("slot/nopv", "slot/msr_tools", "async_pf/switch", *ALL_OF_THE_CLOCK, MODE="owned"),
         (*WAKE, "--cmdline", "nopv"),
     ),
     Scenario(
@@ -477,6 +478,8 @@ SCENARIOS = (
         check=(),
     ),
     Scenario("halt-poll", AGENT, dialogue("halt_poll"), check=()),
+    # The host gets a swap disk, so it must not be this machine.
+    Scenario("async-pf", AGENT, (*dialogue("async_pf"), "--host", "nested"), check=()),
     # Only in the debug kernel do run queues ask for steal time.
     Scenario(
         "steal-rq-shared",

@@ -50,10 +50,16 @@ halts_are_counted() {
 		grows cell halt_poll/cpus 0 wakeups
 }
 
+# Unloading takes the probe away. In owned mode there is nothing to count.
+waits_are_counted() {
+	[ "$MODE" = shared ] || return 0
+	echo 1 > $DEBUG/async_pf/accounting && equal waiting "$(cell async_pf/cpus 0 waiting)" 0
+}
+
 one_round() {
 	account=$(stat_steal "")
 	load || return 1
-	clock_moves && steal_is_asked_for && grows total_elided && halts_are_counted && event_is_awaited || return 1
+	clock_moves && steal_is_asked_for && grows total_elided && halts_are_counted && waits_are_counted && event_is_awaited || return 1
 	rmmod kvmpv || return 1
 	[ "$(stat_steal "")" -gt "$account" ] || { echo "steal went from $account to $(stat_steal "")"; return 1; }
 	! available kvmpv || return 1
