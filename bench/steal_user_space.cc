@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "../src/clock/early_look.hh"
 #include "../src/steal/steal_clock.hh"
 #include "x86.hh"
 
@@ -28,10 +29,13 @@ void linux_current_task(kvmpv_task*) { unexpected("linux_current_task"); }
 void linux_trace_steal(u32, u64, u64) { unexpected("linux_trace_steal"); }
 void linux_trace_steal_step(u32, bool, u64, u64) { unexpected("linux_trace_steal_step"); }
 void kvmpv::steal_tasks::charge(Charges&, u64) { unexpected("charge"); }
+void kvmpv::early_look::ask(u64) { unexpected("early_look::ask"); }
 
 namespace {
 
 alignas(64) kvmpv::KvmStealTime record{123'456'789, 2, 0, 0, {}, {}};
+// Its version is the one that was seen last, as in nearly every tick.
+alignas(64) kvmpv::PvclockVcpuTimeInfo clock_record{};
 
 }  // namespace
 
@@ -87,6 +91,7 @@ void begin() {
     using namespace kvmpv::steal_clock;
     static CpuState state{};
     kvmpv_cpu.steal_here = &state;
+    kvmpv_cpu.clock_record = &clock_record;
     setup = {kvmpv::TicksToNs(2'000'000), 4'000'000, true, false};
     ::kvmpv::steal_clock::begin(state, &record, true);
     setup.handover_in_progress = true;
