@@ -22,7 +22,8 @@ OPTIONS = "nr_devices=1 gb=1 bs=4096 memory_backed=1 irqmode=2 completion_nsec={
 PAGE = 4096
 PIDFD_OPEN, PROCESS_MADVISE = 434, 440  # the system calls
 MADV_PAGEOUT = 21
-SWAPPED = 1 << 62  # of an entry in /proc/PID/pagemap
+SWAPPED, FRAME = 1 << 62, (1 << 55) - 1  # of an entry in /proc/PID/pagemap
+SWAP_CACHE = 1 << 13  # of an entry in /proc/kpageflags
 MOMENT = 0.02  # seconds
 PATIENCE = 60.0
 
@@ -86,12 +87,13 @@ class SlowSwap:
         for _ in range(10):
             self._page_out(pid, addresses)
             wait_until_0("Writeback")
-            if are_swapped(pid, addresses) and not meminfo("SwapCached"):
-                return
-            with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-                for address in addresses:
-                    os.pread(memory.fileno(), 1, address)
-        raise Stuck(f"{meminfo('SwapCached')} kB are in memory still")
+            read_all(pid, addresses)
+            places = [entry & FRAME for entry in pagemap(pid, addresses)]
+            self._page_out(pid, addresses)
+            if all(entry & SWAPPED for entry in pagemap(pid, addresses)):
+                if not any(flags & SWAP_CACHE for flags in words("/proc/kpageflags", places)):
+                    return
+        raise Stuck("the host keeps pages in memory")
 
     def _page_out(self, pid: int, addresses: Sequence[int]) -> None:
         vector = (IoVec * len(addresses))(*(IoVec(address, PAGE) for address in addresses))
@@ -119,7 +121,19 @@ def memory_of_guest(pid: int) -> int:
     return max(ranges, key=lambda ends: ends[1] - ends[0])[0]
 
 
-def are_swapped(pid: int, addresses: Sequence[int]) -> bool:
-    with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
-        entries = [os.pread(pagemap.fileno(), 8, address // PAGE * 8) for address in addresses]
-    return all(int.from_bytes(entry, "little") & SWAPPED for entry in entries)
+def words(file: str, numbers: Sequence[int]) -> list[int]:
+    """Those with these numbers of a file of 64-bit words."""
+    with open(file, "rb", buffering=0) as opened:
+        read = [os.pread(opened.fileno(), 8, 8 * number) for number in numbers]
+    return [int.from_bytes(word, "little") for word in read]
+
+
+def pagemap(pid: int, addresses: Sequence[int]) -> list[int]:
+    return words(f"/proc/{pid}/pagemap", [address // PAGE for address in addresses])
+
+
+def read_all(pid: int, addresses: Sequence[int]) -> None:
+    """So that they are mapped."""
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for address in addresses:
+            os.pread(memory.fileno(), 1, address)
