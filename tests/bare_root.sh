@@ -31,6 +31,8 @@ use_root() {
 	zstd -q -d < "$ARCHIVE" | tar --extract --numeric-owner --preserve-permissions
 	mount -t proc proc proc
 	mount -t sysfs -o ro sysfs sys
+	mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts dev/pts
+	ln -sf pts/ptmx dev/ptmx
 	mkdir kvmpv
 	tar -C "$sources_of_kvmpv" --exclude=./build --exclude=./.git --create . |
 		tar -C kvmpv --extract --no-same-owner

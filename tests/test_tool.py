@@ -27,12 +27,15 @@ def unpack(snapshot: str, folder: Path) -> None:
         (folder / name).write_text(content)
 
 
+def setUpModule() -> None:
+    subprocess.run(["make", "-s", "tool"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
 class Tool(unittest.TestCase):
     folder: tempfile.TemporaryDirectory[str]
 
     @classmethod
     def setUpClass(cls) -> None:
-        subprocess.run(["make", "-s", "tool"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         cls.folder = tempfile.TemporaryDirectory(prefix="kvmpv-tool-")
         for name in ("6.12-hogged", "6.12-hogged-later"):
             unpack(name, Path(cls.folder.name) / name)
