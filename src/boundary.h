@@ -92,7 +92,7 @@ struct kvmpv_cpu {
 	u64 eoi_count[KVMPV_NUM_EOI_COUNTERS];
 	/* ioapic_interrupts() of this CPU when eoi_count began to count. */
 	u64 eoi_ioapic_base;
-	/* Calls to several CPUs at once. Only its own CPU counts, with preemption off. */
+	/* Function calls to several CPUs at once. Only its own CPU counts, with preemption off. */
 	u64 ipi_calls;
 	u64 ipi_calls_to_all_others;
 	struct kvmpv_value values[KVMPV_NUM_VALUES];
@@ -239,18 +239,18 @@ void kvmpv_task_switch(void);
 void kvmpv_eoi(u32 reg, u32 value);
 
 /*
- * Called when this CPU has several others called at once, after linux_ipi_calls_enable().
+ * Called when this CPU calls a function on several others at once, after linux_ipi_calls_enable().
  * Preemption is off; interrupts may be.
  */
 void kvmpv_ipi_call(bool to_all_others);
 
 /*
- * Between linux_wakeups_enable() and linux_wakeups_disable(), in any context but NMI, on the CPU
- * that it is about. kvmpv_ipi_sent() is called on the CPU that sends an IPI to @cpu.
+ * Called between linux_wakeups_enable() and linux_wakeups_disable(), in any context but NMI, on the
+ * CPU that it is about. kvmpv_ipi_sent() is called on the CPU that sends an IPI to @cpu.
  *	kvmpv_idle_begins()	the CPU is about to halt
  *	kvmpv_timer_expires()	the kernel handles a timer that was due @late_ns ago (or < 0)
  *	kvmpv_ipi_arrives()	an IPI has interrupted the CPU
- *	kvmpv_idle_ends()	the CPU goes on after a halt
+ *	kvmpv_idle_ends()	the CPU continues after a halt
  */
 void kvmpv_idle_begins(void);
 void kvmpv_timer_expires(s64 late_ns);
@@ -526,10 +526,10 @@ void linux_seq_write(void *seq, const char *text, u32 length);
 /* ---- src/linux/early_look.c --------------------------------------------------------------- */
 
 /*
- * Between start and stop, ask has kvmpv_look_early() called on the CPU that asks, in this tick or
- * with the next one. Ask may be called in any context, with a run queue locked; the thread must not
+ * Between start and stop, ask makes kvmpv_look_early() be called on the CPU that asks, in this tick
+ * or the next one. Ask may be called in any context, with a run queue locked; the thread must not
  * be able to move to another CPU. Start and stop run on @cpu. Nobody asks after stop has begun. It
- * waits for a call that is under way or to come, and does nothing where none was started.
+ * waits for a call that is under way or queued, and does nothing without a start.
  */
 void linux_early_look_start(u32 cpu);
 void linux_early_look_ask(void);
@@ -574,8 +574,8 @@ u32 linux_hpet_read(void);
 s64 linux_hypercall2(u32 number, u64 first, u64 second);
 
 /*
- * 1 if the kernel has its function in place that makes hypercall @number, 0 if it has another one
- * there, -ENOENT if that cannot be told. Any context.
+ * 1 if the kernel calls its function that makes hypercall @number, 0 if it calls another one,
+ * -ENOENT if that cannot be told. Any context.
  */
 int linux_makes_hypercall(u32 number);
 
@@ -583,7 +583,7 @@ int linux_makes_hypercall(u32 number);
 
 /*
  * From enable on, kvmpv_ipi_call() is called. Enable returns 0, -ENODEV in a kernel that does not
- * tell of such calls, or another negative errno. When disable returns, no call is under way and
+ * report such calls, or another negative errno. When disable returns, no call is under way and
  * none will come.
  */
 int linux_ipi_calls_enable(void);
@@ -616,8 +616,8 @@ void linux_memory_destroy(void *memory);
 /* ---- src/linux/module_ref.c --------------------------------------------------------------- */
 
 /*
- * Until linux_module_let_go(), rmmod fails with EBUSY. Returns false if the module is already being
- * unloaded.
+ * Until linux_module_let_go(), rmmod fails with EAGAIN. Returns false if the module is already
+ * being unloaded.
  */
 bool linux_module_keep(void);
 void linux_module_let_go(void);
@@ -956,7 +956,7 @@ int linux_vdso_allow_mapping(void);
 /* ---- src/linux/waiters.c ------------------------------------------------------------------ */
 
 /*
- * Wakes whoever waits for an event. In a thread or in an irq_work, and not under
+ * Wakes the programs that wait for an event. In a thread or in an irq_work, and not under
  * linux_events_lock(): with PREEMPT_RT it takes a lock that sleeps.
  */
 void linux_waiters_wake(void);

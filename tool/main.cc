@@ -21,10 +21,10 @@ namespace {
 
 constexpr const char* kExamples = R"(Examples:
   sudo kvmpv status                        one screen in words
-  sudo kvmpv doctor                        what is wrong, and the command that mends it
+  sudo kvmpv doctor                        what is wrong, and the command that repairs it
   sudo kvmpv doctor --json | jq '.rules[] | select(.severity != "OK")'
   sudo kvmpv set steal/attribution 1       charge stolen time to tasks; kvmpv set --list names the switches
-  kvmpv --root /tmp/copy status            of a tree that was copied from another machine
+  kvmpv --root /tmp/copy status            the same of a tree that was copied from another machine
 
 Exit status: 0 all is well; 1 the kernel refused a switch; 2 wrong command line; 3 no module or no debugfs;
 4 not permitted. doctor exits as Nagios plugins do: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.)";
@@ -48,7 +48,7 @@ int fail(const Trouble& trouble) {
 
 void wait(double seconds) { ::poll(nullptr, 0, static_cast<int>(std::lround(seconds * 1000))); }
 
-// Two looks where time passes between them: of a running system, or of two copies.
+// Two looks if time passes between them: at a running system, or at two copies.
 Look look_at(const Directory& files, const Asked& asked) {
     Look look;
     if (!asked.since.empty()) {
@@ -59,7 +59,7 @@ Look look_at(const Directory& files, const Asked& asked) {
     }
     look.now = read_tree(files);
     for (const std::string& note : look.earlier.notes)
-        look.now.notes.push_back("At the first look " + note);
+        look.now.notes.push_back("At the first reading " + note);
     return look;
 }
 
@@ -67,8 +67,9 @@ Look look_at(const Directory& files, const Asked& asked) {
 std::optional<Trouble> trouble_of(const Directory& files, const Look& look) {
     if (look.now.status) return std::nullopt;
     const std::optional<Trouble> trouble = find_trouble(files, is_root());
-    return trouble ? trouble
-                   : Trouble{Exit::kNothingToRead, "status is not what this program knows."};
+    return trouble
+               ? trouble
+               : Trouble{Exit::kNothingToRead, "This program does not understand the file status."};
 }
 
 int status(const Asked& asked) {
@@ -80,7 +81,7 @@ int status(const Asked& asked) {
     return 0;
 }
 
-// Whoever watches it by exit status reads one line of output.
+// A monitoring system goes by the exit status, and reads one line of output.
 int doctor_fails(const Asked& asked, const Trouble& trouble) {
     const Finding finding{Severity::kUnknown, trouble.words, {}, {}, {}};
     if (asked.json)
@@ -117,11 +118,13 @@ int set_switch(const Asked& asked) {
 
 void take_looks(CLI::App* command, Asked& asked) {
     command->add_flag("--json", asked.json, "for programs");
-    command->add_option("--interval", asked.interval, "seconds between two looks; 0: one look (1)")
+    command
+        ->add_option("--interval", asked.interval,
+                     "seconds between two readings; 0: one reading (1)")
         ->check(CLI::Range(0.0, 3600.0));
     command
         ->add_option("--since", asked.since,
-                     "a copy of this guest's tree from before, in place of a first look")
+                     "an earlier copy of this guest's tree, in place of a first reading")
         ->check(CLI::ExistingDirectory);
 }
 
@@ -158,10 +161,10 @@ int run(int count, char** words) {
     return set_switch(asked);
 }
 
-// A full disk is noticed only when what was printed leaves the program.
+// A full disk shows only when the buffered output is written.
 int flushed(int exit_status) {
     if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return exit_status;
-    fmt::print(stderr, "kvmpv: what was said could not be written: {}\n", std::strerror(errno));
+    fmt::print(stderr, "kvmpv: the output could not be written: {}\n", std::strerror(errno));
     return static_cast<int>(Exit::kNothingToRead);
 }
 

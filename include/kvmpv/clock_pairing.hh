@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// One question by KVM_HC_CLOCK_PAIRING: what the host's CLOCK_REALTIME was, at which TSC of the
-// guest, and what the guest's own clocks said then. What the host writes is input: an answer that
+// One hypercall KVM_HC_CLOCK_PAIRING: the host's CLOCK_REALTIME, the guest's TSC at the same
+// moment, and what the guest's own clocks showed then. The host's answer is not trusted: one that
 // cannot be true is refused. Any context.
 
 #pragma once
@@ -16,20 +16,20 @@ namespace kvmpv {
 enum class PairingFault : u8 {
     kNone,
     kNotWritten,
-    kSeconds,      // before 1970, or more than a time in ns can hold
-    kNanoseconds,  // negative, or a second and more
-    kTscBehind,    // before the question
-    kTscAhead,     // after the answer
+    kSeconds,      // before 1970, or too many for a time in ns
+    kNanoseconds,  // negative, or a second or more
+    kTscBehind,    // before the hypercall
+    kTscAhead,     // after the hypercall
 };
 
 constexpr const char* pairing_fault_text(PairingFault fault) {
     switch (fault) {
         case PairingFault::kNone: return "-";
-        case PairingFault::kNotWritten: return "it has written nothing";
+        case PairingFault::kNotWritten: return "the host has written nothing";
         case PairingFault::kSeconds: return "seconds out of range";
         case PairingFault::kNanoseconds: return "nanoseconds out of range";
-        case PairingFault::kTscBehind: return "a TSC before the question";
-        case PairingFault::kTscAhead: return "a TSC after the answer";
+        case PairingFault::kTscBehind: return "a TSC before the hypercall";
+        case PairingFault::kTscAhead: return "a TSC after the hypercall";
     }
     return "?";
 }
@@ -45,14 +45,14 @@ concept PairingMachine = TscMachine<T> && requires(T& machine) {
 // How far the host's CLOCK_REALTIME is ahead of the guest's.
 struct RealtimeOffset {
     u64 realtime_ns;  // the guest's
-    s64 offset_ns;    // right within error_ns
+    s64 offset_ns;    // correct to within error_ns
     u64 error_ns;
 };
 
 struct PairingLook {
-    s64 returned;  // by the hypercall. The rest means something only if it is 0
+    s64 returned;  // by the hypercall. The rest is valid only if it is 0
     PairingFault fault;
-    // The host's answer, which means something only without a fault.
+    // The host's answer, which is valid only without a fault.
     u64 host_ns;  // its CLOCK_REALTIME
     u64 tsc;
     u32 flags;
@@ -64,7 +64,7 @@ struct PairingLook {
 
     constexpr bool answered() const { return returned == 0 && fault == PairingFault::kNone; }
 
-    // Nothing if somebody has set the guest's clock back meanwhile.
+    // Nothing if somebody has set the guest's clock back between the two reads.
     constexpr std::optional<RealtimeOffset> offset() const {
         if (realtime_after_ns < realtime_before_ns) return std::nullopt;
         const ClockLook guest{host_ns, realtime_before_ns, realtime_after_ns};
@@ -73,9 +73,9 @@ struct PairingLook {
                               guest.error_ns() + 1};
     }
 
-    // What our clock said at `tsc`, by this CPU's record as it was before the hypercall. Nothing if
-    // our clock itself says otherwise: the host has updated the record meanwhile, or the guard is
-    // ahead of it.
+    // What our clock showed at `tsc`, computed from this CPU's record as it was before the
+    // hypercall. Nothing if that does not agree with the two reads of our clock: the host has
+    // updated the record in between, or the guard is ahead of it.
     constexpr std::optional<u64> clock_ns(const ClockSample& record) const {
         if (!record.can_tell_time() || tsc < record.tsc_timestamp) return std::nullopt;
         const u64 ns = record.ns_at(tsc);
@@ -89,7 +89,8 @@ namespace pairing_detail {
 inline constexpr s64 kNsPerSecond = 1'000'000'000;
 // With this many seconds the time in ns fits in an s64.
 inline constexpr s64 kMostSeconds = std::numeric_limits<s64>::max() / kNsPerSecond - 1;
-// No answer has it: not a number of nanoseconds.
+// Put into the area before the hypercall. No valid answer has it: it is not a number of
+// nanoseconds.
 inline constexpr s64 kNothing = -1;
 
 constexpr PairingFault fault_of(s64 seconds, s64 nanoseconds, u64 tsc, u64 before, u64 after) {
@@ -103,7 +104,7 @@ constexpr PairingFault fault_of(s64 seconds, s64 nanoseconds, u64 tsc, u64 befor
 
 }  // namespace pairing_detail
 
-// Asks the host, who answers in `area`. Each field is read once, because the host can write there
+// Asks the host, which answers in `area`. Each field is read once, because the host can write there
 // at any time.
 template <PairingMachine Machine>
 PairingLook take_pairing(Machine& machine, KvmClockPairing& area) {

@@ -36,13 +36,13 @@ public:
     // The CPU begins to idle.
     void idle_begins() {
         waits_ = true;
-        // One that was sent before has not woken the CPU from this idle period.
+        // An IPI that was sent before has not woken the CPU from this idle period.
         __atomic_store_n(&sent_ns_, u64{0}, __ATOMIC_RELAXED);
     }
 
-    // The kernel handles a timer that was due `late_ns` ago. Only the first one of an idle period
-    // has woken the CPU. One that is not due yet has not: timers may be handled early together with
-    // another.
+    // The kernel handles a timer that was due `late_ns` ago. Only the first timer of an idle period
+    // has woken the CPU. A timer that is not due yet has not: the kernel may handle it early,
+    // together with another one.
     void timer(s64 late_ns) {
         if (!waits_ || late_ns < 0) return;
         waits_ = false;
@@ -57,7 +57,7 @@ public:
                                     __ATOMIC_RELAXED);
     }
 
-    // An IPI arrives. The clocks of two CPUs may differ a little: it takes 0 ns at least.
+    // An IPI arrives. The clocks of two CPUs may differ a little, so a negative time counts as 0.
     void ipi_arrived(u64 now_ns) {
         const u64 sent_ns = __atomic_exchange_n(&sent_ns_, u64{0}, __ATOMIC_RELAXED);
         if (!waits_) return;
@@ -66,7 +66,7 @@ public:
         if (sent_ns) ipi_took_.add(now_ns > sent_ns ? now_ns - sent_ns : 0);
     }
 
-    // The CPU goes on, whatever has woken it.
+    // The CPU leaves idle, for any reason.
     void idle_ends() {
         ++all_;
         waits_ = false;
@@ -76,8 +76,8 @@ public:
         return {all_, timers_, ipis_, latency_of(timer_late_), latency_of(ipi_took_)};
     }
 
-    // Not by assignment, which could take as much space on the stack. The CPU may be idle: what
-    // wakes it from that still counts.
+    // Not by assignment, which could put another object of this size on the stack. If the CPU is
+    // idle now, what wakes it still counts.
     void forget() {
         const bool waits = waits_;
         __builtin_memset(static_cast<void*>(this), 0, sizeof(*this));
@@ -85,7 +85,7 @@ public:
     }
 
 private:
-    bool waits_ = false;  // the CPU idles, and nothing has woken it yet
+    bool waits_ = false;  // the CPU is idle, and nothing has woken it yet
     u64 sent_ns_ = 0;     // 0: no IPI is on its way
     u64 all_ = 0;
     u64 timers_ = 0;

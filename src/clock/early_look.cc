@@ -18,8 +18,8 @@ void switch_watch(u32 cpu, bool on) {
 
 void ask(u64 now_ns) {
     struct kvmpv_cpu& own = *linux_cpu(linux_this_cpu());
-    const auto& record = *static_cast<const PvclockVcpuTimeInfo*>(own.clock_record);
-    if (calls_for_look(own.clock_watch, x86::load(record.version), now_ns)) linux_early_look_ask();
+    const u32 version = x86::load(clock_read::record_here()->version);
+    if (calls_for_look(own.clock_watch, version, now_ns)) linux_early_look_ask();
 }
 
 void start(u32 cpu) {

@@ -5,6 +5,7 @@
 #include "base/irqs.hh"
 #include "base/mutex.hh"
 #include "clock/clock.hh"
+#include "clock/clock_read.hh"
 
 namespace kvmpv {
 
@@ -26,8 +27,7 @@ struct PairingGuest : ClockMachine {
 // This CPU's record. Interrupts off.
 ClockSample record_here(ClockMachine& machine) {
     if (!clock.enabled()) return {};
-    const void* const record = x86::this_cpu_load<&kvmpv_cpu.clock_record>();
-    return look(machine, *static_cast<const PvclockVcpuTimeInfo*>(record), {});
+    return look(machine, *clock_read::record_here(), {});
 }
 
 }  // namespace
@@ -41,7 +41,7 @@ void Pairing::stop() {
     area_ = {};
 }
 
-// With interrupts off, because anything that comes in between widens the error bound.
+// With interrupts off, because an interrupt between the reads would widen the error bound.
 Result<Pairing::Answer> Pairing::ask() {
     const MutexLock lock(KVMPV_MUTEX_PAIRING);
     if (!area_.address) return Error(-kEnomem);

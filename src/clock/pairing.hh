@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The host's CLOCK_REALTIME and the guest's TSC at one moment, by KVM_HC_CLOCK_PAIRING. Each
-// question is one hypercall. Nothing is registered, so there is nothing to take back: the host
-// writes its answer while it handles the hypercall, and never later. Source: hypercalls.rst.
+// The host's CLOCK_REALTIME and the guest's TSC at the same moment, by KVM_HC_CLOCK_PAIRING. Each
+// ask() is one hypercall. Nothing is registered, so nothing has to be undone: the host writes its
+// answer while it handles the hypercall, and never later. Source: hypercalls.rst.
 
 #pragma once
 
@@ -20,10 +20,10 @@ public:
 
     struct Answer {
         PairingLook look;
-        std::optional<u64> clock_ns;  // what our clock said at look.tsc
+        std::optional<u64> clock_ns;  // what our clock showed at look.tsc
     };
 
-    // -ENOMEM if there is no area for an answer. Callers wait for each other; sleeps.
+    // -ENOMEM if there is no area for an answer. One caller at a time, the others wait. May sleep.
     Result<Answer> ask();
 
     // How many answers were refused since load, and why the last one was.

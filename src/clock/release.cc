@@ -95,7 +95,7 @@ void Clock::keep_while_indispensable() {
         if (!linux_module_keep()) return;
         linux_log_info(
             "clock: the kernel judges other clocks by kvmpv and accepts no other one for that; "
-            "rmmod answers EBUSY until it has one");
+            "rmmod fails with EAGAIN until it has one");
     } else {
         linux_log_info("clock: the kernel can do without kvmpv again");
         linux_module_let_go();

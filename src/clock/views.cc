@@ -55,8 +55,8 @@ void write_watchdog(Out& out, const ClockState& state) {
     else if (!state.is_watchdog)
         out << "watchdog: another clocksource";
     else if (state.is_indispensable)
-        out << "watchdog: kvmpv, and the kernel accepts no other clock for that: rmmod answers "
-               "EBUSY until it has one";
+        out << "watchdog: kvmpv, and the kernel accepts no other clock for that: rmmod fails "
+               "with EAGAIN until it has one";
     else if (state.judges)
         out << "watchdog: kvmpv is the clock by which the kernel judges the TSC";
     else
@@ -66,7 +66,7 @@ void write_watchdog(Out& out, const ClockState& state) {
 
 // Without kvmclock the other clocks differ from guest to guest, so no name is given then.
 void write_how_to_release(Out& out, bool shared) {
-    (out << "While kvmpv is the current clocksource, rmmod answers EBUSY. To release it:")
+    (out << "While kvmpv is the current clocksource, rmmod fails with EAGAIN. To release it:")
         .end_line();
     (out << "  echo 1 > /sys/module/kvmpv/parameters/clock_release").end_line();
     (out << "or, if kvmpv was written to current_clocksource, write another name there"

@@ -86,7 +86,7 @@ Result<void> HaltPoll::set_accounting(bool on) {
     return wakeup_accounts::set_on(on);
 }
 
-// A CPU whose MSR cannot be set comes online all the same.
+// Even a CPU whose MSR cannot be set comes online.
 Result<void> HaltPoll::online_cpu(u32 cpu) {
     if (const Result<void> counts = wakeup_accounts::online_cpu(cpu); !counts.ok())
         log_cpu_error("halt_poll", "wake-ups cannot be counted", cpu, counts.error());
@@ -100,13 +100,13 @@ void HaltPoll::down_cpu(u32 cpu) {
     give_back(cpu);
 }
 
-// On the CPU; interrupts off. An error is in the log.
+// On the CPU; interrupts off. An error is logged.
 void HaltPoll::take(u32 cpu) {
     if (!haltpoll_driver_is_active()) static_cast<void>(slot().set_wanted(cpu));
 }
 
-// On the CPU; interrupts off. If the driver has come since, what the MSR holds is its, even if it
-// is the same that we have set.
+// On the CPU; interrupts off. If the driver has become active since, the MSR is the driver's, even
+// if it still holds the value that we have set.
 void HaltPoll::give_back(u32 cpu) {
     if (haltpoll_driver_is_active())
         slot().let_go(cpu);

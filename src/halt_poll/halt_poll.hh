@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Halt polling: before the host takes a halted vCPU off its CPU, it may poll for a while whether
-// the vCPU has something to do. That makes wake-ups quicker, and takes time of the host's CPU. The
+// Halt polling: before the host takes a halted vCPU off its CPU, it may poll for a while, in case
+// the vCPU is woken again soon. That makes wake-ups faster, but costs CPU time on the host. The
 // guest may forbid it, for each CPU.
 
 #pragma once
@@ -15,22 +15,22 @@ namespace kvmpv {
 
 class HaltPoll {
 public:
-    // For mode kShared or kOwned. Does what the parameters halt_poll and halt_poll_accounting say;
-    // if that fails it is logged, and the rest works. After an error the caller calls stop().
+    // For mode kShared or kOwned. Applies the parameters halt_poll and halt_poll_accounting. If
+    // that fails it is logged, and the rest works. After an error the caller calls stop().
     Result<void> start(const kvmpv_parameters& parameters);
 
     // Puts the MSR of every CPU back.
     void stop();
 
-    // Sets the MSR of one CPU, or of all. A CPU that comes online later is set, too. Then counts
-    // wake-ups from 0. -EBUSY while the driver haltpoll sets it, -ENODEV if the CPU is not online,
-    // -EINVAL if not started, -EIO if the host did not take it on some CPU. May sleep.
+    // Sets the MSR of one CPU, or of all CPUs, those included that come online later. Then counts
+    // wake-ups from 0. -EBUSY while the driver haltpoll is active, -ENODEV if the CPU is not
+    // online, -EINVAL if not started, -EIO if the host did not accept it on some CPU. May sleep.
     Result<void> write(const PollControlWrite& wanted);
     Result<void> set_allowed(bool allowed) { return write({std::nullopt, allowed}); }
-    // Every CPU that is online has polling allowed now.
+    // Whether polling is allowed on every online CPU now.
     bool is_allowed() const;
 
-    // Counts and times wake-ups, or no longer does. -EINVAL if not started, or the error of
+    // Starts or stops to count and time wake-ups. -EINVAL if not started, or the error of
     // wakeup_accounts::set_on(). May sleep.
     Result<void> set_accounting(bool on);
 
@@ -38,11 +38,12 @@ public:
     Result<void> online_cpu(u32 cpu);
     void down_cpu(u32 cpu);
 
-    // On the only CPU that is online around suspend, with interrupts off. The kernel saves and
-    // restores what this CPU's MSR holds while it sleeps, so it shall see what was there before us.
+    // On the only CPU that is online around suspend, with interrupts off. The kernel saves this
+    // CPU's MSR before sleep and restores it afterwards. So the MSR has to hold the value from
+    // before us.
     void suspend(u32 cpu) { give_back(cpu); }
     void resume(u32 cpu) { take(cpu); }
-    // A kernel that is started by kexec finds the MSRs as we leave them.
+    // A kernel that is started by kexec finds the MSRs as we leave them, so they are put back.
     void restart();
 
     struct State {
@@ -51,7 +52,7 @@ public:
         bool ipis_are_timed;
         bool driver_is_active;
         u32 cpus;
-        u32 set_cpus;  // of these, those whose MSR holds what was asked for
+        u32 set_cpus;  // how many of these have an MSR that we have set
         u32 failures;
         u64 counted_since_ns;  // CLOCK_MONOTONIC; 0: never
     };
@@ -63,8 +64,8 @@ public:
         kvmpv_value value;
         std::optional<Wakeups::Counts> wakeups;
     };
-    // Calls row(const OfCpu&) for each online CPU. What is handed over was taken on that CPU, at
-    // one moment. Takes the hotplug lock; may sleep.
+    // Calls row(const OfCpu&) for each online CPU. An OfCpu is read on its CPU, at one moment.
+    // Takes the hotplug lock; may sleep.
     template <class Row>
     void for_each_cpu(Row&& row) const {
         if (!started_) return;

@@ -13,7 +13,7 @@ void write_halt_poll_note(Out& out) {
     const HaltPoll::State state = halt_poll.state();
     if (!state.started) return;
     if (state.driver_is_active)
-        out << "; that driver is active";
+        out << "; the driver haltpoll is active";
     else if (state.set_cpus)
         out << "; set on " << state.set_cpus << " of " << state.cpus << " CPUs";
     else

@@ -32,8 +32,8 @@ bool make_accounts() {
     return true;
 }
 
-// Calls function(account) for this CPU, if it has one, with interrupts off: a timer or an IPI may
-// come while the CPU says that it goes on.
+// Calls function(account) for this CPU, if it has one. Interrupts are off, because a timer or an
+// IPI may come while the CPU reports that it leaves idle.
 template <std::invocable<Wakeups&> Function>
 void count_here(Function&& function) {
     const IrqsOff irqs_off;

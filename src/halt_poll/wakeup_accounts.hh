@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What woke idle CPUs, and how long that took. While this is off nothing of it runs: the kernel's
-// tracepoints call nobody.
+// What woke idle CPUs, and how long that took. While this is off none of it runs, because no probe
+// is registered on the kernel's tracepoints.
 
 #pragma once
 
@@ -19,7 +19,8 @@ Result<void> set_on(bool on);
 bool is_on();
 void destroy();
 
-// What was sent is traced, so IPIs are timed and not only counted. Only while it is on.
+// Whether the kernel reports when it sends an IPI, so that IPIs are timed and not only counted. It
+// is not known before the first set_on(true).
 bool ipis_are_timed();
 
 // Counts from 0 again on each CPU, online or not. Under CpusLock; interrupts on.

@@ -24,7 +24,7 @@ Result<void> IpiCalls::count(bool on) {
         counts_ = false;
         return {};
     }
-    // Nobody counts yet.
+    // No probe runs yet.
     for (const u32 cpu : possible_cpus()) {
         linux_cpu(cpu)->ipi_calls = 0;
         linux_cpu(cpu)->ipi_calls_to_all_others = 0;

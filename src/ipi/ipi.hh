@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Counts the kernel's calls to several CPUs at once, for which it may make KVM_HC_SEND_IPI. Off
-// unless it is asked for, because it costs something at each call.
+// Counts the kernel's function calls to several CPUs at once. The kernel may make KVM_HC_SEND_IPI
+// for them. Off by default, because it costs something at each call.
 
 #pragma once
 
@@ -16,7 +16,7 @@ public:
     Result<void> start(const kvmpv_parameters& parameters);
     void stop();
 
-    // true: counts, from 0. -ENODEV if the kernel has no such trace event. May sleep.
+    // true: counts, from 0. -ENODEV if the kernel has no such tracepoint. May sleep.
     Result<void> count(bool on);
     bool counts() const { return counts_; }
 

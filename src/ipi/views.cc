@@ -18,7 +18,7 @@ void show_ipi_cpus(void* seq) {
     const CpusLock lock;
     for (const u32 cpu : online_cpus()) {
         const struct kvmpv_cpu& own = *linux_cpu(cpu);
-        // Read before the calls, which are counted first, so that it is never more.
+        // Read before ipi_calls, which is incremented first. So it is never larger than that.
         const u64 to_all_others = x86::load(own.ipi_calls_to_all_others);
         table.cell(cpu).cell(x86::load(own.ipi_calls)).cell(to_all_others);
     }

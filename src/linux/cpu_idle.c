@@ -8,7 +8,7 @@
 
 #include "../boundary.h"
 
-/* The name lies in the driver's module, whose memory is freed after a grace period of RCU. */
+/* The name is in the memory of the driver's module, which is freed after an RCU grace period. */
 void linux_cpuidle_driver_name(char *name, u32 size)
 {
 	struct cpuidle_driver *driver;

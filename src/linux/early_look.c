@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A look at this CPU's records, asked for where nothing but queueing it is allowed.
+ * A look at this CPU's record, asked for in a context that may only queue it.
  *
- * Lazy: the tick asks before it runs such work, so it costs no interrupt. Asked for elsewhere, it
- * waits for the next tick, or comes at once where the tick has stopped.
+ * The irq_work is lazy. A tick runs such work after it has asked for the look, so no interrupt is
+ * needed. If the look is asked for elsewhere, the next tick runs it, or it runs at once if the tick
+ * has stopped.
  */
 #include <linux/irq_work.h>
 #include <linux/percpu.h>

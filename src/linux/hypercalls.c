@@ -18,7 +18,7 @@ s64 linux_hypercall2(u32 number, u64 first, u64 second)
 	return kvm_hypercall2(number, first, second);
 }
 
-/* What the kernel calls now where it could make the hypercall, and its function that does. */
+/* The function that the kernel calls now, and the one that would make the hypercall. */
 struct place {
 	const void *called;
 	const void *hypercall;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Calls of functions on several CPUs at once, by the kernel's tracepoint (since 6.4).
+ * Function calls to several CPUs at once, as the kernel's tracepoint reports them (since 6.4).
  */
 #include <linux/cpumask.h>
 #include <linux/string.h>
@@ -16,7 +16,7 @@ static void find(struct tracepoint *tracepoint, void *unused)
 		ipi_send_cpumask = tracepoint;
 }
 
-/* @mask does not have the CPU that calls. */
+/* @mask does not contain the calling CPU. */
 static void called(void *unused, const struct cpumask *mask, unsigned long callsite, void *callback)
 {
 	kvmpv_ipi_call(cpumask_weight(mask) + 1 >= num_online_cpus());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who waits for an event by poll(2).
+ * Programs that wait for an event by poll(2).
  */
 #include <linux/poll.h>
 #include <linux/wait.h>

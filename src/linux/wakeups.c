@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What wakes idle CPUs: tracepoints of the kernel. Few of them are exported, but the kernel can
- * list all of its own.
+ * What wakes idle CPUs: tracepoints of the kernel. Few of them are exported, so they are found by
+ * name in the kernel's own list.
  */
 #include <linux/hrtimer.h>
 #include <linux/string.h>
@@ -40,7 +40,7 @@ static void ipi_sent(void *unused, const unsigned int cpu, unsigned long callsit
 	kvmpv_ipi_sent(cpu);
 }
 
-/* In the order in which they are registered: whoever receives comes before whoever sends. */
+/* In the order in which they are registered: the receiving side comes before the sending side. */
 static struct event {
 	const char *name;
 	void *probe;

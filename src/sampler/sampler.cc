@@ -63,8 +63,7 @@ public:
         // Before the look: what the host writes later is not seen, and calls for another one.
         early_look::note_look(own);
         ClockMachine machine;
-        const auto& record = *static_cast<const PvclockVcpuTimeInfo*>(own.clock_record);
-        now_ = kvmpv::look(machine, record, state_.sample);
+        now_ = kvmpv::look(machine, *clock_read::record_here(), state_.sample);
         updated_ = now_.known && state_.sample.known && !now_.same_update(state_.sample);
         note_record();
         note_counters(own);

@@ -82,26 +82,37 @@ public:
     Msr msr() const { return msr_; }
 
 protected:
+    // Reads `msr` on every online CPU, and calls note(cpu, value) where that succeeds. Returns
+    // false, and reads nothing, if there is no MSR: the host does not offer it, and it would fault.
+    template <class Kernel, class Note>
+    bool look_at_each_cpu(std::optional<Msr> msr, Note note) {
+        survey_ = {};
+        if (!msr) return false;
+        msr_ = *msr;
+        for (int next = Kernel::next_online_cpu(-1); next >= 0;
+             next = Kernel::next_online_cpu(next)) {
+            const u32 cpu = static_cast<u32>(next);
+            const Result<u64> value = Kernel::rdmsr(cpu, msr_);
+            if (value.ok())
+                note(cpu, value.value());
+            else
+                survey_.add_unreadable(cpu, value.error().negative_errno());
+        }
+        return true;
+    }
+
+    // The same for a registration, whose slots' use is noted.
+    template <UsedSlotLayout Layout, class Kernel>
+    bool survey_each_cpu(const KvmCpuid& kvm) {
+        return look_at_each_cpu<Kernel>(Layout::msr(kvm), [this](u32 cpu, u64 value) {
+            survey_.add(cpu, value, Layout::use(cpu, value));
+        });
+    }
+
     Msr msr_{};
     SlotSurvey survey_;
     Decision decision_;
 };
-
-// What the slots of all online CPUs hold. The caller holds the hotplug lock (linux_cpus_lock()).
-// Interrupts are on.
-template <UsedSlotLayout Layout, SlotKernel Kernel>
-SlotSurvey survey_slots(Msr msr) {
-    SlotSurvey survey;
-    for (int at = Kernel::next_online_cpu(-1); at >= 0; at = Kernel::next_online_cpu(at)) {
-        const u32 cpu = static_cast<u32>(at);
-        const Result<u64> value = Kernel::rdmsr(cpu, msr);
-        if (value.ok())
-            survey.add(cpu, value.value(), Layout::use(cpu, value.value()));
-        else
-            survey.add_unreadable(cpu, value.error().negative_errno());
-    }
-    return survey;
-}
 
 // A registration that only the kernel can use. Its slots are never written.
 template <UsedSlotLayout Layout, SlotKernel Kernel = LiveKernel>
@@ -109,10 +120,8 @@ class KernelsRegistration : public SlotState {
 public:
     // As Registration::find(), for a feature that no parameter disables.
     void find(const KvmCpuid& kvm) {
-        const std::optional<Msr> msr = Layout::msr(kvm);
-        if (msr) msr_ = *msr;
-        survey_ = msr ? survey_slots<Layout, Kernel>(*msr) : SlotSurvey{};
-        decision_ = decide_never_taken(msr.has_value(), survey_);
+        const bool offered = survey_each_cpu<Layout, Kernel>(kvm);
+        decision_ = decide_never_taken(offered, survey_);
     }
 };
 
@@ -123,10 +132,8 @@ public:
     // the hotplug lock (linux_cpus_lock()). Interrupts are on. If CPUID does not offer the feature
     // nothing is read, because the MSR would fault. `wanted`: no parameter disables the feature.
     void find(const KvmCpuid& kvm, bool wanted) {
-        const std::optional<Msr> msr = Layout::msr(kvm);
-        if (msr) msr_ = *msr;
-        survey_ = msr ? survey_slots<Layout, Kernel>(*msr) : SlotSurvey{};
-        decision_ = decide(msr.has_value(), wanted, survey_);
+        const bool offered = survey_each_cpu<Layout, Kernel>(kvm);
+        decision_ = decide(offered, wanted, survey_);
     }
 
     // Takes the slot of `cpu`: from now on the host writes to the area at guest-physical address

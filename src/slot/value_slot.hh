@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A value slot: an MSR of each vCPU that holds a number, not an address. What a CPU's MSR held is
-// saved when the module first sets it, and is put back later. Somebody else may write it, too, such
-// as a driver of the kernel: what they have written since stays.
+// A value slot: an MSR of each vCPU that holds a number, not an address. The old value is saved
+// when the module first sets the MSR of a CPU, and put back later. Others may write to it, too,
+// such as a driver of the kernel. If they have done so since, their value stays.
 
 #pragma once
 
@@ -48,21 +48,16 @@ public:
 
     // Reads the MSR of every online CPU, and decides whether it can be set. `driver_uses_it`: a
     // driver of the kernel sets it now. The caller holds the hotplug lock. Interrupts are on. If
-    // CPUID does not offer it nothing is read, because the MSR would fault.
+    // CPUID does not offer the MSR, it is not read, because that would fault.
     void find(const KvmCpuid& kvm, bool driver_uses_it) {
-        survey_ = {};
-        const std::optional<Msr> msr = Layout::msr(kvm);
-        if (msr) {
-            msr_ = *msr;
-            for (int cpu = Kernel::next_online_cpu(-1); cpu >= 0;
-                 cpu = Kernel::next_online_cpu(cpu))
-                look(static_cast<u32>(cpu));
-        }
-        decision_ = decide_value(msr.has_value(), driver_uses_it, survey_);
+        const bool offered =
+            look_at_each_cpu<Kernel>(Layout::msr(kvm), [this](u32, u64) { ++survey_.cpus; });
+        decision_ = decide_value(offered, driver_uses_it, survey_);
     }
 
-    // The value that `cpu` shall have from now on: now, if the CPU is online and calls set_wanted()
-    // next, or when it comes online. Any context, but no two at once for the same CPU.
+    // The value that `cpu` is to have from now on. set_wanted() writes it: the caller calls that
+    // next if the CPU is online, otherwise it is called when the CPU comes online. Any context, but
+    // no two at once for the same CPU.
     void want(u32 cpu, u64 value) {
         kvmpv_value& of = Kernel::value(cpu, Layout::kIndex);
         of.is_wanted = true;
@@ -70,9 +65,9 @@ public:
     }
 
     // Writes what is wanted on `cpu`, if anything is, and reads it back, because a host might
-    // ignore the write. What the MSR held before is saved; if somebody else has written to it since
-    // we did, that is what it held before. Logs and counts an error. -EIO if an access faults, and
-    // then nothing is wanted there any more. On the CPU itself; any context.
+    // ignore the write. The old value is saved; if somebody else has written to the MSR since we
+    // did, theirs is the old value. Logs and counts an error. -EIO if an access faults or the write
+    // was ignored, and then nothing is wanted there any more. On the CPU itself; any context.
     Result<void> set_wanted(u32 cpu) {
         kvmpv_value& of = Kernel::value(cpu, Layout::kIndex);
         if (!of.is_wanted) return {};
@@ -83,9 +78,9 @@ public:
         return set;
     }
 
-    // Writes back what the MSR of `cpu` held before, if we have set it and nobody has written to it
-    // since. What is wanted stays so: set_wanted() sets it again. Logs and counts an error, after
-    // which the next call tries again: what it held before is kept. On the CPU itself; any context.
+    // Writes the old value back to the MSR of `cpu`, if we have set it and nobody has written to it
+    // since. The wanted value is kept, so set_wanted() sets it again. Logs and counts an error; the
+    // old value is then kept, and the next call tries again. On the CPU itself; any context.
     void put_back(u32 cpu) {
         kvmpv_value& of = Kernel::value(cpu, Layout::kIndex);
         if (!of.is_held) return;
@@ -96,34 +91,26 @@ public:
             failed(cpu, "the MSR could not be put back", back.error());
     }
 
-    // From now on the MSR of `cpu` is somebody else's, as it is. Any context.
+    // Leaves the MSR of `cpu` as it is: from now on it belongs to somebody else. Any context.
     void let_go(u32 cpu) { Kernel::value(cpu, Layout::kIndex).is_held = false; }
 
     kvmpv_value of(u32 cpu) const { return Kernel::value(cpu, Layout::kIndex); }
     u32 failures() const { return __atomic_load_n(&failures_, __ATOMIC_RELAXED); }
 
 private:
-    void look(u32 cpu) {
-        const Result<u64> value = Kernel::rdmsr(cpu, msr_);
-        if (value.ok())
-            ++survey_.cpus;
-        else
-            survey_.add_unreadable(cpu, value.error().negative_errno());
-    }
-
     Result<void> write_wanted(kvmpv_value& of) {
         const Result<u64> now = Kernel::rdmsr_here(msr_);
         if (!now.ok()) return now.error();
         if (const Result<void> written = Kernel::wrmsr_here(msr_, of.wanted); !written.ok())
             return written;
         if (!of.is_held || now.value() != of.set) of.before = now.value();
-        // If it cannot be read back it may have changed, and has to be put back.
+        // If it cannot be read back, the write may have worked, so it has to be put back.
         of.is_held = true;
         of.set = of.wanted;
         const Result<u64> after = Kernel::rdmsr_here(msr_);
         if (!after.ok()) return after.error();
         if (after.value() == of.wanted) return {};
-        // The write was ignored: the MSR holds what it held before us, or what we have set earlier.
+        // The write was ignored: the MSR holds the old value, or one that we have set earlier.
         of.is_held = after.value() != of.before;
         of.set = after.value();
         return Error(-kEio);

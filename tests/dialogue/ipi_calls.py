@@ -64,8 +64,8 @@ def counts_what_the_host_counts(talk: Talk) -> None:
     host.close()
     talk.report(f"{CALLS} calls to 2 of 4 CPUs: guest {guest}, host {inner} to {outer}")
     within("calls", guest, inner, outer)
-    # A kernel thread may run in the place of one that is to be called; then only one is.
-    within("hypercalls", inner, CALLS * 9 // 10, CALLS * 2)
+    # A call needs the hypercall only if both CPUs run the program at that moment, which the host's load decides.
+    within("hypercalls", inner, CALLS // 10, CALLS * 2)
 
 
 def off_again(talk: Talk) -> None:

@@ -71,6 +71,18 @@ fails_with() {
 	contains "$said" "$message"
 }
 
+# reaches LEAST COMMAND...: waits until the number that the command prints is at least LEAST, for a minute at most.
+reaches() {
+	least=$1
+	shift
+	tries=0
+	until [ "$("$@")" -ge "$least" ]; do
+		tries=$((tries + 1))
+		[ $tries -le 600 ] || { echo "'$*' stayed at $("$@")"; return 1; }
+		sleep 0.1
+	done
+}
+
 online_cpus() {
 	grep -c ^processor /proc/cpuinfo
 }

@@ -103,7 +103,7 @@ TEST(Drift, CountsOnlyBeyondItsError) {
     const Finding finding = found("drift", look_at(snapshot));
     EXPECT_EQ(finding.severity, Severity::kCritical);
     EXPECT_EQ(finding.title, "The clock drifts against rtc");
-    EXPECT_EQ(finding.number, "rtc goes -356094 ppm faster, give or take 351094 (clock/drift)");
+    EXPECT_EQ(finding.number, "rtc runs -356094 ppm faster, give or take 351094 (clock/drift)");
 }
 
 TEST(WallClock, MayBeOffByTheRtcsWholeSeconds) {

@@ -84,7 +84,7 @@ TEST(Status, SaysWhatWasStolenBetweenTwoLooks) {
     Snapshot now = before;
     now.put("proc/uptime", "76.25 30.27\n").with_cell("steal/cpus", "1", "steal_ns", "26496425378");
     const std::string text = status_text(look_at(now, before), {110, false});
-    EXPECT_NE(text.find("stolen now  10.0 %  In the 1.00 s between two looks the host kept 2 CPUs"),
+    EXPECT_NE(text.find("stolen now  10.0 %  In the last 1.00 s the host kept 2 CPUs"),
               std::string::npos)
         << text;
 }

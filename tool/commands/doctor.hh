@@ -16,7 +16,7 @@ struct Diagnosis {
         Finding finding;
     };
 
-    std::vector<Judged> judged;  // one a rule
+    std::vector<Judged> judged;  // one per rule
     std::vector<std::string> notes;
 
     Severity worst() const;

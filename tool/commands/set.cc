@@ -16,8 +16,8 @@
 namespace kvmpv {
 namespace {
 
-// For who may not look into debugfs: the names that docs/debugfs.md has. `sampler` is a parameter
-// only.
+// For users who cannot read debugfs: the names that docs/debugfs.md has. `sampler` is only a
+// parameter.
 const std::vector<Switch>& known_switches() {
     static const std::vector<Switch> known = {
         {"async_pf/accounting", "async_pf_accounting"},
@@ -86,7 +86,7 @@ std::string other_clock(const Files& files) {
 std::string why_busy(const Switch& which, const Files& files) {
     if (which.file == "clock/release") {
         const std::string other = other_clock(files);
-        if (other.empty()) return "the kernel has no other clock that it could go to.";
+        if (other.empty()) return "the kernel has no other clock that it could use.";
         return "the kernel stays on kvmpv. Either somebody has written kvmpv to "
                "current_clocksource, "
                "which overrides all ratings, or no other clock will do. Try: echo " +
@@ -97,11 +97,11 @@ std::string why_busy(const Switch& which, const Files& files) {
                "clock is behind what was shown. See /sys/kernel/debug/kvmpv/clock/state; in the "
                "second case try again later.";
     if (which.file == "steal/hook" || which.file == "eoi/hook")
-        return "another module has put its own function on top of kvmpv's. It has to go first; "
+        return "another module has put its own function on top of kvmpv's. Unload that one first; "
                "target in steal/state and above in eoi/state name it.";
     if (which.file == "halt_poll/control")
         return "the kernel's driver haltpoll polls in the guest and sets this itself.";
-    return "something else holds it; the kernel log may say what: dmesg | grep kvmpv";
+    return "something else uses it; the kernel log may say what: dmesg | grep kvmpv";
 }
 
 std::string why_invalid(const Switch& which, const std::string& value) {
@@ -112,15 +112,15 @@ std::string why_invalid(const Switch& which, const std::string& value) {
     if (which.file == "clock/vdso")
         return "a condition is not met; the line vdso: of /sys/kernel/debug/kvmpv/status says "
                "which.";
-    return "what it switches is off, or the clocksource is not registered; "
+    return "the feature is off, or the clocksource is not registered; "
            "/sys/kernel/debug/kvmpv/status says why.";
 }
 
 std::string how_to_undo(const Switch& which, const std::string& before, const std::string& value) {
     if (which.parameter.empty()) return "That cannot be undone.";
-    // Nobody has written it, or it was written for some CPUs only.
+    // It was never written, or only for some CPUs.
     if (before != "0" && before != "1") return "It was not set before; rmmod undoes it.";
-    if (before == value) return "It was so before.";
+    if (before == value) return "It had that value before.";
     return "To undo: kvmpv set " + which.file + " " + before;
 }
 
@@ -146,17 +146,17 @@ Answer explain(const Switch& which, const std::string& value, int error, const F
         case ENODEV:
             return {Exit::kRefused, said +
                                         "the kernel has no such CPU online, or lacks the "
-                                        "tracepoint that this needs (Linux 6.4 brought it)."};
+                                        "tracepoint that this needs (since Linux 6.4)."};
         case ENOMEM: return {Exit::kRefused, said + "there is no memory for it."};
         case EACCES:
             return {Exit::kNotPermitted,
-                    said + "only root may: run kvmpv as root, by sudo for example."};
+                    said + "only root may do that: run kvmpv as root, for example by sudo."};
         case EPERM:
         case EROFS:
             return {Exit::kNotPermitted,
                     said +
-                        "the kernel is locked down, or /sys is mounted read-only (a container?), "
-                        "and refuses even root."};
+                        "the kernel is locked down, or /sys is mounted read-only (a container?). "
+                        "Then not even root can do that."};
         case ENOENT:
             if (!files.exists("sys/module/kvmpv"))
                 return {Exit::kNothingToRead, said + "the module kvmpv is not loaded."};
@@ -170,7 +170,7 @@ Answer explain(const Switch& which, const std::string& value, int error, const F
 }
 
 Answer set(const Files& files, const std::string& file, const std::string& value, bool is_root) {
-    if (files.is_copy()) return {Exit::kUsage, "A copied tree has no switches: leave out --root."};
+    if (files.is_copy()) return {Exit::kUsage, "A copied tree has no switches. Leave out --root."};
     if (!files.exists("sys/module/kvmpv"))
         return {Exit::kNothingToRead, "The module kvmpv is not loaded."};
     const std::vector<Switch> all = switches(files);
@@ -180,7 +180,8 @@ Answer set(const Files& files, const std::string& file, const std::string& value
     if (which == all.end() || file.empty()) {
         std::string names;
         for (const Switch& each : all) names += " " + each.file;
-        return {Exit::kUsage, "There is no switch " + printable(file) + ". There are:" + names};
+        return {Exit::kUsage,
+                "There is no switch " + printable(file) + ". The switches are:" + names};
     }
     const std::string before =
         which->parameter.empty() ? "" : first_line(files.read(path_of_parameter(*which)));

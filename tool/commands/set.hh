@@ -15,17 +15,18 @@ struct Answer {
     std::string words;
 };
 
-// By its name in debugfs: "clock/release". The same switch is a module parameter, which works
-// without debugfs and in a kernel that is locked down.
+// A switch has a file in debugfs, "clock/release", and a module parameter. The parameter also works
+// without debugfs, and in a kernel that is locked down.
 struct Switch {
     std::string file;
     std::string parameter;  // empty if it has none
 };
 
-// What can be written there, so those of other versions of the module, too.
+// Those that are known, and every file of the module that can be written: another version of the
+// module may have other switches.
 std::vector<Switch> switches(const Files& files);
 
-// What a write that failed means.
+// Says why a write failed.
 Answer explain(const Switch& which, const std::string& value, int error, const Files& files);
 
 Answer set(const Files& files, const std::string& file, const std::string& value, bool is_root);

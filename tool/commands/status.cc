@@ -74,7 +74,7 @@ Line clock_line(const Tree& tree) {
     if (is_slow(current))
         return {
             "clock", Colour::kYellow, "slow",
-            "The kernel keeps time by " + current + ": each look at it is an exit to the host."};
+            "The kernel keeps time by " + current + ": each read of it is an exit to the host."};
     if (!tree.clock) return missing("clock", "clock/state");
     const std::string by = "The kernel keeps time by " + current + ". ";
     if (tree.clock->yes("stable_revoked"))
@@ -103,7 +103,7 @@ Line steal_since_line(const Look& look) {
     const Stolen all = stolen(look);
     const std::size_t cpus = look.now.steal_cpus->size();
     return {"stolen now", colour_of_steal(all.part), percent(all.part * kPercent),
-            fmt::format("In the {} between two looks the host kept {} from running for {}{}.",
+            fmt::format("In the last {} the host kept {} from running for {}{}.",
                         duration(look.elapsed_ns()), count(static_cast<std::int64_t>(cpus), "CPU"),
                         duration(all.ns), worst_cpu(all, cpus))};
 }
@@ -119,8 +119,8 @@ Line steal_line(const Look& look) {
                          });
     // In owned mode the records begin when kvmpv is loaded, so there is nothing to divide by.
     const std::int64_t elapsed = since_boot.elapsed_ns();
-    const std::string when =
-        elapsed > 0 ? "Of " + duration(elapsed) + " since boot" : "Since kvmpv counts it";
+    const std::string when = elapsed > 0 ? "In the " + duration(elapsed) + " since boot"
+                                         : "Since kvmpv was first loaded";
     std::string text = fmt::format("{} the host kept {} from running for {}{}.", when,
                                    count(static_cast<std::int64_t>(cpus), "CPU"), duration(all.ns),
                                    worst_cpu(all, cpus));
@@ -148,7 +148,7 @@ Line interrupts_line(const Tree& tree) {
     const double part = share(elided, all);
     const Colour colour = part >= 0.5 ? Colour::kGreen : Colour::kNone;
     std::string text = fmt::format(
-        "{} of {} ended without writing to the APIC, which may be an exit "
+        "{} of {} ended without a write to the APIC. Such a write may be an exit "
         "to the host.",
         elided, count(all, "interrupt"));
     for (const EoiCpu& cpu : *tree.eoi_cpus) {

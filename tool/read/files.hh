@@ -15,7 +15,7 @@ struct Text {
     bool ok() const { return error == 0; }
 };
 
-// Paths begin at the root of the system, without a slash: "proc/uptime".
+// Paths are relative to the root of the system: "proc/uptime".
 class Files {
 public:
     virtual ~Files() = default;
@@ -23,7 +23,7 @@ public:
     virtual bool exists(std::string_view path) const = 0;
     // The files in this folder and below it that their owner may write, relative to it.
     virtual std::vector<std::string> writable(std::string_view folder) const = 0;
-    // Those of a copy do not change, and nothing is written to them.
+    // The files of a copy do not change, and nothing is written to them.
     virtual bool is_copy() const = 0;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sums of numbers that a file holds, which may be any.
+// Sums of numbers from a file, which may have any value. A sum that does not fit saturates.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What the tool knows of a guest at one moment: the module's files as types, and what else it
-// reads.
+// What the program knows of a guest at one moment: the module's files as types, and the other files
+// that it reads.
 #pragma once
 
 #include <cstdint>
@@ -93,7 +93,7 @@ struct Clocksources {
     bool offers(std::string_view name) const;
 };
 
-// Each part is there if its file could be read, was whole and of a known version.
+// A part is missing if its file could not be read or is of a newer version.
 struct Tree {
     std::optional<Status> status;
     std::optional<Fields> clock;       // clock/state
@@ -106,7 +106,7 @@ struct Tree {
     std::optional<Events> events;
     std::optional<Clocksources> clocksources;
     std::string release;             // of the kernel
-    Number uptime_ns;                // with the time in suspend
+    Number uptime_ns;                // includes the time in suspend
     Number monotonic_ns;             // CLOCK_MONOTONIC: only of the running system
     std::vector<std::string> notes;  // what is missing, and why, in words
 };
@@ -115,7 +115,7 @@ inline constexpr const char* kModuleFolder = "sys/kernel/debug/kvmpv";
 inline constexpr const char* kParameterFolder = "sys/module/kvmpv/parameters";
 
 Tree read_tree(const Files& files);
-// Only what a later look is held against: steal time and the moment.
+// Only what a later look is compared with: steal time, and when it was read.
 Tree read_first_look(const Files& files);
 
 }  // namespace kvmpv

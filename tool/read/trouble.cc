@@ -24,10 +24,10 @@ bool debugfs_is_mounted(const Files& files) {
 Trouble no_permission(bool is_root) {
     if (!is_root)
         return {Exit::kNotPermitted,
-                "Only root can read /sys/kernel/debug: run kvmpv as root, by sudo for example."};
+                "Only root can read /sys/kernel/debug: run kvmpv as root, for example by sudo."};
     return {Exit::kNotPermitted,
-            "The kernel is locked down and refuses to have debugfs read, even by root "
-            "(cat /sys/kernel/security/lockdown). The switches work all the same: kvmpv set."};
+            "The kernel is locked down and does not let even root read debugfs "
+            "(cat /sys/kernel/security/lockdown). The switches still work: kvmpv set."};
 }
 
 Trouble no_file(const Files& files) {
@@ -40,8 +40,8 @@ Trouble no_file(const Files& files) {
     if (!kernel_has_debugfs(files))
         return {Exit::kNothingToRead,
                 "The module is loaded, but this kernel has no debugfs, or it was switched off "
-                "(debugfs=off or debugfs=no-mount in /proc/cmdline). The switches work all the "
-                "same: kvmpv set."};
+                "(debugfs=off or debugfs=no-mount in /proc/cmdline). The switches still work: "
+                "kvmpv set."};
     if (!debugfs_is_mounted(files))
         return {Exit::kNothingToRead,
                 "The module is loaded, but debugfs is not mounted: "
@@ -61,11 +61,11 @@ std::optional<Trouble> find_trouble(const Files& files, bool is_root) {
             return Trouble{Exit::kNothingToRead,
                            "The module is newer than this program: its files have version " +
                                std::to_string(*document.version) + ", and this program knows " +
-                               std::to_string(kKnownVersion) + ". Build it anew: make tool"};
+                               std::to_string(kKnownVersion) + ". Build it again: make tool"};
         return std::nullopt;
     }
-    // Whether the module is there anybody can see, and it comes first: without it root would help
-    // nobody.
+    // Anybody can see whether the module is loaded. This comes first, because without the module it
+    // does not help to become root.
     if (!files.is_copy() && !module_is_loaded(files)) return no_file(files);
     switch (status.error) {
         case EACCES:

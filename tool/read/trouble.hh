@@ -16,7 +16,7 @@ struct Trouble {
     std::string words;
 };
 
-// Nothing if the module's `status` can be read. `is_root` is of who runs the program.
+// Nothing if the module's `status` can be read. `is_root`: root runs the program.
 std::optional<Trouble> find_trouble(const Files& files, bool is_root);
 
 }  // namespace kvmpv

@@ -67,12 +67,10 @@ Finding judge_slow_clock(const Look& look) {
                          ? "one read takes " + duration(*clock->read_ns) + " (clock/drift)"
                          : "current_clocksource is " + clocks->current;
     finding.meaning =
-        "Each look at the clock leaves the guest and waits for the host, for each timestamp of "
-        "each "
-        "program.";
+        "Each read of the clock leaves the guest and waits for the host. Every program pays that "
+        "for every timestamp.";
     if (better.empty())
-        finding.meaning +=
-            " The kernel has no faster clock; kvmpv's is missing, and status says why.";
+        finding.meaning += " The kernel has no faster clock. kvmpv's is missing; status says why.";
     else
         finding.mend = select(better);
     return finding;
@@ -87,11 +85,9 @@ Finding judge_tsc(const Look& look) {
     finding.title = "The kernel does not trust the TSC";
     finding.number = "tsc is not in available_clocksource";
     finding.meaning =
-        "It was marked unstable: the host does not promise an invariant one, or the kernel's "
-        "watchdog "
-        "has judged it. The clocks kvm-clock and kvmpv can do without that. The host's QEMU "
-        "promises "
-        "it by -cpu host,+invtsc.";
+        "The kernel has marked it unstable: the host does not promise an invariant TSC, or the "
+        "kernel's watchdog has found it wrong. The clocks kvm-clock and kvmpv do not need that "
+        "promise. The host's QEMU makes it with -cpu host,+invtsc.";
     return finding;
 }
 
@@ -112,7 +108,7 @@ Finding judge_vdso(const Look& look) {
     if (is_only_switched_off)
         finding.mend = "kvmpv set clock/vdso 1";
     else
-        finding.meaning += " No switch of the guest's changes that.";
+        finding.meaning += " No switch in the guest changes that.";
     return finding;
 }
 
@@ -122,15 +118,13 @@ Finding judge_promise(const Look& look) {
     Finding finding;
     finding.severity = Severity::kCritical;
     finding.title = "The host broke its promise that all CPUs show the same time";
-    finding.number = "stable_revoked yes, largest step back held off " +
+    finding.number = "stable_revoked yes, largest step held back: " +
                      duration(look.now.clock->number("held_back_max_ns").value_or(0)) +
                      " (clock/state)";
     finding.meaning =
-        "kvmpv guards its clock since, so it does not go back, and programs read it by system "
-        "call. "
-        "kvm-clock has no guard. The cause is the host's, often a move to another machine; events "
-        "has "
-        "the moment. When the host is well again, load the module anew.";
+        "Since then kvmpv guards its clock: it does not go back, and programs read it by system "
+        "call. kvm-clock has no guard. The host is the cause, often by a move to another machine; "
+        "events shows when it happened. Reload the module once the host's clock is right again.";
     finding.mend = "rmmod kvmpv";
     if (look.now.clocksources && look.now.clocksources->current == "kvmpv") {
         for (const std::string& name : look.now.clocksources->available) {
@@ -156,13 +150,12 @@ Finding judge_drift(const Look& look) {
         most = certain;
         worst.severity = certain >= kCriticalPpb ? Severity::kCritical : Severity::kWarning;
         worst.title = "The clock drifts against " + clock.name;
-        worst.number = clock.name + " goes " + std::to_string(*clock.rate_ppb / kPpbInPpm) +
+        worst.number = clock.name + " runs " + std::to_string(*clock.rate_ppb / kPpbInPpm) +
                        " ppm faster, give or take " + std::to_string(*clock.error_ppb / kPpbInPpm) +
                        " (clock/drift)";
         worst.meaning =
-            "The two are counted by different hardware of the host's, or the host moved the guest "
-            "to a "
-            "machine of another rate. Have chronyd or ntpd keep the guest's time.";
+            "Different hardware of the host drives the two clocks, or the host has moved the guest "
+            "to a machine whose TSC has another rate. Let chronyd or ntpd keep the guest's time.";
     }
     return worst;
 }
@@ -178,8 +171,8 @@ Finding judge_wall_clock(const Look& look) {
     finding.title = "The guest's date is not the host's";
     finding.number = "offset_ns " + duration(*offset) + " (clock/wall_clock)";
     finding.meaning =
-        "The host's time is ahead by that, or behind if it is negative. Either may be wrong. Have "
-        "chronyd or ntpd keep the guest's time; once and for now it can be set by the RTC.";
+        "The host's time is ahead by that, or behind if it is negative. Either one may be wrong. "
+        "Let chronyd or ntpd keep the guest's time. The command sets it once, from the RTC.";
     finding.mend = "hwclock --hctosys --utc";
     return finding;
 }

@@ -16,8 +16,8 @@ Finding not_hooked(const Feature& feature) {
         finding.title = "The end of an interrupt may cost an exit to the host";
         finding.meaning =
             "PV EOI is not in use. That costs nothing where the host's CPU ends interrupts by "
-            "itself "
-            "(APICv, AVIC), which a guest cannot see. QEMU offers PV EOI by -cpu host,+kvm-pv-eoi.";
+            "itself (APICv, AVIC), which a guest cannot see. QEMU offers PV EOI with -cpu "
+            "host,+kvm-pv-eoi.";
         return finding;
     }
     finding.title = "kvmpv does not end interrupts";
@@ -38,15 +38,14 @@ Finding judge_eoi(const Look& look) {
         if (cpu.elided != 0 || cpu.written < kEnough) continue;
         Finding finding;
         finding.severity = Severity::kNote;
-        finding.title = "No interrupt ends without writing to the APIC";
-        finding.number = "0 of " + count(cpu.written, "interrupt") + " on CPU " +
+        finding.title = "Every interrupt ends with a write to the APIC";
+        finding.number = "0 of " + count(cpu.written, "interrupt") + " elided on CPU " +
                          std::to_string(cpu.cpu) + " (eoi/cpus)";
         finding.meaning =
-            "Most often that is well: the host's CPU ends interrupts by itself (APICv, AVIC), and "
-            "the "
-            "write costs no exit. On the host, Y or 1 in "
-            "/sys/module/kvm_intel/parameters/enable_apicv "
-            "or /sys/module/kvm_amd/parameters/avic says so. Otherwise each of them costs an exit.";
+            "Most often that is fine: the host's CPU ends interrupts by itself (APICv, AVIC), and "
+            "the write costs no exit. Then the host has Y or 1 in "
+            "/sys/module/kvm_intel/parameters/enable_apicv or "
+            "/sys/module/kvm_amd/parameters/avic. Otherwise each write costs an exit.";
         return finding;
     }
     return {};

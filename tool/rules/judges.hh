@@ -6,7 +6,7 @@
 
 namespace kvmpv {
 
-// True of hpet, acpi_pm and what is slower: to read it is an exit to the host.
+// True for hpet, acpi_pm and slower clocks.
 bool is_slow(const std::string& clocksource);
 
 Finding judge_slow_clock(const Look& look);
@@ -20,7 +20,7 @@ Finding judge_uneven_steal(const Look& look);
 Finding judge_stepped_steal(const Look& look);
 Finding judge_eoi(const Look& look);
 
-// For a rule whose file is not there.
+// For a rule whose file could not be read.
 Finding unknown(const std::string& file);
 
 }  // namespace kvmpv

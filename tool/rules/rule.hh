@@ -9,25 +9,25 @@
 
 namespace kvmpv {
 
-// kNote is worth knowing and nothing to be woken up for. kUnknown: a file that the rule needs is
-// not there.
+// kNote is worth knowing, but nobody has to be woken up for it. kUnknown: a file that the rule
+// needs could not be read.
 enum class Severity { kFine, kNote, kUnknown, kWarning, kCritical };
 
 struct Finding {
     Severity severity = Severity::kFine;
     std::string title;    // what is wrong, in a few words
-    std::string number;   // by which it was seen, and its file
+    std::string number;   // that shows it, and its file
     std::string meaning;  // what it costs, and where it comes from
-    std::string mend;     // a line for root's shell; empty if only the host can mend it
+    std::string mend;     // a line for root's shell; empty if the guest cannot repair it
 };
 
-// What a rule looks at: a guest, and the same guest some time before if somebody has looked.
+// What a rule judges: a guest, and the same guest at an earlier moment if it was read then.
 struct Look {
     Tree now;
     Tree earlier;
 
-    // Between the two looks, else since boot. 0 if that is not known: in owned mode the records,
-    // and what they say, begin when kvmpv is loaded.
+    // Between the two, otherwise since boot. 0 if that is not known: in owned mode the records
+    // begin when kvmpv is loaded.
     std::int64_t elapsed_ns() const;
     std::int64_t stolen_ns(const StealCpu& cpu) const;
     bool has_earlier() const { return earlier.steal_cpus.has_value(); }

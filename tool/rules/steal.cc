@@ -20,9 +20,9 @@ bool needs_two_looks(const Look& look) {
 
 Finding one_look_is_not_enough() {
     return {Severity::kUnknown,
-            "Cannot be judged by one look",
-            "steal is not counted since boot",
-            "Look twice: --interval 1, or --since with a copy from before.",
+            "One reading is not enough to judge this",
+            "steal has not been counted since boot",
+            "Read twice: --interval 1, or --since with an earlier copy.",
             {}};
 }
 
@@ -53,14 +53,13 @@ Finding judge_steal(const Look& look) {
     if (part < kWarningShare) return {};
     Finding finding;
     finding.severity = part >= kCriticalShare ? Severity::kCritical : Severity::kWarning;
-    finding.title = "The host takes " + percent(part * kPercent) + " of the CPUs away";
+    finding.title = "The host takes " + percent(part * kPercent) + " of the CPUs' time";
     finding.number = duration(stolen) + " on " + count(static_cast<std::int64_t>(cpus), "CPU") +
                      " " + since(look) + " (steal/cpus)";
     finding.meaning =
-        "The guest wanted to run, and the host ran somebody else: it has promised more CPUs than "
-        "it "
-        "has, or limits this guest. Ask whoever runs it for another machine or a larger share. The "
-        "command shows which of your tasks lose that time.";
+        "The guest had work to do, and the host ran something else: it has given out more CPUs "
+        "than it has, or it limits this guest. Ask the host's operator for another machine or a "
+        "larger share. The command shows which of your tasks lose the time.";
     finding.mend = who_loses(look.now);
     return finding;
 }
@@ -83,13 +82,12 @@ Finding judge_uneven_steal(const Look& look) {
     Finding finding;
     finding.severity = Severity::kWarning;
     finding.title = "CPU " + std::to_string(worst->cpu) + " loses far more time than the others";
-    finding.number = percent(most * kPercent) + " of it, of the others " +
-                     percent(others * kPercent) + ", " + since(look) + " (steal/cpus)";
+    finding.number = percent(most * kPercent) + ", the others " + percent(others * kPercent) +
+                     " on average, " + since(look) + " (steal/cpus)";
     finding.meaning =
-        "Something else runs where the host runs this vCPU: another guest that is pinned there, or "
-        "the "
-        "host's own interrupts. Whoever runs the host can move it. What waits for this CPU waits "
-        "longest.";
+        "The host runs something else where it runs this vCPU: another guest that is pinned there, "
+        "or the host's own interrupts. The host's operator can move it. Tasks that wait for this "
+        "CPU wait longest.";
     return finding;
 }
 
@@ -112,12 +110,12 @@ Finding judge_stepped_steal(const Look& look) {
     finding.title = "The host's count of stolen time has stepped";
     finding.number = count(backward, "step") + " back by " + duration(lost_ns) + ", " +
                      count(forward, "step") + " ahead by " + duration(dropped_ns) + " (steal/cpus)";
-    finding.meaning = "A move to another host can do that. ";
+    finding.meaning = "A move to another host can cause that. ";
     if (is_hooked) {
-        finding.meaning += "kvmpv has kept it from top and sar.";
+        finding.meaning += "kvmpv hides it from top and sar.";
     } else {
         finding.meaning +=
-            "What top and sar show of it is wrong. kvmpv keeps it from them while it is "
+            "top and sar show it, so their steal is wrong. kvmpv hides it from them while it is "
             "hooked.";
         finding.mend = "kvmpv set steal/hook 1";
     }

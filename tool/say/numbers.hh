@@ -11,7 +11,7 @@ namespace kvmpv {
 std::string duration(std::int64_t ns);
 // "0 %", "0.3 %", "31.2 %", "100 %".
 std::string percent(double value);
-// Of a whole that is 0 nothing is a part.
+// 0 if the whole is 0.
 double share(std::int64_t part, std::int64_t whole);
 // "1 event", "2 events".
 std::string count(std::int64_t number, const std::string& what);

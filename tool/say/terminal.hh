@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What is written to: how wide it is, and whether it shows colours.
+// The output: how wide it is, and whether it shows colours.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@ struct Terminal {
     bool has_colours = false;
 };
 
-// Standard output. Colours only on a terminal that has them, and not where NO_COLOR is set to
+// Standard output. It has colours only on a terminal that has them, and not if NO_COLOR is set to
 // anything.
 Terminal standard_output();
 
@@ -26,7 +26,7 @@ std::string coloured(const Terminal& terminal, Colour colour, std::string_view t
 // copy.
 std::vector<std::string> wrap(std::string_view text, std::size_t width);
 
-// One left column and a text beside it, which is broken within its own column.
+// A left column, and beside it a text that is wrapped within its own column.
 std::string beside(const Terminal& terminal, std::string_view left, std::size_t left_width,
                    std::string_view text);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The filter by which KVM leaves accesses to user space: QEMU's, and our rules in front of it.
+// KVM's MSR filter, by which KVM passes accesses on to user space: our rules, and QEMU's own filter
+// after them.
 
 #pragma once
 
@@ -10,7 +11,8 @@
 
 namespace shim {
 
-// A bit for each MSR of a range, which KVM reads by the word.
+// The bitmap of a range, which has one MSR: its bit is 0, so access is denied. KVM reads whole
+// words.
 inline u64 denied = 0;
 
 inline kvm_msr_filter_range range_of(const Rule& rule) {
@@ -22,8 +24,8 @@ inline kvm_msr_filter_range range_of(const Rule& rule) {
     return range;
 }
 
-// KVM goes by the first range with the MSR and the kind of access, so ours come first. False if
-// there is no room for all; then the filter is as before.
+// KVM uses the first range that has the MSR and the kind of access, so ours come first. Returns
+// false if there is no room for all of them; then the filter is unchanged.
 inline bool add_rules(const Spec& spec, kvm_msr_filter& filter) {
     kvm_msr_filter merged{};
     merged.flags = filter.flags;

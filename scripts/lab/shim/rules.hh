@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What is done with one access of the guest's to an MSR, by the rules of a SPEC. Any thread.
+// Decides by the rules of a SPEC what happens to one access of the guest to an MSR. Any thread.
 
 #pragma once
 
@@ -16,7 +16,7 @@ struct Access {
 
 class Rules {
 public:
-    // A vCPU that is reset keeps its values, as nothing tells us.
+    // A vCPU that is reset keeps its values, because the shim does not learn of a reset.
     explicit Rules(const Spec& spec) : spec_(spec) {
         for (u32 at = 0; at < spec.num_rules; ++at)
             for (u64& value : values_[at]) value = spec.rules[at].value;
@@ -24,11 +24,11 @@ public:
 
     struct Verdict {
         Action action = Action::kLet;
-        u64* value = nullptr;  // of kServe: the vCPU's, which only its own thread uses
+        u64* value = nullptr;  // for kServe: the vCPU's own, which only its thread uses
     };
 
-    // The first rule that is in force. `names`: what the host script has switched on, separated by
-    // blanks. Every rule before it, and it itself, counts the access if all but the number fits.
+    // The first rule that holds decides. `names`: what the host script has switched on, separated
+    // by blanks. This rule and those before it count the access if all but the number matches.
     Verdict judge(const Access& access, std::string_view names) {
         for (u32 at = 0; at < spec_.num_rules; ++at) {
             const Rule& rule = spec_.rules[at];
@@ -41,7 +41,7 @@ public:
         return {};
     }
 
-    // An exit for this access can only be ours.
+    // Whether a rule names this access. Then only our filter can have caused its exit.
     bool concerns(const Access& access) const {
         for (const Rule& rule : spec_.all())
             if (rule.msr == access.msr && (access.is_write ? rule.writes : rule.reads)) return true;

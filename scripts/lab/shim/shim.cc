@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Preloaded into the guest's QEMU (--shim): plays a KVM host that offers other features, and that
-// refuses, ignores or serves MSRs. It stands between QEMU and the kernel: the kernel leaves the
-// accesses that SPEC names to user space, and they are answered here, around KVM_RUN, before QEMU
-// sees them. QEMU would end at an access for which it has no handler.
+// A library that is preloaded into the guest's QEMU (--shim). It plays a KVM host that offers other
+// features, and that refuses, ignores or serves MSRs. KVM passes the accesses that SPEC names on to
+// user space. The shim answers them around KVM_RUN, before QEMU sees them, because QEMU ends at an
+// access for which it has no handler.
 //
-// The filter alone brings even MSRs that KVM does not know: it is asked before KVM looks one up.
+// The filter is enough even for MSRs that KVM does not have: KVM asks it before it looks an MSR up.
 
 #include <cstdarg>
 #include <cstdlib>
@@ -33,7 +33,7 @@ int kernel(int fd, unsigned long request, void* argument) {
 }
 
 void print(int fd, std::string_view text) {
-    // Nobody is left to tell of an error.
+    // There is nowhere to report an error.
     if (write(fd, text.data(), text.size()) < 0) return;
 }
 
@@ -44,9 +44,9 @@ void print(int fd, std::string_view text) {
     _exit(1);
 }
 
-// What struct kvm_msrs and struct kvm_cpuid2 begin with; their entries follow. In C++ the header's
-// own structs are larger: an empty struct stands before the entries, which takes no room in C and a
-// byte here. So they are not used, nor the requests whose numbers are made of their sizes.
+// struct kvm_msrs and struct kvm_cpuid2 begin with this, and their entries follow. The structs of
+// the header cannot be used: they have an empty struct before the entries, whose size is 0 in C and
+// 1 in C++. Nor can the header's requests, whose numbers contain these sizes.
 struct TableHead {
     u32 count;
     u32 pad;
@@ -61,7 +61,7 @@ const Spec& spec() {
     static const Spec asked = [] {
         Spec parsed;
         const char* const text = getenv("KVMPV_SHIM");
-        if (!text || parse(text, parsed).text) give_up("$KVMPV_SHIM is no SPEC");
+        if (!text || parse(text, parsed).text) give_up("$KVMPV_SHIM is not a SPEC");
         return parsed;
     }();
     return asked;
@@ -72,7 +72,8 @@ Rules& rules() {
     return all;
 }
 
-// The names that the host script has switched on: it replaces the file, and each access looks.
+// The names that the host script has switched on. The script replaces the file at any time, so each
+// access reads it.
 std::string_view names_that_are_on(std::span<char> room) {
     const int file = open(getenv("KVMPV_SHIM_ON"), O_RDONLY | O_CLOEXEC);
     if (file < 0) return {};
@@ -95,7 +96,7 @@ bool is_filtered;
 Vcpu vcpus[kMostCpus];
 u32 num_vcpus;
 
-// Before there is a second thread that could ask for any of it.
+// Called before there is a second thread that could use any of this.
 int create_vm(int fd, void* argument) {
     kvm_fd = fd;
     log_file = open(getenv("KVMPV_SHIM_LOG"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -130,7 +131,7 @@ struct OneMsr {
 };
 static_assert(sizeof(OneMsr) == 24);
 
-// As the host itself: KVM asks no filter then.
+// An access as the host makes it: KVM does not apply the filter to that.
 bool host_access(int fd, u32 request, u32 msr, u64& value) {
     OneMsr one{{1, 0}, {}};
     one.entry.index = msr;
@@ -140,7 +141,7 @@ bool host_access(int fd, u32 request, u32 msr, u64& value) {
     return done;
 }
 
-// Whether the access succeeds, and what is said of it.
+// Whether the access succeeds, and the word for it in the log.
 struct Answer {
     bool ok;
     const char* said;
@@ -171,7 +172,7 @@ void log(const Access& access, u64 data, const char* said) {
     print(log_file, line.text());
 }
 
-// True if the exit was for us, and is answered.
+// Returns true if the exit was for us; then it is answered.
 bool serve(const Vcpu& vcpu) {
     kvm_run& run = *vcpu.run;
     const bool is_write = run.exit_reason == KVM_EXIT_X86_WRMSR;
@@ -186,8 +187,8 @@ bool serve(const Vcpu& vcpu) {
     return true;
 }
 
-// A signal that comes meanwhile has QEMU set immediate_exit, and the kernel returns at once after
-// it has finished the access.
+// If a signal arrives meanwhile, QEMU sets immediate_exit. KVM_RUN then completes the access and
+// returns at once.
 int run_vcpu(int fd) {
     const Vcpu* const vcpu = find_vcpu(fd);
     int result = kernel(fd, KVM_RUN, nullptr);
@@ -209,7 +210,7 @@ int enable_capability(int fd, const kvm_enable_cap& asked) {
     return kernel(fd, KVM_ENABLE_CAP, &wanted);
 }
 
-// QEMU has set its own filter by the time of its first vCPU, if it wants one at all.
+// If QEMU sets a filter of its own, it has done so before it creates the first vCPU.
 int create_vcpu(int vm, void* number) {
     if (spec().num_rules && !is_filtered) {
         kvm_enable_cap capability{};
@@ -224,7 +225,7 @@ int create_vcpu(int vm, void* number) {
 
 // ---- CPUID --------------------------------------------------------------------------------------
 
-// QEMU's own copy stays as it is.
+// Changes a copy: QEMU's own table stays as it is.
 int set_cpuid(int fd, const TableHead& asked) {
     const size_t size = sizeof(TableHead) + asked.count * sizeof(kvm_cpuid_entry2);
     auto* const changed = static_cast<TableHead*>(malloc(size));
@@ -242,8 +243,8 @@ int set_cpuid(int fd, const TableHead& asked) {
 
 }  // namespace shim
 
-// For scripts/guest: writes what is wrong with this SPEC, one sentence without its end; nothing if
-// it is right.
+// For scripts/guest: writes to `said` what is wrong with this SPEC, a sentence without its full
+// stop, or an empty string if nothing is.
 extern "C" [[gnu::visibility("default")]] void kvmpv_shim_problem(const char* text, char* said,
                                                                   u32 room) {
     shim::Spec spec;
@@ -260,7 +261,7 @@ extern "C" [[gnu::visibility("default")]] void kvmpv_shim_problem(const char* te
     said[at] = '\0';
 }
 
-// QEMU keeps requests as int, so that those with the highest bit come with a sign.
+// QEMU passes requests as int, so those with the highest bit set arrive sign-extended.
 extern "C" [[gnu::visibility("default")]] int ioctl(int fd, unsigned long request, ...) noexcept {
     va_list arguments;
     va_start(arguments, request);

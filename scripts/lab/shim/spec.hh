@@ -14,7 +14,7 @@ enum class Action : u8 {
     kLet,     // the host answers, as without the shim
     kRefuse,  // the guest gets #GP
     kIgnore,  // the write succeeds and nothing is written
-    kServe,   // the MSR is ours: each vCPU has a value of its own
+    kServe,   // the shim has the MSR, with a value for each vCPU
 };
 
 struct Rule {
@@ -22,7 +22,7 @@ struct Rule {
     bool reads = true;
     bool writes = true;
     u32 msr = 0;
-    u64 value = 0;  // of kServe, until it is written
+    u64 value = 0;  // for kServe, until the guest writes another
     std::optional<u32> cpu;
     // Of the accesses that match all else, which ones: `times` of them, from number `from` on.
     u64 from = 1;
@@ -42,13 +42,13 @@ struct Spec {
     std::span<const Rule> all() const { return {rules.data(), num_rules}; }
 };
 
-// Why a SPEC is wrong: 'word': text. No text: it is right.
+// Why a SPEC is wrong: 'word': text. Without a text it is right.
 struct Problem {
     std::string_view word;
     const char* text = nullptr;
 };
 
-// x2APIC's. KVM never asks its filter about them.
+// The MSRs of x2APIC. KVM never applies its filter to them.
 constexpr u32 kFirstX2apic = 0x800;
 constexpr u32 kLastX2apic = 0x8ff;
 constexpr u32 kMostCpus = 256;
@@ -87,7 +87,7 @@ private:
     std::string_view rest_;
 };
 
-// Decimal, or hexadecimal with 0x. Nothing for any other text and for what exceeds 64 bits.
+// Decimal, or hexadecimal with 0x. Nothing for any other text, and if the number exceeds 64 bits.
 inline std::optional<u64> number(std::string_view text) {
     const bool is_hex = text.size() > 2 && text[0] == '0' && text[1] == 'x';
     if (is_hex) text.remove_prefix(2);
@@ -120,7 +120,7 @@ inline Problem parse_msr(Words& words, Rule& rule) {
     const std::optional<u64> msr = number(word);
     if (!msr || *msr > ~u32{0}) return {word, "no number of an MSR"};
     if (*msr >= kFirstX2apic && *msr <= kLastX2apic)
-        return {word, "an MSR of x2APIC, whose accesses KVM shows to nobody"};
+        return {word, "an MSR of x2APIC, and KVM does not pass these on"};
     rule.msr = static_cast<u32>(*msr);
     return {};
 }

@@ -21,7 +21,7 @@ status_says() {
 is_kept() {
 	await status_says 'kvmpv, and the kernel accepts no other clock for that' &&
 		fails_with 'busy|unavailable|in use' rmmod kvmpv &&
-		contains "$(dmesg)" 'kvmpv: clock: .*rmmod answers EBUSY until it has one'
+		contains "$(dmesg)" 'kvmpv: clock: .*rmmod fails with EAGAIN until it has one'
 }
 
 nobody_holds_it() {

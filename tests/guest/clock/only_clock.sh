@@ -76,7 +76,7 @@ rmmod_is_refused() {
 
 status_says_so() {
 	contains "$(cat $DEBUG/status)" '^kvmpv +[0-9]+ +yes ' &&
-		contains "$(cat $DEBUG/status)" '^While kvmpv is the current clocksource, rmmod answers EBUSY' &&
+		contains "$(cat $DEBUG/status)" '^While kvmpv is the current clocksource, rmmod fails with EAGAIN' &&
 		contains "$(cat $DEBUG/status)" '^If available_clocksource has no other name, the kernel cannot leave kvmpv'
 }
 

@@ -27,7 +27,7 @@ check driver_is_there equal driver "$(cat /sys/devices/system/cpu/cpuidle/curren
 check driver_forbids equal MSRs "$(poll_msrs)" '0x0 0x0 '
 check loads load
 check mode equal mode "$(mode halt_poll)" shared
-check reason contains "$(reason halt_poll)" 'the cpuidle driver haltpoll sets it; that driver is active$'
+check reason contains "$(reason halt_poll)" 'the cpuidle driver haltpoll sets it; the driver haltpoll is active$'
 check state equal haltpoll_driver "$(field halt_poll/state haltpoll_driver)" yes
 check is_refused
 check counts_all_the_same

@@ -13,15 +13,10 @@ wakeups() {
 	taskset $((2 >> $1)) cat $POLL/cpus > /tmp/looked && cell /tmp/looked "$1" "$2"
 }
 
-# wakes NAME LEAST: waits until the counter NAME of each CPU is at least LEAST, for half a minute at most.
+# wakes NAME LEAST: waits until the counter NAME of each CPU is at least LEAST.
 wakes() {
 	for cpu in 0 1; do
-		tries=0
-		until [ "$(wakeups $cpu "$1")" -ge "$2" ]; do
-			tries=$((tries + 1))
-			[ $tries -le 300 ] || { cat $POLL/cpus; echo "$1 of CPU $cpu stayed"; return 1; }
-			sleep 0.1
-		done
+		reaches "$2" wakeups $cpu "$1" || { cat $POLL/cpus; return 1; }
 	done
 }
 

@@ -58,18 +58,6 @@ grows() {
 	done
 }
 
-# reaches LEAST COMMAND...: waits until the number that the command prints is at least LEAST, for a minute at most.
-reaches() {
-	least=$1
-	shift
-	tries=0
-	until [ "$("$@")" -ge "$least" ]; do
-		tries=$((tries + 1))
-		[ $tries -le 600 ] || { echo "'$*' stayed at $("$@")"; return 1; }
-		sleep 0.1
-	done
-}
-
 # hook_is PATTERN: the probe shows such a line.
 hook_is() {
 	grep -qE "^$1( |\$)" /proc/kvmpv_probe || { echo "no '$1' in: $(hooks)"; return 1; }
