@@ -3,6 +3,8 @@
 
 The disk is one of the kernel's null_blk: it keeps its content in memory, and completes each request by a timer. It has to be
 asynchronous, because the host waits by itself for one that is not, such as zram.
+
+The host's kernel has to be newer than 6.1: that waits by itself for a page that it reads alone, from any disk.
 """
 
 from __future__ import annotations
