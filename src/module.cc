@@ -68,9 +68,8 @@ void log_unseen(Error error) {
     Writer<LineSink<260>> out(LineSink<260>{&line});
     out << "no files in debugfs (error " << Signed{error.negative_errno()}
         << "): status, cpus, events, clock/, steal/, eoi/, halt_poll/ and async_pf/ cannot be "
-           "seen; "
-           "the switches are in "
-           "/sys/module/kvmpv/parameters, steal time is also in the trace events";
+           "seen; the switches are in /sys/module/kvmpv/parameters, steal time is also in the "
+           "trace events";
     linux_log_warn(line.text());
 }
 
