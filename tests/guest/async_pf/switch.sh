@@ -121,12 +121,12 @@ if [ "$MODE" = shared ]; then
 	check switches_off
 	check refuses_bad_input
 	check goes_and_comes
-	check unloads rmmod kvmpv
+	check unloads unload
 	check goes_with_the_module
 else
 	check off_with_its_reason
 	check stays_off
-	check unloads rmmod kvmpv
+	check unloads unload
 fi
 check everything_is_undone undone
 check nothing_was_logged lacks "$(dmesg)" 'kvmpv: async_pf'
