@@ -38,7 +38,8 @@
 	SUITE(hook); \
 	SUITE(steal); \
 	SUITE(steal_handover); \
-	SUITE(steal_table); \
+	SUITE(charge_table); \
+	SUITE(page_waits); \
 	SUITE(pv_eoi); \
 	SUITE(value_slot); \
 	SUITE(histogram); \

@@ -2,6 +2,8 @@
 
 #include "features.hh"
 
+#include "async_pf/async_pf.hh"
+#include "async_pf/views.hh"
 #include "base/followers.hh"
 #include "base/log.hh"
 #include "clock/clock.hh"
@@ -71,6 +73,11 @@ constexpr Switch kHaltPollSwitches[] = {
     {KVMPV_HALT_POLL_ACCOUNTING, of<halt_poll, &HaltPoll::set_accounting>, wakeup_accounts::is_on},
 };
 
+constexpr Switch kAsyncPfSwitches[] = {
+    {KVMPV_ASYNC_PF_ACCOUNTING, of<async_pf, &AsyncPf::set_accounting>,
+     of<async_pf, &AsyncPf::accounting>},
+};
+
 constexpr Switch kSamplerSwitches[] = {{KVMPV_SAMPLING, sampler::set_on, sampler::is_on}};
 
 // The order from top to bottom is that of load, of a CPU that comes online, of resume, and of the
@@ -78,8 +85,8 @@ constexpr Switch kSamplerSwitches[] = {{KVMPV_SAMPLING, sampler::set_on, sampler
 // suspend, and of restart.
 //   - The clock starts first and stops last, because the others read it.
 //   - Steal time comes before EOI only because `status` has always shown them so.
-//   - Halt polling comes after PV EOI only because nothing of either depends on the other.
-//   - Migration control comes after halt polling for the same reason.
+//   - Halt polling and async page faults come after PV EOI only because none depends on another.
+//   - Migration control comes after them for the same reason.
 //   - The sampler comes after everything that it looks at.
 //   - Last comes what only files of debugfs use.
 constexpr FeatureRow kFeatures[] = {
@@ -155,6 +162,16 @@ constexpr FeatureRow kFeatures[] = {
         .switches = kHaltPollSwitches,
     },
     {
+        .name = "async_pf",
+        .start = of<async_pf, &AsyncPf::start>,
+        .stop = of<async_pf, &AsyncPf::stop>,
+        .slots = &slots.async_pf,
+        .cpuid_name = "KVM_FEATURE_ASYNC_PF_INT",
+        .write_note = write_async_pf_note,
+        .files = async_pf_files,
+        .switches = kAsyncPfSwitches,
+    },
+    {
         .name = "migration",
         .start = of<migration, &Migration::start>,
         .stop = of<migration, &Migration::stop>,
@@ -169,8 +186,6 @@ constexpr FeatureRow kFeatures[] = {
         .write_note = write_migration_note,
         .files = migration_files,
     },
-    // A slot that is only shown.
-    {.name = "async_pf", .slots = &slots.async_pf},
     // Before the other clocks, one of which is the host's.
     {
         .name = "clock pairing",

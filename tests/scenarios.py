@@ -141,6 +141,7 @@ SCENARIOS = (
             "slot/msr_tools",
             "files/documented",
             "files/tool",
+            "async_pf/switch",
             *ALL_OF_THE_CLOCK,
             "life/readme",
         ),
@@ -149,7 +150,7 @@ SCENARIOS = (
     ),
     Scenario(
         "owned",
-        scripts("slot/nopv", "slot/msr_tools", *ALL_OF_THE_CLOCK, MODE="owned"),
+        scripts("slot/nopv", "slot/msr_tools", "async_pf/switch", *ALL_OF_THE_CLOCK, MODE="owned"),
         (*WAKE, "--cmdline", "nopv"),
         check=("6.1",),
     ),
@@ -493,6 +494,13 @@ SCENARIOS = (
         check=(),
     ),
     Scenario("halt-poll", AGENT, dialogue("halt_poll"), check=()),
+    # The host gets a swap disk, so it must not be this machine.
+    Scenario(
+        "async-pf",
+        AGENT,
+        (*dialogue("async_pf"), "--host", "nested", "--host-kernel", "6.12"),
+        check=(),
+    ),
     # Not in the debug kernels, which take minutes for a second boot.
     Scenario(
         "migration-control-shared",

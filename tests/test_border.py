@@ -17,6 +17,7 @@ ROOMS = (
     "files",
     "sampler",
     "halt_poll",
+    "async_pf",
     "migration",
     "eoi",
     "ipi",

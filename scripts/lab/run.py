@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lab import choice, frames, guest, project, shim
+from lab import cache, choice, frames, guest, project, shim
 from lab.frames import Link
 from lab.host import SCRIPTS, HardwareHost, Host, NestedHost
 from lab.host_root import HOST_KERNEL
@@ -144,6 +144,7 @@ class _Session:
             "script": str(script) if script else None,
             "environment": {
                 **host.environment,
+                "KVMPV_CACHE": str(cache.folder()),
                 "KVMPV_QMP": f"{host.work}/qmp",
                 "KVMPV_GDB": f"{host.work}/gdb",
                 **(shim.files(host.work) if options.shim is not None else {}),

@@ -57,6 +57,13 @@ struct PollControlLayout {
     static std::optional<Msr> msr(const KvmCpuid& kvm);
 };
 
+// Async page faults. The kernel uses the slot if it holds the address of its own record. Nobody
+// else can: what the host injects is a page fault, which only the kernel's entry code handles.
+struct AsyncPfLayout {
+    static std::optional<Msr> msr(const KvmCpuid& kvm);
+    static Use use(u32 cpu, u64 msr_value);
+};
+
 // Whether the host may move the guest.
 struct MigrationControlLayout {
     static constexpr u32 kIndex = 0;
@@ -77,8 +84,8 @@ struct Slots {
     Registration<StealLayout> steal;
     Registration<EoiLayout> eoi;
     ValueSlot<PollControlLayout> poll_control{"halt_poll"};
+    KernelsRegistration<AsyncPfLayout> async_pf;
     ValueSlot<MigrationControlLayout, GuestValueKernel> migration_control{"migration"};
-    SlotState async_pf{Decision{Mode::kOff, Reason::kNeverTaken}};
 
     // Fills everything in. -ENODEV if this is no KVM guest. Reads MSRs on every online CPU and
     // writes none. Takes the hotplug lock; may sleep. `clock_wanted`: no parameter disables the

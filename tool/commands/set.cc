@@ -20,6 +20,7 @@ namespace {
 // parameter.
 const std::vector<Switch>& known_switches() {
     static const std::vector<Switch> known = {
+        {"async_pf/accounting", "async_pf_accounting"},
         {"clock/force_unstable", "clock_force_unstable"},
         {"clock/release", "clock_release"},
         {"clock/vdso", "vdso"},

@@ -93,12 +93,18 @@ wakeups_are_counted() {
 	echo 1 > $DEBUG/halt_poll/accounting && grows cell halt_poll/cpus 0 wakeups
 }
 
+# In every eighth round likewise. Unloading takes the probe away. In owned mode there are no such waits.
+page_waits_are_counted() {
+	[ "$MODE" = shared ] && [ $((round % 8)) -eq 4 ] || return 0
+	echo 1 > $DEBUG/async_pf/accounting && contains "$(cat $DEBUG/async_pf/state)" '^accounting  *yes$'
+}
+
 one_round() {
 	read_account
 	before=$account
 	load || return 1
 	clock_moves && steal_clock_is 'kvmpv_steal_clock \[kvmpv\]' && all_move || return 1
-	polling_is_forbidden && wakeups_are_counted && event_is_awaited || return 1
+	polling_is_forbidden && wakeups_are_counted && page_waits_are_counted && event_is_awaited || return 1
 	rmmod kvmpv && read_account || return 1
 	[ "$account" -gt "$before" ] || { echo "steal went from $before to $account"; return 1; }
 	read -r clocks < $CLOCKSOURCE/available_clocksource
