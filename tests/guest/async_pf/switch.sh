@@ -74,7 +74,7 @@ switches_off() {
 }
 
 goes_and_comes() {
-	for round in $(seq 50); do
+	for round in $(seq 20); do
 		echo 1 > $FOLDER/accounting && probe_is_there && echo 0 > $FOLDER/accounting && no_probe ||
 			{ echo "round $round"; return 1; }
 	done
