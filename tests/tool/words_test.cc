@@ -119,7 +119,7 @@ Switch named(const std::string& file) {
 }
 
 TEST(Set, KnowsSwitchesOfOtherVersionsByTheFileAndItsParameter) {
-    EXPECT_EQ(switches(running()).size(), 12u);
+    EXPECT_EQ(switches(running()).size(), 13u);
     EXPECT_EQ(named("later/hook").parameter, "later_hook");
     EXPECT_EQ(named("clock/vdso").parameter, "vdso");
     EXPECT_EQ(named("steal/reset").parameter, "");
