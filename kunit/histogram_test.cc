@@ -3,7 +3,7 @@
 // histogram.hh: every value has one bucket, and a percentile is off by no more than promised.
 
 #include "kvmpv/histogram.hh"
-#include "kvmpv/steal_table.hh"
+#include "kvmpv/charge_table.hh"
 #include "scripted_host.hh"
 #include "test.hh"
 
@@ -36,10 +36,24 @@ KVMPV_TEST(histogram, buckets_cover_every_value) {
         const u64 highest = Histogram::highest_of(bucket);
         if (!test.equal("highest", Histogram::bucket_of(highest), bucket)) return;
         if (!test.equal("next", Histogram::bucket_of(highest + 1), bucket + 1)) return;
+        if (!test.equal("lowest", Histogram::lowest_of(bucket + 1), highest + 1)) return;
     }
+    test.equal("first", Histogram::lowest_of(0), 0);
     test.equal("last", Histogram::highest_of(Histogram::kBuckets - 1), kMost);
     test.equal("top", Histogram::bucket_of(u64{1} << kTop), Histogram::kBuckets - 1);
     test.equal("below it", Histogram::highest_of(Histogram::kBuckets - 2) >> (kTop - 1), 1);
+}
+
+KVMPV_TEST(histogram, counts_in_buckets) {
+    Test test(handle);
+    clear();
+    for (const u64 value : {u64{7}, u64{1000}, u64{1001}, kMost}) histogram.add(value);
+    for (u32 bucket = 0; bucket < Histogram::kBuckets; ++bucket) {
+        const bool has_both = bucket == Histogram::bucket_of(1000);
+        const bool has_one = bucket == 7 || bucket == Histogram::kBuckets - 1;
+        if (!test.equal("count", histogram.count_in(bucket), has_both ? 2 : has_one)) return;
+    }
+    test.equal("the same bucket", Histogram::bucket_of(1001), Histogram::bucket_of(1000));
 }
 
 KVMPV_TEST(histogram, empty) {

@@ -32,17 +32,20 @@
 	SUITE(disruption); \
 	SUITE(early_look); \
 	SUITE(promise); \
+	SUITE(clock_alone); \
 	SUITE(drift); \
 	SUITE(clock_pairing); \
 	SUITE(hook); \
 	SUITE(steal); \
 	SUITE(steal_handover); \
-	SUITE(steal_table); \
+	SUITE(charge_table); \
+	SUITE(page_waits); \
 	SUITE(pv_eoi); \
 	SUITE(value_slot); \
 	SUITE(histogram); \
 	SUITE(wakeups); \
-	SUITE(poll_control)
+	SUITE(poll_control); \
+	SUITE(migration_hold)
 
 /*
  * Suites that need a KVM guest. kvmpv_test_<suite>_enter() runs before the cases, _leave() after.

@@ -86,6 +86,9 @@ public:
         rewrite(cpu_);
     }
 
+    // The clock shows `now_ns` and runs at `rate` from now on. No record says so yet.
+    void set_clock(const Rate& rate, u64 now_ns) { line_ = {rate, tsc_, now_ns}; }
+
     // Writes one record again, from the same clock.
     void rewrite(u32 cpu) {
         begin_rewrite(cpu);

@@ -74,6 +74,11 @@ KVMPV_TEST(slot, every_decision) {
                    row.cpus);
         expect_decision(test, row.name, decide(row.offered, row.wanted, survey), row.mode,
                         row.reason);
+        if (!row.wanted) continue;
+        const bool is_taken = row.mode == Mode::kOwned;
+        expect_decision(test, row.name, decide_never_taken(row.offered, survey),
+                        is_taken ? Mode::kOff : row.mode,
+                        is_taken ? Reason::kNeverTaken : row.reason);
     }
     expect_decision(test, "before any", Decision{}, Mode::kOff, Reason::kNotOffered);
 }

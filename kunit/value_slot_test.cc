@@ -252,6 +252,58 @@ KVMPV_TEST(value_slot, let_go) {
     test.equal("writes", value_script.writes, 1);
 }
 
+KVMPV_TEST(value_slot, nothing_wanted_any_more) {
+    Test test(handle);
+    ScriptedValueSlot slot = found_on_cpu_1();
+    test.equal("set", set_on_cpu_1(slot, 0), 0);
+    slot.want_nothing(1);
+    expect_value(test, 0, true, 1);
+    value_script.cpus[1].msr = 5;
+    test.is_true("set", slot.set_wanted(1).ok());
+    slot.set_again(1);
+    test.equal("writes", value_script.writes, 1);
+    // Somebody has written to it since.
+    slot.put_back(1);
+    expect_value(test, 5, false, 0);
+}
+
+// The kernel writes 0 when a CPU goes. That is not what the MSR held before us.
+KVMPV_TEST(value_slot, set_again_after_the_kernel) {
+    Test test(handle);
+    ScriptedValueSlot slot = found_on_cpu_1();
+    test.equal("set", set_on_cpu_1(slot, 7), 0);
+    value_script.cpus[1].msr = 0;
+    slot.set_again(1);
+    expect_value(test, 7, true, 1);
+    slot.put_back(1);
+    expect_value(test, 1, false, 0);
+    test.equal("failures", slot.failures(), 0);
+}
+
+// Nothing was set, because that has failed or was put back: then it is the first time.
+KVMPV_TEST(value_slot, set_again_for_the_first_time) {
+    Test test(handle);
+    ScriptedValueSlot slot = found_on_cpu_1();
+    slot.set_again(1);
+    test.equal("writes", value_script.writes, 0);
+    test.equal("set", set_on_cpu_1(slot, 7), 0);
+    slot.put_back(1);
+    value_script.cpus[1].msr = 3;
+    slot.set_again(1);
+    expect_value(test, 7, true, 3);
+}
+
+KVMPV_TEST(value_slot, set_again_faults) {
+    Test test(handle);
+    ScriptedValueSlot slot = found_on_cpu_1();
+    test.equal("set", set_on_cpu_1(slot, 7), 0);
+    value_script.cpus[1].msr = 0;
+    value_script.write_error = -5;
+    slot.set_again(1);
+    expect_value(test, 0, true, 1);
+    expect_failure(test, slot, "the MSR could not be set", -5);
+}
+
 KVMPV_TEST(value_slot, set_write_faults) {
     Test test(handle);
     ScriptedValueSlot slot = found_on_cpu_1();

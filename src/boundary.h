@@ -127,6 +127,7 @@ enum kvmpv_follower {
 	KVMPV_STEAL,
 	KVMPV_EOI,
 	KVMPV_HALT_POLL,
+	KVMPV_MIGRATION,
 	KVMPV_SAMPLER,
 	KVMPV_NUM_FOLLOWERS
 };
@@ -141,6 +142,7 @@ enum kvmpv_switch {
 	KVMPV_EOI_HOOK,
 	KVMPV_HALT_POLLING,
 	KVMPV_HALT_POLL_ACCOUNTING,
+	KVMPV_ASYNC_PF_ACCOUNTING,
 	KVMPV_SAMPLING,
 	KVMPV_IPI_COUNT,
 	KVMPV_NUM_SWITCHES
@@ -257,8 +259,27 @@ void kvmpv_ipi_sent(u32 cpu);
 void kvmpv_ipi_arrives(void);
 void kvmpv_idle_ends(void);
 
+/* A task that waits for a page which the host has to bring. */
+struct kvmpv_apf_wait {
+	u64 begun_ns;
+	u32 cpu; /* where it began */
+	u32 token; /* the host's number for it; the kernel side sets it */
+};
+
+/*
+ * Between linux_apf_waits_enable() and linux_apf_waits_disable(), in the task that waits, with
+ * interrupts off, never in an NMI. A wait may end on another CPU than it began. @wait lives from
+ * the first call to the second. There is no second one for a wait that outlasts
+ * linux_apf_waits_disable().
+ */
+void kvmpv_apf_wait_begins(struct kvmpv_apf_wait *wait);
+void kvmpv_apf_wait_ends(const struct kvmpv_apf_wait *wait);
+
 /* Called on @cpu once a second, in a thread that is bound to it, whether it is busy or idle. */
 void kvmpv_sample(u32 cpu);
+
+/* Called when the time of linux_hold_timer_set() has passed, where it may take the hotplug lock. */
+void kvmpv_hold_is_due(void);
 
 /* Called after linux_sampler_defer(), where it may take the hotplug lock. */
 void kvmpv_sampler_deferred(void);
@@ -283,6 +304,24 @@ u64 kvmpv_look_here(void);
  */
 int linux_acpi_pm_create(void);
 u32 linux_acpi_pm_read(void);
+
+/* ---- src/linux/apf_waits.c ---------------------------------------------------------------- */
+
+/*
+ * From enable on, kvmpv_apf_wait_begins() and kvmpv_apf_wait_ends() are called for each task that
+ * begins to wait. @most: how many may wait at once; any more are missed. Enable returns 0 or a
+ * negative errno, -ENOENT if this kernel has no such waits. When disable returns, no call is under
+ * way and none will come.
+ */
+int linux_apf_waits_enable(u32 most);
+void linux_apf_waits_disable(void);
+
+/* How many waits have been missed since the last enable. Any context. */
+u64 linux_apf_waits_missed(void);
+
+/* The lock of what is counted; disables interrupts. Any context but NMI. */
+u64 linux_apf_waits_lock(void);
+void linux_apf_waits_unlock(u64 state);
 
 /* ---- src/linux/cgroups.c ------------------------------------------------------------------ */
 
@@ -401,6 +440,9 @@ bool linux_tsc_is_invariant(void);
 /* The kernel has marked the TSC unstable, which lasts until the next boot. */
 bool linux_tsc_is_unstable(void);
 
+/* The guest's memory is encrypted, so that the host cannot read it. Any context. */
+bool linux_memory_is_encrypted(void);
+
 /* ---- src/linux/cpu_idle.c ----------------------------------------------------------------- */
 
 /* Writes the name of the cpuidle driver, or "" if there is none. @size includes the NUL. */
@@ -475,6 +517,14 @@ struct kvmpv_file {
 	 * it is polled, kvmpv_look_here() is called.
 	 */
 	bool is_awaited;
+	/*
+	 * Instead of store, where what was written is in force only as long as the file stays open.
+	 * @file tells one open file from another. It is closed when no process has it any more, and
+	 * then closed() is called, whether anything was written to it or not. Calls of closed() may
+	 * overlap with all others.
+	 */
+	int (*store_while_open)(const char *text, const void *file);
+	void (*closed)(const void *file);
 };
 
 /*
@@ -505,6 +555,15 @@ void linux_early_look_stop(u32 cpu);
 /* The lock of the event ring; disables interrupts. Any context but NMI. */
 u64 linux_events_lock(void);
 void linux_events_unlock(u64 state);
+
+/* ---- src/linux/hold_timer.c --------------------------------------------------------------- */
+
+/*
+ * Has kvmpv_hold_is_due() called once, in a thread, when @ns have passed; a timer that was set
+ * before is set anew. Stop waits for a call that is under way. After it none comes.
+ */
+void linux_hold_timer_set(u64 ns);
+void linux_hold_timer_stop(void);
 
 /* ---- src/linux/hotplug.c ------------------------------------------------------------------ */
 
@@ -609,7 +668,9 @@ enum kvmpv_mutex {
 	KVMPV_MUTEX_PAIRING, /* all askers share the memory for the answer */
 	KVMPV_MUTEX_STEAL, /* its switches, reset, and whoever gathers its charges */
 	KVMPV_MUTEX_EOI, /* its switch */
+	KVMPV_MUTEX_ASYNC_PF, /* its switch, and whoever shows what was counted */
 	KVMPV_MUTEX_HALT_POLL, /* its switches, and whoever shows what they have done */
+	KVMPV_MUTEX_MIGRATION, /* who holds the guest, and what its MSR is set to */
 	KVMPV_MUTEX_SAMPLER, /* its switch */
 	KVMPV_MUTEX_IPI, /* its switch */
 	KVMPV_MUTEX_FOLLOWERS, /* who begins to follow CPUs; taken inside the others */
@@ -642,6 +703,20 @@ bool linux_eoi_callback_is_plain(void);
  * found. Any context.
  */
 void *linux_native_eoi_word(u32 cpu, u64 *physical);
+
+/* ---- src/linux/native_async_pf.c ---------------------------------------------------------- */
+
+/*
+ * The kernel's own struct kvm_vcpu_pv_apf_data of @cpu, registered or not, and its guest-physical
+ * address. Null and 0 if it cannot be found. Any context.
+ */
+const void *linux_native_apf_record(u32 cpu, u64 *physical);
+
+/*
+ * How many interrupts with the vector for hypervisors @cpu has had since boot, or -ENOENT if the
+ * kernel does not count them. Any context.
+ */
+s64 linux_hypervisor_interrupts(u32 cpu);
 
 /* ---- src/linux/native_clock.c ------------------------------------------------------------- */
 
@@ -879,6 +954,12 @@ void linux_trace_steal(u32 cpu, u64 delta_ns, u64 total_ns);
  * than the time that passed.
  */
 void linux_trace_steal_step(u32 cpu, bool forward, u64 step_ns, u64 total_ns);
+
+/*
+ * kvmpv:async_pf_wait: the current task has waited @wait_ns for a page, since a fault on @cpu.
+ * @token: the host's number for it.
+ */
+void linux_trace_async_pf_wait(u32 cpu, u32 token, u64 wait_ns);
 
 /* ---- src/linux/vdso.c --------------------------------------------------------------------- */
 

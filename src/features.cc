@@ -2,6 +2,8 @@
 
 #include "features.hh"
 
+#include "async_pf/async_pf.hh"
+#include "async_pf/views.hh"
 #include "base/followers.hh"
 #include "base/log.hh"
 #include "clock/clock.hh"
@@ -17,6 +19,8 @@
 #include "ipi/views.hh"
 #include "halt_poll/halt_poll.hh"
 #include "halt_poll/views.hh"
+#include "migration/migration.hh"
+#include "migration/views.hh"
 #include "sampler/sampler.hh"
 #include "sampler/views.hh"
 #include "steal/steal.hh"
@@ -69,6 +73,11 @@ constexpr Switch kHaltPollSwitches[] = {
     {KVMPV_HALT_POLL_ACCOUNTING, of<halt_poll, &HaltPoll::set_accounting>, wakeup_accounts::is_on},
 };
 
+constexpr Switch kAsyncPfSwitches[] = {
+    {KVMPV_ASYNC_PF_ACCOUNTING, of<async_pf, &AsyncPf::set_accounting>,
+     of<async_pf, &AsyncPf::accounting>},
+};
+
 constexpr Switch kSamplerSwitches[] = {{KVMPV_SAMPLING, sampler::set_on, sampler::is_on}};
 
 // The order from top to bottom is that of load, of a CPU that comes online, of resume, and of the
@@ -76,7 +85,8 @@ constexpr Switch kSamplerSwitches[] = {{KVMPV_SAMPLING, sampler::set_on, sampler
 // suspend, and of restart.
 //   - The clock starts first and stops last, because the others read it.
 //   - Steal time comes before EOI only because `status` has always shown them so.
-//   - Halt polling comes after PV EOI only because nothing of either depends on the other.
+//   - Halt polling and async page faults come after PV EOI only because none depends on another.
+//   - Migration control comes after them for the same reason.
 //   - The sampler comes after everything that it looks at.
 //   - Last comes what only files of debugfs use.
 constexpr FeatureRow kFeatures[] = {
@@ -151,8 +161,31 @@ constexpr FeatureRow kFeatures[] = {
         .files = halt_poll_files,
         .switches = kHaltPollSwitches,
     },
-    // A slot that is only shown.
-    {.name = "async_pf", .slots = &slots.async_pf},
+    {
+        .name = "async_pf",
+        .start = of<async_pf, &AsyncPf::start>,
+        .stop = of<async_pf, &AsyncPf::stop>,
+        .slots = &slots.async_pf,
+        .cpuid_name = "KVM_FEATURE_ASYNC_PF_INT",
+        .write_note = write_async_pf_note,
+        .files = async_pf_files,
+        .switches = kAsyncPfSwitches,
+    },
+    {
+        .name = "migration",
+        .start = of<migration, &Migration::start>,
+        .stop = of<migration, &Migration::stop>,
+        .failure = "migration control could not be started",
+        .follower = KVMPV_MIGRATION,
+        .online_cpu = of<migration, &Migration::online_cpu>,
+        .dead_cpu = of<migration, &Migration::dead_cpu>,
+        .resume = of<migration, &Migration::resume>,
+        .restart = of<migration, &Migration::restart>,
+        .slots = &slots.migration_control,
+        .cpuid_name = "KVM_FEATURE_MIGRATION_CONTROL",
+        .write_note = write_migration_note,
+        .files = migration_files,
+    },
     // Before the other clocks, one of which is the host's.
     {
         .name = "clock pairing",
@@ -280,7 +313,9 @@ extern "C" int kvmpv_cpu_online(u32 follower, u32 cpu) {
     return begins_to_follow(follower) ? done.zero_or_negative_errno() : 0;
 }
 
-extern "C" void kvmpv_cpu_down(u32 follower, u32 cpu) { following(follower).down_cpu(cpu); }
+extern "C" void kvmpv_cpu_down(u32 follower, u32 cpu) {
+    if (following(follower).down_cpu) following(follower).down_cpu(cpu);
+}
 
 extern "C" void kvmpv_cpu_dead(u32 follower, u32 cpu) {
     if (following(follower).dead_cpu) following(follower).dead_cpu(cpu);

@@ -35,6 +35,7 @@ Result<void> check(const kvmpv_parameters& given) {
         at_start("eoi_hook", KVMPV_EOI_HOOK),
         {"halt_poll", given.switches[KVMPV_HALT_POLLING], -1, 1, "-1, 0 or 1"},
         at_start("halt_poll_accounting", KVMPV_HALT_POLL_ACCOUNTING),
+        at_start("async_pf_accounting", KVMPV_ASYNC_PF_ACCOUNTING),
         at_start("sampler", KVMPV_SAMPLING),
         at_start("ipi_count", KVMPV_IPI_COUNT),
     };
@@ -63,12 +64,13 @@ void log_loaded(bool has_files) {
 
 // No error: the module works without debugfs, but nothing of it can be seen.
 void log_unseen(Error error) {
-    LineBuffer<240> line;
-    Writer<LineSink<240>> out(LineSink<240>{&line});
+    LineBuffer<280> line;
+    Writer<LineSink<280>> out(LineSink<280>{&line});
     out << "no files in debugfs (error " << Signed{error.negative_errno()}
-        << "): status, cpus, events, clock/, steal/, eoi/ and halt_poll/ cannot be seen; the "
-           "switches are in "
-           "/sys/module/kvmpv/parameters, steal time is also in the trace events";
+        << "): status, cpus, events, clock/, steal/, eoi/, halt_poll/, async_pf/ and "
+           "migration/ cannot be seen; the switches are in /sys/module/kvmpv/parameters, steal "
+           "time "
+           "is also in the trace events";
     linux_log_warn(line.text());
 }
 

@@ -23,6 +23,7 @@ from ktap import Case
 from lab import host_root
 from lab.host import PARAMETERS
 from lab.kernels import kernel
+from lab.mended_qemu import mended
 from lab.qemu import NEWER, qemu
 
 GUEST = ["scripts/guest", "-q", "--host", "nested", "--no-load"]
@@ -58,6 +59,7 @@ def unpacked() -> tuple[list[Case], str]:
             f"{seabios}",
         ),
         Case("the network card has its ROM", output.count("/rom\n") == 1, output),
+        Case("the host's QEMU is mended", mended(mine) != mine, output),
     ], output
 
 

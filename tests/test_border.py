@@ -13,7 +13,20 @@ CXX = [".cc", ".hh"]
 TEXTS = [*CXX, ".c", ".h", ".py", ".sh", ""]
 STANDARD_HEADERS = ROOT / "include/kvmpv/std.hh"
 # A room includes itself and what stands below it. The files above all rooms may include any of them.
-ROOMS = ("files", "sampler", "halt_poll", "eoi", "ipi", "steal", "clock", "events", "slot", "base")
+ROOMS = (
+    "files",
+    "sampler",
+    "halt_poll",
+    "async_pf",
+    "migration",
+    "eoi",
+    "ipi",
+    "steal",
+    "clock",
+    "events",
+    "slot",
+    "base",
+)
 # Likewise the program for people.
 TOOL_ROOMS = ("commands", "rules", "say", "read")
 # What stands below all rooms: the border to the kernel, and to the machine.

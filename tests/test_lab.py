@@ -9,20 +9,35 @@ import os
 import re
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import unittest
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 from built import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from lab import LabError, archive, arguments, elf, exits, host_root, host_state, qemu, splat
+from lab import (
+    LabError,
+    archive,
+    arguments,
+    elf,
+    exits,
+    host_root,
+    host_state,
+    on_host,
+    qemu,
+    run,
+    splat,
+)
+from lab.frames import Link
 from lab.host_state import Clocks, WrongClock, wrong_clock
 from lab.initramfs import Archive
 from lab.kernels import kernel
@@ -502,6 +517,25 @@ class OtherSuite(unittest.TestCase):
         )
 
 
+class AHostThatHangs(unittest.TestCase):
+    def test_a_tick_that_finds_no_room_is_left_out(self) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    ours.send(b"x")
+            ours.setblocking(True)
+            session = run._Session.__new__(run._Session)
+            session._host = mock.Mock(link=Link(ours.fileno()))
+            session._audience = mock.Mock(keys=None)
+            session._deadline, session._next_tick, session._ready = None, 0.0, True
+            signal.setitimer(signal.ITIMER_REAL, 10)  # ends this program if it waits for room
+            session._wait({})
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self.assertGreater(session._next_tick, 0)
+
+
 class Verdicts(unittest.TestCase):
     BOOT = b"<5>[    0.000000] Linux version 6.1.0\n"
 
@@ -525,6 +559,7 @@ class Verdicts(unittest.TestCase):
             (FAILED, "refused", {"end": "refused", "status": 1}),
             (FAILED, r"host ended by itself \(SIGSEGV\)", {"end": "host", "status": -11}),
             (FAILED, r"its link is closed", {"end": "host", "status": None}),
+            (FAILED, "the lab failed", {"end": "broken", "said": "IndexError"}),
             (
                 FAILED,
                 "host script",
@@ -535,6 +570,14 @@ class Verdicts(unittest.TestCase):
             status, failure = self.judge(**end)
             self.assertEqual(status, expected)
             self.assertRegex(failure or "", said)
+
+    def test_a_fault_of_the_lab_on_the_host_is_told_with_its_place(self) -> None:
+        with mock.patch.object(on_host, "Run", side_effect=IndexError("no such word")):
+            end = on_host._result(cast(Link, None), {})
+        result = judge(Options("x"), Record(end=end))
+        self.assertEqual(result.status, FAILED)
+        self.assertTrue(result.details.endswith("IndexError: no such word"), result.details)
+        self.assertIn("_result", result.details)
 
     def test_a_report_fails_the_run_wherever_it_shows(self) -> None:
         bug = b"<0>[    9.000000] BUG: scheduling while atomic: sh/1/0x2\n"

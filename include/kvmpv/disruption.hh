@@ -26,6 +26,7 @@ enum class EventKind : u8 {
     kStableRevoked,  // CPUs disagreed although the host promised that they agree; value: ns
     kGuardForced,    // clock/force_unstable was set
     kGuardReleased,  // clock/force_unstable was cleared
+    kRecordRefused,  // after sleep the host took no slot; the clock continues without it
     // Of steal time.
     kStealBackward,  // the record went back, or was behind what the kernel had; value: ns
     kStealForward,   // the record grew by more than the time that passed; value: ns too many
@@ -43,13 +44,11 @@ struct EventKindInfo {
 };
 
 inline constexpr EventKindInfo kEventKinds[kNumEventKinds] = {
-    {"rate_changed", "ppb", true},   {"jump_forward", "ns", true},
-    {"jump_backward", "ns", true},   {"pause", "ns", true},
-    {"stable_lost", "-", true},      {"stable_gained", "-", true},
-    {"record_torn", "reads", true},  {"bad_shift", "bits", true},
-    {"tsc_behind", "ticks", true},   {"tsc_backward", "ticks", true},
-    {"held_back", "ns", false},      {"stable_revoked", "ns", true},
-    {"guard_forced", "-", false},    {"guard_released", "-", false},
+    {"rate_changed", "ppb", true},   {"jump_forward", "ns", true},   {"jump_backward", "ns", true},
+    {"pause", "ns", true},           {"stable_lost", "-", true},     {"stable_gained", "-", true},
+    {"record_torn", "reads", true},  {"bad_shift", "bits", true},    {"tsc_behind", "ticks", true},
+    {"tsc_backward", "ticks", true}, {"held_back", "ns", false},     {"stable_revoked", "ns", true},
+    {"guard_forced", "-", false},    {"guard_released", "-", false}, {"record_refused", "-", true},
     {"steal_backward", "ns", false}, {"steal_forward", "ns", false},
 };
 

@@ -42,6 +42,9 @@ public:
         return ((u64{bucket % kPerRow + kPerRow} + 1) << shift) - 1;
     }
 
+    // The smallest one.
+    static constexpr u64 lowest_of(u32 bucket) { return bucket ? highest_of(bucket - 1) + 1 : 0; }
+
     void add(u64 value) {
         ++counts_[bucket_of(value)];
         ++count_;
@@ -49,6 +52,7 @@ public:
     }
 
     u64 count() const { return count_; }
+    u64 count_in(u32 bucket) const { return counts_[bucket]; }
 
     // The smallest value that at least `percent` percent of all values do not exceed, rounded up to
     // what its bucket can hold, but not above the largest value. 0 if there are no values.

@@ -33,7 +33,7 @@ enum class Reason : u8 {
     kKernelAllCpus,   // the kernel uses it on every online CPU
     kFree,            // the slot is disabled on every online CPU
     kForeign,         // the slot is enabled on some CPU, but the kernel does not use it
-    kNeverTaken,      // the module only shows this slot
+    kNeverTaken,      // the kernel does not use it, and the module cannot
     kOnRequest,       // a value: set when the user asks for it
     kDriver,          // a value that a driver of the kernel sets
     kStepFailed,      // a later step failed; the log has the details
@@ -91,6 +91,13 @@ constexpr Decision decide(bool offered, bool wanted, const SlotSurvey& survey) {
     if (survey.kernel) return {Mode::kOff, Reason::kKernelSomeCpus};
     if (survey.foreign) return {Mode::kOwned, Reason::kForeign};
     return {Mode::kOwned, Reason::kFree};
+}
+
+// The same for a registration that only the kernel can use.
+constexpr Decision decide_never_taken(bool offered, const SlotSurvey& survey) {
+    const Decision decision = decide(offered, true, survey);
+    if (decision.mode == Mode::kOwned) return {Mode::kOff, Reason::kNeverTaken};
+    return decision;
 }
 
 // The same for a value, which nobody has to give up before it is set. `driver_uses_it`: a driver of

@@ -242,6 +242,20 @@ def _visit_all_cpus() -> None:
     os.sched_setaffinity(0, everywhere)
 
 
+def _result(link: Link, job: dict[str, Any]) -> dict[str, Any]:
+    """A fault of the lab itself is a result, too. On an emulated host this is the first process: were it to end by an exception,
+    that kernel's panic would be all that is seen.
+    """
+    try:
+        return Run(link, job).run()
+    except (Gone, BrokenPipeError):
+        raise
+    except Exception:
+        import traceback
+
+        return {"end": "broken", "said": traceback.format_exc()}
+
+
 def main(descriptor: int, nested: ModuleType | None = None) -> None:
     """`nested` is lab.nested on an emulated host."""
 
@@ -264,8 +278,7 @@ def main(descriptor: int, nested: ModuleType | None = None) -> None:
         nested.enter(job)
     os.makedirs(job["work"], exist_ok=True)
     try:
-        result = Run(link, job).run()
-        link.send(frames.RESULT, json.dumps(result).encode())
+        link.send(frames.RESULT, json.dumps(_result(link, job)).encode())
         while link.open:  # the machine closes it when it has read everything
             for _ in link.receive():
                 pass

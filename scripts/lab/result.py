@@ -93,6 +93,8 @@ def _verdict(
             return FAILED, failure, _last(record.host)
         case "host":
             return FAILED, f"the KVM host ended by itself ({_how_host(end)})", _last(record.host)
+        case "broken":
+            return FAILED, "the lab failed on the KVM host", end["said"].rstrip()
         case "died":
             failure = f"the guest ended without its end marker ({_how(end)})"
             return FAILED, *_with_report(failure, options, console)

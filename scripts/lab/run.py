@@ -14,11 +14,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lab import choice, frames, guest, project, shim
+from lab import cache, choice, frames, guest, project, shim
 from lab.frames import Link
 from lab.host import SCRIPTS, HardwareHost, Host, NestedHost
 from lab.host_root import HOST_KERNEL
 from lab.kernels import Kernel, kernel
+from lab.mended_qemu import mended
 from lab.options import Options
 from lab.qemu import Qemu, qemu
 from lab.result import HOST_PATIENCE, GuestResult, Record, judge
@@ -71,7 +72,8 @@ def _run(options: Options, audience: Audience, hardware: bool) -> GuestResult:
         else:
             stable = options.clock != "unstable"
             below = kernel(options.host_kernel or HOST_KERNEL)
-            host = NestedHost(folder, below, emulator, options.mem, stable, options.host_qemu)
+            lowest = mended(emulator)
+            host = NestedHost(folder, below, lowest, options.mem, stable, options.host_qemu)
         session = _Session(options, audience, host, emulator, system, folder)
         return judge(options, session.record())
     finally:
@@ -142,6 +144,7 @@ class _Session:
             "script": str(script) if script else None,
             "environment": {
                 **host.environment,
+                "KVMPV_CACHE": str(cache.folder()),
                 "KVMPV_QMP": f"{host.work}/qmp",
                 "KVMPV_GDB": f"{host.work}/gdb",
                 **(shim.files(host.work) if options.shim is not None else {}),
@@ -169,7 +172,9 @@ class _Session:
             return
         if now >= self._next_tick and self._ready:
             self._next_tick = now + TICK
-            self._say(frames.TICK, b"")
+            # A host that hangs reads none. To wait until it does would be to forget the deadline.
+            if select.select([], [self._host.link], [], 0)[1]:
+                self._say(frames.TICK, b"")
         patience = TICK if self._deadline is None else min(TICK, self._deadline - now)
         keys = self._audience.keys
         sources: list[Link | int] = [self._host.link]

@@ -112,15 +112,16 @@ void Clock::down_cpu(u32 cpu) {
 void Clock::dead_cpu(u32 cpu) { records_.dead_cpu(cpu); }
 
 void Clock::suspend(u32 cpu) {
-    if (!other_cpus_are_up()) records_.suspend(cpu);
+    if (!other_cpus_are_up()) records_.suspend(cpu, look_here(), now_ns());
 }
 
-// Timekeeping reads the clock right after this, and continues from what it is told. That has to
-// include the sleep, whose length the TSC may not tell. So the guard forgets its horizon.
+// Timekeeping reads the clock right after this, and continues from what it is told. That may
+// include the sleep, whose length the TSC may not tell. After hibernation it may also be less than
+// before. So the guard begins anew, at what the clock shows then.
 void Clock::resume(u32 cpu) {
-    if (other_cpus_are_up()) return;
-    clock_read::guard.forget_horizon();
-    records_.resume(cpu);
+    clock_read::guard.restart();
+    if (!other_cpus_are_up()) records_.resume(cpu);
+    clock_read::raise_guard(now_ns());
 }
 
 void Clock::restart() { records_.restart(); }

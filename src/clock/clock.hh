@@ -83,6 +83,8 @@ public:
     ClockState state() const;
 
     bool owned() const { return records_.owned(); }
+    // The host has refused its record after sleep, and the clock continues by the TSC. Any context.
+    bool alone() const { return records_.alone(); }
     bool enabled() const { return enabled_; }
     // The kernel lists the clocksource. Root can unbind it; then the kernel no longer calls its
     // suspend and resume.
@@ -149,6 +151,9 @@ private:
 inline constexpr int kMaxClockRating = 499;
 
 extern constinit Clock clock;
+
+// Looks at the record that this CPU reads. Interrupts off.
+ClockSample look_here();
 
 // The machine with which look() reads a record, outside the hot paths.
 struct ClockMachine : LiveMemory {

@@ -15,12 +15,6 @@ namespace kvmpv {
 
 namespace {
 
-// Reads this CPU's record. Interrupts off.
-ClockSample look_here() {
-    ClockMachine machine;
-    return look(machine, *clock_read::record_here(), {});
-}
-
 // A CPU that comes online later, or whose clock is not believed, is assumed to run as fast as
 // another CPU.
 void give_all_a_rate() {
@@ -39,6 +33,11 @@ void give_all_a_rate() {
 }
 
 }  // namespace
+
+ClockSample look_here() {
+    ClockMachine machine;
+    return look(machine, *clock_read::record_here(), {});
+}
 
 // From now on this CPU's clock is checked against its TSC, if what it shows can be true. Interrupts
 // off.

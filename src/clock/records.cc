@@ -3,8 +3,10 @@
 #include "clock/records.hh"
 
 #include "base/cpus.hh"
+#include "base/irqs.hh"
 #include "boundary.h"
 #include "clock/clock_read.hh"
+#include "x86.hh"
 
 namespace kvmpv {
 
@@ -21,6 +23,9 @@ void let_read(u32 cpu, const PvclockVcpuTimeInfo* record) {
                      __ATOMIC_RELEASE);
 }
 
+// For choose_fallbacks(): no CPU is excepted.
+constexpr s32 kNobody = -1;
+
 void add_fallback(const PvclockVcpuTimeInfo* record) {
     const clock_read::Setup& setup = clock_read::setup;
     if (setup.fallback_record == clock_read::no_record())
@@ -33,6 +38,7 @@ void add_fallback(const PvclockVcpuTimeInfo* record) {
 
 Result<void> ClockRecords::create(Registration<ClockLayout>& registration) {
     registration_ = &registration;
+    alone_.end();
     clock_read::setup.fallback_record = clock_read::no_record();
     clock_read::setup.second_record = clock_read::no_record();
     for (const u32 cpu : possible_cpus()) let_read(cpu, clock_read::no_record());
@@ -84,14 +90,32 @@ void ClockRecords::prepare_cpu(u32 cpu) {
     if (!owned()) let_read(cpu, of(cpu));
 }
 
+Result<void> ClockRecords::take_slot(u32 cpu) {
+    const Result<void> taken = owned_slots_.take(cpu);
+    if (!taken.ok()) owned_slots_.put_back(cpu);
+    return taken;
+}
+
+// The host does not write this CPU's record now.
+void ClockRecords::write_record(u32 cpu) {
+    auto& record = *static_cast<PvclockVcpuTimeInfo*>(owned_slots_.address_of(cpu));
+    const IrqsOff irqs_off;
+    alone_.write(record, x86::rdtsc(), clock_read::guard.last_ns());
+}
+
+// The readers on this CPU, and the kernel's own, read the CPU's record from now on, or no more.
+void ClockRecords::let_everyone_read(u32 cpu, bool has_record) {
+    let_read(cpu, has_record ? of(cpu) : clock_read::no_record());
+    publish(cpu, has_record ? of(cpu) : kept_page());
+}
+
 Result<void> ClockRecords::online_cpu(u32 cpu) {
     if (owned()) {
-        if (const Result<void> taken = owned_slots_.take(cpu); !taken.ok()) {
-            owned_slots_.put_back(cpu);
+        if (alone())
+            write_record(cpu);
+        else if (const Result<void> taken = take_slot(cpu); !taken.ok())
             return taken;
-        }
-        let_read(cpu, of(cpu));
-        publish(cpu, of(cpu));
+        let_everyone_read(cpu, true);
     }
     add_fallback(of(cpu));
     return {};
@@ -102,20 +126,20 @@ void ClockRecords::down_cpu(u32 cpu) {
     if (clock_read::setup.fallback_record == of(cpu) || clock_read::setup.second_record == of(cpu))
         choose_fallbacks(static_cast<s32>(cpu));
     if (!owned()) return;
-    let_read(cpu, clock_read::no_record());
-    publish(cpu, kept_page());
+    let_everyone_read(cpu, false);
     owned_slots_.put_back(cpu);
 }
 
 void ClockRecords::dead_cpu(u32 cpu) { let_read(cpu, clock_read::no_record()); }
 
 // The host does not keep a halted vCPU's record up to date, so a CPU that goes offline cannot serve
-// as a fallback.
+// as a fallback; nor can one that has no slot, and itself reads another CPU's record.
 void ClockRecords::choose_fallbacks(s32 except_cpu) {
     const PvclockVcpuTimeInfo* chosen[2] = {clock_read::no_record(), clock_read::no_record()};
     u32 count = 0;
     for (const u32 cpu : online_cpus()) {
         if (static_cast<s32>(cpu) == except_cpu) continue;
+        if (clock_read::record_read_by(cpu) == clock_read::no_record()) continue;
         chosen[count++] = of(cpu);
         if (count == 2) break;
     }
@@ -123,12 +147,36 @@ void ClockRecords::choose_fallbacks(s32 except_cpu) {
     __atomic_store_n(&clock_read::setup.second_record, chosen[1], __ATOMIC_RELEASE);
 }
 
-void ClockRecords::suspend(u32 cpu) {
-    if (owned()) owned_slots_.suspend(cpu);
+void ClockRecords::suspend(u32 cpu, const ClockSample& record, u64 shown_ns) {
+    if (!owned()) return;
+    alone_.sleep(record, shown_ns);
+    owned_slots_.suspend(cpu);
 }
 
 void ClockRecords::resume(u32 cpu) {
-    if (owned() && !owned_slots_.resume(cpu).ok()) let_read(cpu, clock_read::no_record());
+    if (!owned()) return;
+    alone_.end();
+    let_everyone_read(cpu, owned_slots_.resume(cpu).ok() || go_on_alone(cpu));
+    choose_fallbacks(kNobody);
+}
+
+// The host has refused the slot of the only CPU that is online. Without a record time would stand
+// still, and jump when another CPU brings one.
+bool ClockRecords::go_on_alone(u32 cpu) {
+    // The host may have written the slot all the same.
+    owned_slots_.disarm();
+    clock_read::guard.raise(alone_.shown_ns());
+    if (!alone_.begin(x86::rdtsc())) {
+        linux_log_err(
+            "clock: no record after suspend, and none before it to go by; time stands still until "
+            "another CPU has one");
+        return false;
+    }
+    write_record(cpu);
+    linux_log_warn(
+        "clock: the host keeps no time for this guest after suspend; it continues by the TSC at "
+        "the rate before, until the next sleep or load");
+    return true;
 }
 
 void ClockRecords::restart() {

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "kvmpv/clock_alone.hh"
 #include "kvmpv/pvclock.hh"
 #include "kvmpv/result.hh"
 #include "slot/owned_slots.hh"
@@ -34,10 +35,15 @@ public:
     // Every CPU has gone down for good.
     void leave();
 
-    // Owned mode; otherwise they do nothing. See OwnedSlots.
-    void suspend(u32 cpu);
+    // Owned mode; otherwise they do nothing. See OwnedSlots. `record` is what a look has found in
+    // this CPU's record, and the clock shows `shown_ns`.
+    void suspend(u32 cpu, const ClockSample& record, u64 shown_ns);
     void resume(u32 cpu);
     void restart();
+
+    // Owned mode: at the wake-up the host has refused the CPU's slot. Until the next one no CPU
+    // takes its slot, and every CPU reads a record that we write. Any context.
+    bool alone() const { return alone_.is_on(); }
 
     // On every possible CPU the kernel's pointer names our record, or will name it.
     bool named_by_kernel() const;
@@ -49,12 +55,17 @@ public:
     bool cpu0_page_is_kept() const { return owned_slots_.cpu0_is_kept(); }
 
 private:
+    Result<void> take_slot(u32 cpu);
+    bool go_on_alone(u32 cpu);
+    void write_record(u32 cpu);
+    void let_everyone_read(u32 cpu, bool has_record);
     void publish(u32 cpu, const void* record);
     void choose_fallbacks(s32 except_cpu);
     const void* kept_page() const { return cpu0_page_is_kept() ? cpu0_page() : nullptr; }
 
     Registration<ClockLayout>* registration_ = nullptr;
     OwnedSlots<ClockLayout> owned_slots_{"clock"};
+    ClockAlone alone_;
 };
 
 }  // namespace kvmpv

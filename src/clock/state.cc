@@ -50,6 +50,7 @@ ClockState Clock::state() const {
     now.guarded = guarded() || !every_record_promises();
     now.forced = forced_;
     now.revoked = revoked_;
+    now.alone = alone();
     now.tsc_read = has_rdtscp_ ? "rdtscp" : "lfence";
     now.is_kvm_clock = is_kvm_clock();
     now.vdso = vdso() == Vdso::kOn && !promises(*records_.of(0)) ? Vdso::kPromiseGone : vdso();

@@ -28,6 +28,7 @@ struct ClockState {
     bool guarded;
     bool forced;
     bool revoked;
+    bool alone;
     const char* tsc_read;
     bool is_kvm_clock;
     Vdso vdso;

@@ -107,6 +107,10 @@ void write_section(Out& out) {
         (out << "The deprecated MSR 0x12 is in use, which switches the host's masterclock off: no "
                 "stable clock.")
             .end_line();
+    if (state.alone)
+        (out << "The host has refused the clock's slot after sleep. Until the next sleep or load "
+                "the clock continues by the TSC, at the rate that it had.")
+            .end_line();
     if (state.current) write_how_to_release(out, !state.owned);
 }
 
@@ -147,6 +151,7 @@ void show_clock_state(void* seq) {
     table.cell("path").cell(state.guarded ? "guarded" : "stable");
     table.cell("forced_unstable").cell(yes_no(state.forced));
     table.cell("stable_revoked").cell(yes_no(state.revoked));
+    table.cell("alone").cell(yes_no(state.alone));
     table.cell("tsc_read").cell(state.tsc_read);
     table.cell("kvm_clock_id").cell(yes_no(state.is_kvm_clock));
     table.cell("vdso").cell(yes_no(state.vdso == Vdso::kOn));

@@ -51,7 +51,7 @@ void write_reason(Out& out, Reason reason, const SlotSurvey& survey, const char*
             write_of_cpus(out, survey.foreign, survey);
             out << " (CPU " << survey.foreign_cpu << " holds " << Hex{survey.foreign_value} << ")";
             return;
-        case Reason::kNeverTaken: out << "shown in cpus only; never taken over"; return;
+        case Reason::kNeverTaken: out << "the kernel does not use it, and nobody else can"; return;
         case Reason::kOnRequest: out << "set when asked, put back at unload"; return;
         case Reason::kDriver: out << "the cpuidle driver haltpoll sets it"; return;
         case Reason::kStepFailed: out << "a step failed; see the kernel log"; return;

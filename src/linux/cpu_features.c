@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the kernel knows about the CPUs and their TSC.
+ * What the kernel knows about the CPUs, their TSC and the encryption of their memory.
  */
+#include <linux/cc_platform.h>
+
 #include <asm/cpufeature.h>
 #include <asm/tsc.h>
 
@@ -20,6 +22,11 @@ u32 linux_tsc_khz(void)
 bool linux_tsc_is_unstable(void)
 {
 	return check_tsc_unstable();
+}
+
+bool linux_memory_is_encrypted(void)
+{
+	return cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT);
 }
 
 bool linux_has_rdtscp(void)

@@ -73,9 +73,18 @@ static ssize_t store(struct file *file, const char __user *from, size_t length, 
 		text[length - 1] = '\0';
 
 	mutex_lock(&store_lock);
-	error = description->store(text);
+	error = description->store_while_open ? description->store_while_open(text, file) :
+						description->store(text);
 	mutex_unlock(&store_lock);
 	return error ? error : length;
+}
+
+static int release_and_tell(struct inode *inode, struct file *file)
+{
+	const struct kvmpv_file *description = inode->i_private;
+
+	description->closed(file);
+	return single_release(inode, file);
 }
 
 static const struct file_operations read_only = {
@@ -104,6 +113,15 @@ static const struct file_operations read_write = {
 	.release = single_release,
 };
 
+static const struct file_operations kept_open = {
+	.owner = THIS_MODULE,
+	.open = open,
+	.read = seq_read,
+	.write = store,
+	.llseek = seq_lseek,
+	.release = release_and_tell,
+};
+
 static struct dentry *directory(const char *name)
 {
 	struct dentry *existing;
@@ -126,6 +144,8 @@ int linux_debugfs_create(void)
 
 static const struct file_operations *operations_of(const struct kvmpv_file *file)
 {
+	if (file->store_while_open)
+		return &kept_open;
 	if (file->store)
 		return &read_write;
 	return file->is_awaited ? &awaited : &read_only;
@@ -133,7 +153,9 @@ static const struct file_operations *operations_of(const struct kvmpv_file *file
 
 void linux_debugfs_add(const struct kvmpv_file *file)
 {
-	debugfs_create_file(file->name, file->store ? 0600 : 0400, directory(file->directory),
+	bool can_be_written = file->store || file->store_while_open;
+
+	debugfs_create_file(file->name, can_be_written ? 0600 : 0400, directory(file->directory),
 			    (void *)file, operations_of(file));
 }
 

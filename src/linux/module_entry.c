@@ -110,6 +110,11 @@ module_param_cb(halt_poll_accounting, &switch_ops, &halt_poll_accounting, 0644);
 MODULE_PARM_DESC(halt_poll_accounting,
 		 "1: count and time the wake-ups of idle CPUs; 0: do not (unit: yes or no, range: 0 to 1, default: 0)");
 
+static struct switch_parameter async_pf_accounting = { KVMPV_ASYNC_PF_ACCOUNTING, 0 };
+module_param_cb(async_pf_accounting, &switch_ops, &async_pf_accounting, 0644);
+MODULE_PARM_DESC(async_pf_accounting,
+		 "1: count and time waits for pages that the host has to bring; 0: do not (unit: yes or no, range: 0 to 1, default: 0)");
+
 static struct switch_parameter sampler = { KVMPV_SAMPLING, 1 };
 module_param_cb(sampler, &switch_ops, &sampler, 0644);
 MODULE_PARM_DESC(sampler,
@@ -145,6 +150,7 @@ static int __init kvmpv_init(void)
 			[KVMPV_EOI_HOOK] = eoi_hook.at_start,
 			[KVMPV_HALT_POLLING] = halt_poll.at_start,
 			[KVMPV_HALT_POLL_ACCOUNTING] = halt_poll_accounting.at_start,
+			[KVMPV_ASYNC_PF_ACCOUNTING] = async_pf_accounting.at_start,
 			[KVMPV_SAMPLING] = sampler.at_start,
 			[KVMPV_IPI_COUNT] = ipi_count.at_start,
 		},

@@ -86,6 +86,8 @@ void linux_symbols_resolve(void)
 	kvmpv_symbols.apic_call_eoi_trampoline = lookup("__SCT__apic_call_eoi");
 	kvmpv_symbols.kvm_apic_eoi =
 		(unsigned long __percpu __force *)(uintptr_t)lookup("kvm_apic_eoi");
+	kvmpv_symbols.apf_reason =
+		(struct kvm_vcpu_pv_apf_data __percpu __force *)(uintptr_t)lookup("apf_reason");
 	kvmpv_symbols.kstat_irqs_cpu = lookup("kstat_irqs_cpu");
 	kvmpv_symbols.wall_clock = lookup("wall_clock");
 	kvmpv_symbols.vclocks_used = lookup("vclocks_used");

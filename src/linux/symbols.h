@@ -10,6 +10,7 @@
 
 struct clocksource;
 struct kvm_steal_time;
+struct kvm_vcpu_pv_apf_data;
 struct list_head;
 struct mutex;
 struct pvclock_vsyscall_time_info;
@@ -51,6 +52,9 @@ struct kvmpv_symbols {
 	struct static_call_key *apic_call_eoi_key; /* since 6.5 */
 	void *apic_call_eoi_trampoline; /* likewise; 6.1 declares nothing that has its type */
 	unsigned int (*kstat_irqs_cpu)(unsigned int irq, int cpu); /* counts a line's interrupts */
+
+	/* ---- Async page faults ---- */
+	struct kvm_vcpu_pv_apf_data __percpu *apf_reason; /* native's records */
 
 	/* ---- Hypercalls: the functions that make them ---- */
 	const void *kvm_kick_cpu;

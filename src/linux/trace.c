@@ -18,3 +18,8 @@ void linux_trace_steal_step(u32 cpu, bool forward, u64 step_ns, u64 total_ns)
 {
 	trace_steal_step(cpu, forward, step_ns, total_ns);
 }
+
+void linux_trace_async_pf_wait(u32 cpu, u32 token, u64 wait_ns)
+{
+	trace_async_pf_wait(cpu, token, wait_ns);
+}

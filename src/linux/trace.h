@@ -44,6 +44,23 @@ TRACE_EVENT(steal_step,
 		      __entry->total_ns)
 );
 
+TRACE_EVENT(async_pf_wait,
+	    TP_PROTO(u32 cpu, u32 token, u64 wait_ns),
+	    TP_ARGS(cpu, token, wait_ns),
+	    TP_STRUCT__entry(__field(u32, cpu)
+			     __field(u32, token)
+			     __field(u64, wait_ns)
+			     __field(pid_t, pid)
+			     __array(char, comm, TASK_COMM_LEN)),
+	    TP_fast_assign(__entry->cpu = cpu;
+			   __entry->token = token;
+			   __entry->wait_ns = wait_ns;
+			   __entry->pid = current->pid;
+			   memcpy(__entry->comm, current->comm, TASK_COMM_LEN);),
+	    TP_printk("cpu=%u token=%#x wait_ns=%llu pid=%d comm=%s", __entry->cpu,
+		      __entry->token, __entry->wait_ns, __entry->pid, __entry->comm)
+);
+
 #endif
 
 #undef TRACE_INCLUDE_PATH

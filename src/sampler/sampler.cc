@@ -43,6 +43,7 @@ struct Shared {
     Promise promise;
     ClockSample reported;  // the update that was reported last, by whichever CPU
     bool reported_any;
+    bool reported_refusal;  // since the last sleep
     // What is to be done where it may sleep.
     u64 revoke_by_ns;
     u32 revoke_cpu;
@@ -66,6 +67,7 @@ public:
         now_ = kvmpv::look(machine, *clock_read::record_here(), state_.sample);
         updated_ = now_.known && state_.sample.known && !now_.same_update(state_.sample);
         note_record();
+        note_refusal();
         note_counters(own);
         if (turn_ == Turn::kRegular) {
             check_pace();
@@ -112,6 +114,12 @@ private:
         if (!updated_ || !found.count()) return;
         shared.reported = now_;
         shared.reported_any = true;
+    }
+
+    void note_refusal() {
+        if (!clock.alone() || shared.reported_refusal) return;
+        shared.reported_refusal = true;
+        note(EventKind::kRecordRefused, 0, false);
     }
 
     u64 counted_since(const struct kvmpv_cpu& own, ClockCounter counter) {
@@ -279,8 +287,7 @@ void resume(u32) {
     for (const u32 cpu : possible_cpus()) forget(cpu);
     shared.promise.forget_largest();
     shared.reported_any = false;
-    // After hibernation the clock may have started again from a lower value. Nobody reads it yet.
-    clock_read::guard.restart();
+    shared.reported_refusal = false;
 }
 
 Result<void> start(const kvmpv_parameters& parameters) {

@@ -2,7 +2,7 @@
 //
 // A registration: one slot (MSR) per vCPU that holds the address of an area, and the host keeps
 // writing to that area. Clock, steal time and PV EOI are its three instantiations. They differ in
-// their layouts.
+// their layouts. Those of async page faults are the kernel's, or nobody's.
 
 #pragma once
 
@@ -14,15 +14,19 @@
 namespace kvmpv {
 
 template <class T>
-concept SlotLayout = requires(const KvmCpuid& kvm, u32 cpu, u64 msr_value) {
-    // Its index in kvmpv_cpu::foreign_msr.
-    { T::kIndex } -> std::convertible_to<u32>;
-    // The address bits of the MSR.
-    { T::kAddressMask } -> std::convertible_to<u64>;
+concept UsedSlotLayout = requires(const KvmCpuid& kvm, u32 cpu, u64 msr_value) {
     // The slot's MSR, or nothing if the host does not offer it.
     { T::msr(kvm) } -> std::same_as<std::optional<Msr>>;
     // Whether the running kernel uses what an enabled slot of `cpu` points at.
     { T::use(cpu, msr_value) } -> std::same_as<Use>;
+};
+
+template <class T>
+concept SlotLayout = UsedSlotLayout<T> && requires {
+    // Its index in kvmpv_cpu::foreign_msr.
+    { T::kIndex } -> std::convertible_to<u32>;
+    // The address bits of the MSR.
+    { T::kAddressMask } -> std::convertible_to<u64>;
 };
 
 // The machine, live or scripted.
@@ -97,9 +101,28 @@ protected:
         return true;
     }
 
+    // The same for a registration, whose slots' use is noted.
+    template <UsedSlotLayout Layout, class Kernel>
+    bool survey_each_cpu(const KvmCpuid& kvm) {
+        return look_at_each_cpu<Kernel>(Layout::msr(kvm), [this](u32 cpu, u64 value) {
+            survey_.add(cpu, value, Layout::use(cpu, value));
+        });
+    }
+
     Msr msr_{};
     SlotSurvey survey_;
     Decision decision_;
+};
+
+// A registration that only the kernel can use. Its slots are never written.
+template <UsedSlotLayout Layout, SlotKernel Kernel = LiveKernel>
+class KernelsRegistration : public SlotState {
+public:
+    // As Registration::find(), for a feature that no parameter disables.
+    void find(const KvmCpuid& kvm) {
+        const bool offered = survey_each_cpu<Layout, Kernel>(kvm);
+        decision_ = decide_never_taken(offered, survey_);
+    }
 };
 
 template <SlotLayout Layout, SlotKernel Kernel = LiveKernel>
@@ -109,9 +132,7 @@ public:
     // the hotplug lock (linux_cpus_lock()). Interrupts are on. If CPUID does not offer the feature
     // nothing is read, because the MSR would fault. `wanted`: no parameter disables the feature.
     void find(const KvmCpuid& kvm, bool wanted) {
-        const bool offered = look_at_each_cpu<Kernel>(Layout::msr(kvm), [this](u32 cpu, u64 value) {
-            survey_.add(cpu, value, Layout::use(cpu, value));
-        });
+        const bool offered = survey_each_cpu<Layout, Kernel>(kvm);
         decision_ = decide(offered, wanted, survey_);
     }
 

@@ -10,6 +10,9 @@ constinit Slots slots;
 
 namespace {
 
+// Of migration control.
+constinit kvmpv_value guest_value{};
+
 Use use_from_kernel_answer(int in_force) {
     if (in_force < 0) return Use::kUnknown;
     return in_force ? Use::kKernel : Use::kNobody;
@@ -46,6 +49,26 @@ std::optional<Msr> PollControlLayout::msr(const KvmCpuid& kvm) {
     return Msr::KVM_POLL_CONTROL;
 }
 
+// Linux registers only where the host tells by an interrupt that a page has come.
+std::optional<Msr> AsyncPfLayout::msr(const KvmCpuid& kvm) {
+    if (!kvm.has(Feature::KVM_FEATURE_ASYNC_PF)) return std::nullopt;
+    if (!kvm.has(Feature::KVM_FEATURE_ASYNC_PF_INT)) return std::nullopt;
+    return Msr::KVM_ASYNC_PF_EN;
+}
+
+Use AsyncPfLayout::use(u32 cpu, u64 msr_value) {
+    u64 physical = 0;
+    if (!linux_native_apf_record(cpu, &physical)) return Use::kUnknown;
+    return (msr_value & kAsyncPfAddressMask) == physical ? Use::kKernel : Use::kNobody;
+}
+
+std::optional<Msr> MigrationControlLayout::msr(const KvmCpuid& kvm) {
+    if (!kvm.has(Feature::KVM_FEATURE_MIGRATION_CONTROL)) return std::nullopt;
+    return Msr::KVM_MIGRATION_CONTROL;
+}
+
+kvmpv_value& GuestValueKernel::value(u32, u32) { return guest_value; }
+
 Use EoiLayout::use(u32, u64) { return use_from_kernel_answer(linux_native_eoi_in_force()); }
 
 bool haltpoll_driver_is_active() {
@@ -69,6 +92,8 @@ Result<void> Slots::take(bool clock_wanted, bool legacy) {
     steal.find(kvm, true);
     eoi.find(kvm, true);
     poll_control.find(kvm, haltpoll_driver_is_active());
+    async_pf.find(kvm);
+    migration_control.find(kvm, false);
     linux_cpus_unlock();
     return {};
 }

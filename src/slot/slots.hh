@@ -57,6 +57,24 @@ struct PollControlLayout {
     static std::optional<Msr> msr(const KvmCpuid& kvm);
 };
 
+// Async page faults. The kernel uses the slot if it holds the address of its own record. Nobody
+// else can: what the host injects is a page fault, which only the kernel's entry code handles.
+struct AsyncPfLayout {
+    static std::optional<Msr> msr(const KvmCpuid& kvm);
+    static Use use(u32 cpu, u64 msr_value);
+};
+
+// Whether the host may move the guest.
+struct MigrationControlLayout {
+    static constexpr u32 kIndex = 0;
+    static std::optional<Msr> msr(const KvmCpuid& kvm);
+};
+
+// A value of the whole guest: there is one of it, whichever CPU sets it.
+struct GuestValueKernel : LiveValueKernel {
+    static kvmpv_value& value(u32 cpu, u32 index);
+};
+
 struct Slots {
     KvmCpuid kvm;
     // What the clock goes by: `kvm`, but with legacy=1 as if the host offered only the deprecated
@@ -66,7 +84,8 @@ struct Slots {
     Registration<StealLayout> steal;
     Registration<EoiLayout> eoi;
     ValueSlot<PollControlLayout> poll_control{"halt_poll"};
-    SlotState async_pf{Decision{Mode::kOff, Reason::kNeverTaken}};
+    KernelsRegistration<AsyncPfLayout> async_pf;
+    ValueSlot<MigrationControlLayout, GuestValueKernel> migration_control{"migration"};
 
     // Fills everything in. -ENODEV if this is no KVM guest. Reads MSRs on every online CPU and
     // writes none. Takes the hotplug lock; may sleep. `clock_wanted`: no parameter disables the

@@ -64,6 +64,9 @@ public:
         of.wanted = value;
     }
 
+    // Nothing from now on; an MSR that was set stays so. As want().
+    void want_nothing(u32 cpu) { Kernel::value(cpu, Layout::kIndex).is_wanted = false; }
+
     // Writes what is wanted on `cpu`, if anything is, and reads it back, because a host might
     // ignore the write. The old value is saved; if somebody else has written to the MSR since we
     // did, theirs is the old value. Logs and counts an error. -EIO if an access faults or the write
@@ -76,6 +79,16 @@ public:
         of.is_wanted = false;
         failed(cpu, "the MSR could not be set", set.error());
         return set;
+    }
+
+    // The same after the kernel has reset the MSR, as it does to some whenever a CPU goes or
+    // sleeps. That was no wish of anybody's, so if we had set it, what it held before us stays what
+    // it was.
+    void set_again(u32 cpu) {
+        const kvmpv_value old = of(cpu);
+        static_cast<void>(set_wanted(cpu));
+        kvmpv_value& now = Kernel::value(cpu, Layout::kIndex);
+        if (old.is_held && now.is_held) now.before = old.before;
     }
 
     // Writes the old value back to the MSR of `cpu`, if we have set it and nobody has written to it

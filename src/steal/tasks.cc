@@ -69,7 +69,7 @@ void gather(Report<Who>& report, u32 size, Take&& take) {
     for (const u32 cpu : possible_cpus())
         if (tables[cpu]) ++num_tables;
     Copy* const copy = allocate<Copy>(1);
-    report.memory = allocate<StealCharge<Who>>(u64{num_tables} * size);
+    report.memory = allocate<Charge<Who>>(u64{num_tables} * size);
     report.has_memory = copy && report.memory;
     u32 count = 0;
     for (const u32 cpu : possible_cpus()) {

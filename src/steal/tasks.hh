@@ -6,32 +6,11 @@
 #pragma once
 
 #include "base/mutex.hh"
+#include "base/who.hh"
 #include "boundary.h"
 #include "kvmpv/result.hh"
-#include "kvmpv/steal_table.hh"
 
 namespace kvmpv::steal_tasks {
-
-struct TaskWho {
-    kvmpv_task task;
-
-    bool same(const TaskWho& other) const {
-        return task.pid == other.task.pid && task.start_ns == other.task.start_ns;
-    }
-    bool before(const TaskWho& other) const {
-        return task.pid != other.task.pid ? task.pid < other.task.pid
-                                          : task.start_ns < other.task.start_ns;
-    }
-    u64 hash() const { return task.pid; }
-};
-
-struct CgroupWho {
-    u64 id;
-
-    bool same(const CgroupWho& other) const { return id == other.id; }
-    bool before(const CgroupWho& other) const { return id < other.id; }
-    u64 hash() const { return id; }
-};
 
 inline constexpr u32 kTasks = 1024;
 inline constexpr u32 kCgroups = 256;
@@ -40,8 +19,8 @@ inline constexpr u32 kCgroups = 256;
 // table, the charges and the others' time.
 struct Charges {
     u64 idle_ns;
-    StealTable<TaskWho, kTasks> tasks;
-    StealTable<CgroupWho, kCgroups> cgroups;
+    ChargeTable<TaskWho, kTasks> tasks;
+    ChargeTable<CgroupWho, kCgroups> cgroups;
 
     // Not by assignment, which could take as much space on the stack.
     void clear() { __builtin_memset(static_cast<void*>(this), 0, sizeof(*this)); }
@@ -77,13 +56,13 @@ struct Report {
     Report& operator=(const Report&) = delete;
 
     MutexLock lock{KVMPV_MUTEX_STEAL};
-    StealCharge<Who>* memory = nullptr;
+    Charge<Who>* memory = nullptr;
     bool has_memory = true;  // false: nothing below means anything
     bool is_on = false;
     u64 since_reset_ns = 0;  // what the clocks have grown by
     u64 idle_ns = 0;
     u64 other_ns = 0;
-    std::span<const StealCharge<Who>> charges{};
+    std::span<const Charge<Who>> charges{};
 };
 // Fill in a report. They interrupt every CPU, and may sleep.
 void report(Report<TaskWho>& on_tasks);

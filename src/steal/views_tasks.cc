@@ -2,6 +2,7 @@
 //
 // `steal/tasks`, `steal/cgroups` and the switch for both.
 
+#include "base/cgroup_paths.hh"
 #include "base/view.hh"
 #include "steal/steal.hh"
 #include "steal/tasks.hh"
@@ -11,9 +12,7 @@ namespace kvmpv {
 
 namespace {
 
-using steal_tasks::CgroupWho;
 using steal_tasks::Report;
-using steal_tasks::TaskWho;
 
 template <class Who>
 void write_head(Out& out, const Report<Who>& report) {
@@ -36,42 +35,6 @@ void write_part(CgroupTable& table, const char* what, u64 ns) {
     table.cell(what).cell("-").cell(ns).cell("-");
 }
 
-// The paths of cgroups, one at a time. Cgroups nest, so no length is enough for all.
-class CgroupPaths {
-public:
-    CgroupPaths() = default;
-    ~CgroupPaths() { linux_memory_destroy(text_); }
-    CgroupPaths(const CgroupPaths&) = delete;
-    CgroupPaths& operator=(const CgroupPaths&) = delete;
-
-    // Empty if the cgroup is gone, or there is no memory for its path. Valid until the next one.
-    Name of(u64 id) {
-        int error = -kEnametoolong;
-        while (error == -kEnametoolong && (size_ || grow())) {
-            error = linux_cgroup_path(id, text_, size_);
-            if (error == -kEnametoolong && !grow()) break;
-        }
-        return {text_, error ? 0 : size_};
-    }
-
-private:
-    bool grow() {
-        constexpr u32 kFirst = 4096;
-        constexpr u32 kMost = 1 << 20;
-        if (size_ == kMost) return false;
-        const u32 size = size_ ? 2 * size_ : kFirst;
-        auto* const text = static_cast<char*>(linux_memory_create(size));
-        if (!text) return false;
-        linux_memory_destroy(text_);
-        text_ = text;
-        size_ = size;
-        return true;
-    }
-
-    char* text_ = nullptr;
-    u32 size_ = 0;
-};
-
 }  // namespace
 
 void show_steal_tasks(void* seq) {
@@ -82,7 +45,7 @@ void show_steal_tasks(void* seq) {
     steal_tasks::report(report);
     write_head(out, report);
     TaskTable table(out, kColumns);
-    for (const StealCharge<TaskWho>& charge : report.charges) {
+    for (const Charge<TaskWho>& charge : report.charges) {
         const kvmpv_task& task = charge.who.task;
         table.cell("task").cell(task.pid).cell(task.tgid).cell(charge.ns).cell(task_name(task));
     }
@@ -99,7 +62,7 @@ void show_steal_cgroups(void* seq) {
     write_head(out, report);
     CgroupTable table(out, kColumns);
     CgroupPaths paths;
-    for (const StealCharge<CgroupWho>& charge : report.charges) {
+    for (const Charge<CgroupWho>& charge : report.charges) {
         table.cell("cgroup").cell(charge.who.id).cell(charge.ns).cell(paths.of(charge.who.id));
     }
     if (!report.has_memory) return;

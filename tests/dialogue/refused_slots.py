@@ -1,15 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host refuses slots, one by one and on one CPU at a time, and at last does not hear that they are cleared (--shim).
+"""The host refuses slots, one by one and on one CPU at a time, does not hear that they are cleared, and refuses the
+clock's after sleep (--shim).
 
 For owned mode: in shared mode the kernel's own writes would be refused, and it would warn. Two vCPUs.
 """
 
 from __future__ import annotations
 
+import time
+
 from canaries import PAGE
 from lab.beside import Access
-from talk import Talk, equal, within
+from talk import Talk, contains, equal, within
 
 MSRS = {"clock": 0x4B564D01, "steal": 0x4B564D03, "eoi": 0x4B564D04}
 NAMES_OF_MSRS = {"clock": "system_time_new", "steal": "steal_time", "eoi": "eoi_en"}
@@ -108,12 +111,13 @@ def cpu1_comes_without_slots(talk: Talk, errors: Errors) -> None:
         equal(f"slot of {feature}", talk.number(f"msr 1 {msr:#x}"), 0)
 
 
-def cpu1_tells_the_time(talk: Talk) -> None:
-    """It reads CPU 0's record: the kernel's clock there lies between two looks at it on CPU 0."""
-    line = "for mask in 1 2 1; do taskset $mask cat /proc/uptime; done"
+def tells_the_time(talk: Talk, cpu: int) -> None:
+    """The kernel's clock there lies between two looks at it on the other CPU."""
+    here, other = 1 << cpu, 2 >> cpu
+    line = f"for mask in {other} {here} {other}; do taskset $mask cat /proc/uptime; done"
     times = [[float(row.split()[0]) for row in talk.ask(line).splitlines()] for _ in range(5)]
     for before, now, after in times:
-        within("uptime on CPU 1", now, before, after)
+        within(f"uptime on CPU {cpu}", now, before, after)
     within("uptime at last", times[-1][0], times[0][0] + 0.01, float("inf"))
 
 
@@ -139,6 +143,46 @@ def cpu1_comes_with_slots(talk: Talk, errors: Errors) -> None:
     errors.are()
     for feature, msr in MSRS.items():
         equal(f"slot of {feature} is on", talk.number(f"msr 1 {msr:#x}") & 1, 1)
+
+
+def sleeps(talk: Talk) -> tuple[int, int, int]:
+    """What the clock shows before and after, and how many ns have passed in between."""
+    began_ns = time.monotonic_ns()
+    before_ns = talk.count("now_ns")
+    talk.begin("echo mem > /sys/power/state")
+    talk.beside.qmp.wait("SUSPEND")
+    talk.beside.qmp.command("system_wakeup")
+    equal("status and output", talk.end(), (0, ""))
+    after_ns = talk.count("now_ns")
+    return before_ns, after_ns, time.monotonic_ns() - began_ns
+
+
+def cpu0_wakes_without_clock(talk: Talk, errors: Errors) -> None:
+    """Asleep it keeps its slot, which the machine's reset clears. Awake it has none, and the clock goes on alone."""
+    talk.beside.switch_on(name("clock", 0))
+    before_ns, after_ns, passed_ns = sleeps(talk)
+    errors.are(
+        "clock: the slot could not be cleared before suspend on CPU 0: error -5",
+        "clock: the slot could not be taken again after suspend on CPU 0: error -5",
+    )
+    within("now_ns", after_ns, before_ns, before_ns + passed_ns)
+    equal(
+        "slots of clock", [talk.number(f"msr {cpu} {MSRS['clock']:#x}") for cpu in (0, 1)], [0, 0]
+    )
+    equal("current", talk.ask("current_clocksource"), "kvmpv")
+    equal("alone", talk.state("alone"), "yes")
+    contains(talk.ask("cat $DEBUG/status"), "^The host has refused the clock's slot after sleep")
+    equal("events", talk.count("events_record_refused"), 1)
+
+
+def cpu0_wakes_with_clock(talk: Talk, errors: Errors) -> None:
+    talk.beside.switch_on()
+    sleeps(talk)
+    errors.are()
+    equal("alone", talk.state("alone"), "no")
+    for cpu in (0, 1):
+        equal(f"slot of CPU {cpu} is on", talk.number(f"msr {cpu} {MSRS['clock']:#x}") & 1, 1)
+    equal("events", talk.count("events_record_refused"), 1)
 
 
 def pages(talk: Talk) -> list[int]:
@@ -204,12 +248,18 @@ def main() -> None:
     talk.check("load && select_clocksource kvmpv", name="loads")
     talk.check(serves_and_offers, talk)
     talk.check(cpu1_comes_without_slots, talk, errors)
-    talk.check(cpu1_tells_the_time, talk)
+    talk.check(tells_the_time, talk, 1, name="cpu1_tells_the_time")
     talk.check(cpu1_writes_its_ends, talk)
     talk.check(cpu1_comes_with_slots, talk, errors)
     talk.check(unloads_unheard, talk, errors)
     talk.beside.switch_on()
     talk.check("load && select_clocksource kvmpv", name="loads_on_slots_that_were_left")
+    talk.check(cpu0_wakes_without_clock, talk, errors)
+    for cpu in (0, 1):
+        talk.check(tells_the_time, talk, cpu, name=f"cpu{cpu}_tells_the_time_alone")
+    talk.check(cpu0_wakes_with_clock, talk, errors)
+    for cpu in (0, 1):
+        talk.check(tells_the_time, talk, cpu, name=f"cpu{cpu}_tells_the_time_again")
     talk.check(clears_them_at_last, talk, errors)
     talk.finish()
 

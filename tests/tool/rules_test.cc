@@ -92,6 +92,14 @@ TEST(Promise, ThatWasBrokenIsCritical) {
     EXPECT_EQ(severity("promise-revoked", Snapshot("6.12-shared")), Severity::kFine);
 }
 
+TEST(Alone, IsAWarning) {
+    const Snapshot shared("6.12-shared");
+    EXPECT_EQ(severity("clock-alone", shared), Severity::kFine);
+    const Snapshot alone = Snapshot(shared).with("clock/state", "stable_revoked           no",
+                                                 "stable_revoked           no\nalone yes");
+    EXPECT_EQ(severity("clock-alone", alone), Severity::kWarning);
+}
+
 TEST(Drift, CountsOnlyBeyondItsError) {
     Snapshot snapshot("6.12-shared");
     EXPECT_EQ(severity("drift", snapshot), Severity::kFine);

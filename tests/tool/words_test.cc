@@ -77,6 +77,10 @@ TEST(Status, SaysHowTheClockIs) {
                         .with("clock/state", "stable_revoked           no",
                               "stable_revoked           yes")),
               "bad");
+    EXPECT_EQ(clock(Snapshot("6.12-shared")
+                        .with("clock/state", "stable_revoked           no",
+                              "stable_revoked           no\nalone yes")),
+              "bad");
 }
 
 TEST(Status, SaysWhatWasStolenBetweenTwoLooks) {
@@ -101,7 +105,8 @@ TEST(Status, SaysWhatHappenedLast) {
 
 Snapshot running() {
     Snapshot snapshot("6.12-shared");
-    snapshot.as_running_system().writes({"clock/release", "later/hook", "steal/hook"});
+    snapshot.as_running_system().writes(
+        {"clock/release", "later/hook", "migration/control", "steal/hook"});
     snapshot.put(std::string(kParameterFolder) + "/later_hook", "1\n");
     return snapshot;
 }
@@ -114,7 +119,7 @@ Switch named(const std::string& file) {
 }
 
 TEST(Set, KnowsSwitchesOfOtherVersionsByTheFileAndItsParameter) {
-    EXPECT_EQ(switches(running()).size(), 12u);
+    EXPECT_EQ(switches(running()).size(), 13u);
     EXPECT_EQ(named("later/hook").parameter, "later_hook");
     EXPECT_EQ(named("clock/vdso").parameter, "vdso");
     EXPECT_EQ(named("steal/reset").parameter, "");

@@ -20,6 +20,7 @@ namespace {
 // parameter.
 const std::vector<Switch>& known_switches() {
     static const std::vector<Switch> known = {
+        {"async_pf/accounting", "async_pf_accounting"},
         {"clock/force_unstable", "clock_force_unstable"},
         {"clock/release", "clock_release"},
         {"clock/vdso", "vdso"},
@@ -128,6 +129,8 @@ std::string how_to_undo(const Switch& which, const std::string& before, const st
 std::vector<Switch> switches(const Files& files) {
     std::vector<Switch> all = known_switches();
     for (const std::string& file : files.writable(kModuleFolder)) {
+        // A hold ends when its file is closed, and this program ends at once.
+        if (file == "migration/control") continue;
         const bool is_known = std::any_of(all.begin(), all.end(),
                                           [&](const Switch& each) { return each.file == file; });
         if (!is_known) all.push_back({file, parameter_of(file, files)});

@@ -84,6 +84,12 @@ Line clock_line(const Tree& tree) {
                     "The host has broken its promise that all CPUs show the same time "
                     "(stable_revoked)." +
                     how_it_is_read(tree)};
+    if (tree.clock->yes("alone"))
+        return {"clock", Colour::kRed, "bad",
+                by +
+                    "The host has refused kvmpv's record after sleep (alone). The clock continues "
+                    "by the TSC." +
+                    how_it_is_read(tree)};
     if (!tree.clock->yes("registered"))
         return {"clock", Colour::kGreen, "good", by + "kvmpv's own clock is off; status says why."};
     if (tree.clock->text("path") == "guarded")
@@ -230,7 +236,7 @@ nlohmann::json clock_json(const Tree& tree) {
     nlohmann::json clock;
     if (tree.clocksources) clock["current"] = tree.clocksources->current;
     if (!tree.clock) return clock;
-    for (const char* name : {"path", "vdso", "stable_revoked"})
+    for (const char* name : {"path", "vdso", "stable_revoked", "alone"})
         if (tree.clock->has(name)) clock[name] = tree.clock->text(name);
     clock["disruptions"] = json_of(tree.clock->number("disruptions"));
     return clock;

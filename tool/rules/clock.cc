@@ -136,6 +136,20 @@ Finding judge_promise(const Look& look) {
     return finding;
 }
 
+Finding judge_alone(const Look& look) {
+    if (!look.now.clock) return unknown("clock/state");
+    if (!look.now.clock->yes("alone")) return {};
+    Finding finding;
+    finding.severity = Severity::kWarning;
+    finding.title = "The host keeps no time for this guest";
+    finding.number = "alone yes (clock/state)";
+    finding.meaning =
+        "At the last wake-up it refused kvmpv's record. The clock continues by the TSC. It does "
+        "not count the sleep, and what the host does to its own clock is not followed. Reload the "
+        "module once the host takes records again; the next sleep also ends it.";
+    return finding;
+}
+
 Finding judge_drift(const Look& look) {
     if (!look.now.drift) return unknown("clock/drift");
     Finding worst;

@@ -13,6 +13,7 @@ Finding judge_slow_clock(const Look& look);
 Finding judge_tsc(const Look& look);
 Finding judge_vdso(const Look& look);
 Finding judge_promise(const Look& look);
+Finding judge_alone(const Look& look);
 Finding judge_drift(const Look& look);
 Finding judge_wall_clock(const Look& look);
 Finding judge_steal(const Look& look);

@@ -42,6 +42,7 @@ const std::vector<Rule>& rules() {
         {"tsc-unstable", judge_tsc},
         {"vdso-off", judge_vdso},
         {"promise-revoked", judge_promise},
+        {"clock-alone", judge_alone},
         {"drift", judge_drift},
         {"wall-clock", judge_wall_clock},
         {"steal", judge_steal},

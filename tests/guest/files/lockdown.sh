@@ -75,6 +75,7 @@ check switches_steal_attribution switches steal_attribution steal/state attribut
 check switches_eoi_hook switches eoi_hook eoi/state hooked
 check switches_halt_poll
 check switches_halt_poll_accounting switches halt_poll_accounting halt_poll/state accounting
+[ "$MODE" != shared ] || check switches_async_pf_accounting switches async_pf_accounting async_pf/state accounting
 check switches_clock_force_unstable switches clock_force_unstable clock/state forced_unstable
 check releases
 end

@@ -7,7 +7,7 @@
 . /tests/steal/lib.sh
 
 # These find nothing in any guest here unless FIRES has them. The rest depend on what the host does meanwhile.
-SURE="slow-clock vdso-off promise-revoked eoi-written"
+SURE="slow-clock vdso-off promise-revoked clock-alone eoi-written"
 
 # exits WITH COMMAND...: its exit status is WITH. What it says is in /tmp/said.
 exits() {
@@ -104,9 +104,10 @@ explains_what_is_refused() {
 	exits 2 kvmpv set clock/nothing 1 && contains "$(cat /tmp/said)" 'clock/release'
 }
 
+# But migration/control: a hold ends when its file is closed, and the program ends at once.
 names_every_switch() {
 	kvmpv set --list > /tmp/listed || return 1
-	(cd $DEBUG && find . -type f -perm 0600 | sed 's|^./||') > /tmp/switches
+	(cd $DEBUG && find . -type f -perm 0600 | sed 's|^./||' | grep -v '^migration/control$') > /tmp/switches
 	within switches "$(wc -l < /tmp/switches)" 6 100 || return 1
 	while read -r file; do
 		grep -qxF "$file" /tmp/listed || { echo "$file is not listed"; return 1; }

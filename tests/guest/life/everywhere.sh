@@ -49,6 +49,16 @@ halt_polling_goes_and_comes() {
 	switch halt_poll 1 && switch halt_poll_accounting 0 && equal "CPU 1" "$(msr 1 0x4b564d05)" 0x1
 }
 
+# No host of the tests offers it by itself; tests/dialogue/migration.py has one that does.
+migration_control_is_not_offered() {
+	contains "$(cat $DEBUG/migration/control)" '^state +not offered$' &&
+		equal msr "$(field migration/control msr)" - || return 1
+	for text in 'hold 60' allow; do
+		fails_with 'No such device' sh -c "echo $text > $DEBUG/migration/control" || return 1
+	done
+	fails_with nvalid sh -c "echo hold 601 > $DEBUG/migration/control"
+}
+
 tasks_are_charged() {
 	switch steal_attribution 1 || return 1
 	for hog in $hogs; do
@@ -103,6 +113,7 @@ check now_rises rises_by_a_second
 check steal_hook_goes_and_comes
 check eoi_hook_goes_and_comes
 check halt_polling_goes_and_comes
+check migration_control_is_not_offered
 check guard_goes_and_comes
 check hypercalls_as_the_kernel_has_said
 check ipi_count_goes_and_comes

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// steal_table.hh: the parts add up to the whole, however many there are, and the largest come
+// charge_table.hh: the parts add up to the whole, however many there are, and the largest come
 // first.
 
-#include "kvmpv/steal_table.hh"
+#include "kvmpv/charge_table.hh"
 #include "scripted_host.hh"
 #include "test.hh"
 
@@ -22,10 +22,10 @@ struct Somebody {
     u64 hash() const { return id % 10; }
 };
 
-using Charge = StealCharge<Somebody>;
-using Charges = StealTable<Somebody, 32>;
+using Charged = Charge<Somebody>;
+using Charges = ChargeTable<Somebody, 32>;
 
-u64 sum(const Charge* charges, u32 count) {
+u64 sum(const Charged* charges, u32 count) {
     u64 ns = 0;
     for (u32 i = 0; i < count; ++i) ns += charges[i].ns;
     return ns;
@@ -33,14 +33,14 @@ u64 sum(const Charge* charges, u32 count) {
 
 }  // namespace
 
-KVMPV_TEST(steal_table, charges) {
+KVMPV_TEST(charge_table, charges) {
     Test test(handle);
     Charges table{};
     table.charge({1, 10}, 5);
     table.charge({11, 20}, 7);
     table.charge({1, 30}, 6);
     table.charge({2, 40}, 0);
-    Charge charges[32];
+    Charged charges[32];
     test.equal("two", table.copy_to(charges), 2);
     test.equal("first", charges[0].who.id, 1);
     test.equal("sum", charges[0].ns, 11);
@@ -49,19 +49,19 @@ KVMPV_TEST(steal_table, charges) {
     test.equal("others", table.other_ns(), 0);
 }
 
-KVMPV_TEST(steal_table, overflows_into_others) {
+KVMPV_TEST(charge_table, overflows_into_others) {
     Test test(handle);
     Charges table{};
     // All have the same hash: kProbes of them find a place.
     for (u64 i = 0; i < 40; ++i) table.charge({10 * i, 0}, 100);
-    Charge charges[32];
+    Charged charges[32];
     test.equal("places", table.copy_to(charges), Charges::kProbes);
     test.equal("others", table.other_ns(), (40 - Charges::kProbes) * 100);
     table.charge({0, 0}, 1);
     test.equal("who has a place keeps it", table.other_ns(), (40 - Charges::kProbes) * 100);
 }
 
-KVMPV_TEST(steal_table, parts_make_the_whole) {
+KVMPV_TEST(charge_table, parts_make_the_whole) {
     Test test(handle);
     Xorshift random(99);
     for (u64 people : {1ull, 5ull, 20ull, 100ull, 10'000ull}) {
@@ -72,13 +72,13 @@ KVMPV_TEST(steal_table, parts_make_the_whole) {
             table.charge({random.next() % people, 0}, ns);
             whole_ns += ns;
         }
-        Charge charges[32];
+        Charged charges[32];
         const u32 count = table.copy_to(charges);
         test.equal("whole", sum(charges, count) + table.other_ns(), whole_ns);
     }
 }
 
-KVMPV_TEST(steal_table, sorts) {
+KVMPV_TEST(charge_table, sorts) {
     Test test(handle);
     Xorshift random(7);
     for (u32 count = 0; count <= 40; ++count) {
@@ -94,7 +94,7 @@ KVMPV_TEST(steal_table, sorts) {
 }
 
 // No more elements than kSortSteps are sorted between two pauses, however many CPUs were merged.
-KVMPV_TEST(steal_table, pauses_in_long_sorts) {
+KVMPV_TEST(charge_table, pauses_in_long_sorts) {
     Test test(handle);
     constexpr u32 kCount = 4 * kSortSteps;
     static u64 items[kCount];
@@ -121,10 +121,10 @@ KVMPV_TEST(steal_table, pauses_in_long_sorts) {
     test.between("comparisons between pauses", most, 1, kSortSteps * 2 * 10);
 }
 
-KVMPV_TEST(steal_table, merges) {
+KVMPV_TEST(charge_table, merges) {
     Test test(handle);
-    Charge charges[] = {{{3, 0}, 10}, {{1, 0}, 5},  {{3, 0}, 1}, {{2, 0}, 30},
-                        {{1, 0}, 6},  {{4, 0}, 11}, {{3, 0}, 2}};
+    Charged charges[] = {{{3, 0}, 10}, {{1, 0}, 5},  {{3, 0}, 1}, {{2, 0}, 30},
+                         {{1, 0}, 6},  {{4, 0}, 11}, {{3, 0}, 2}};
     test.equal("four", merge_charges(charges, 7), 4);
     test.equal("most", charges[0].who.id, 2);
     test.equal("its sum", charges[0].ns, 30);
@@ -136,4 +136,4 @@ KVMPV_TEST(steal_table, merges) {
     test.equal("none", merge_charges<Somebody>(charges, 0), 0);
 }
 
-KVMPV_SUITE(steal_table);
+KVMPV_SUITE(charge_table);

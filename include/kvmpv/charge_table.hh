@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Who lost the time? A table of fixed size that charges stolen nanoseconds to tasks or cgroups,
-// where nothing can be allocated and no lock taken. If there is no room for somebody, the time is
-// charged to "others", so that the parts always add up to the whole.
+// Who lost the time? A table of fixed size that charges nanoseconds to tasks or cgroups, where
+// nothing can be allocated and no lock taken. If there is no room for somebody, the time is charged
+// to "others", so that the parts always add up to the whole.
 
 #pragma once
 
@@ -23,18 +23,17 @@ concept Chargeable = requires(const T& who, const T& other) {
 };
 
 template <Chargeable Who>
-struct StealCharge {
+struct Charge {
     Who who;
     u64 ns;  // 0: nobody's
 };
 
 // Memory of zeros is an empty table. Takes no lock: one writer at a time, and no reader meanwhile.
 template <Chargeable Who, u32 kSize>
-class StealTable {
+class ChargeTable {
     static_assert(std::has_single_bit(kSize), "charge() masks the hash");
 
 public:
-    using Charge = StealCharge<Who>;
     // How many places a charge looks at, at most.
     static constexpr u32 kProbes = kSize < 16 ? kSize : 16;
 
@@ -44,7 +43,7 @@ public:
         if (!ns) return;
         const u64 hash = who.hash();
         for (u32 probe = 0; probe < kProbes; ++probe) {
-            Charge& at = charges_[(hash + probe) & (kSize - 1)];
+            Charge<Who>& at = charges_[(hash + probe) & (kSize - 1)];
             if (at.ns && !at.who.same(who)) continue;
             at.who = who;
             at.ns += ns;
@@ -56,15 +55,15 @@ public:
     u64 other_ns() const { return other_ns_; }
 
     // Copies all charges to `out`, which has room for kSize. Returns how many there are.
-    u32 copy_to(Charge* out) const {
+    u32 copy_to(Charge<Who>* out) const {
         u32 count = 0;
-        for (const Charge& charge : charges_)
+        for (const Charge<Who>& charge : charges_)
             if (charge.ns) out[count++] = charge;
         return count;
     }
 
 private:
-    std::array<Charge, kSize> charges_{};
+    std::array<Charge<Who>, kSize> charges_{};
     u64 other_ns_ = 0;
 };
 
@@ -103,7 +102,7 @@ void heap_sort(T* items, u32 count, Before&& before, Pausing&& pause = {}) {
 // Adds up the charges to the same one, and sorts: whoever lost most comes first. Returns how many
 // charges are left.
 template <Chargeable Who, Pause Pausing = NoPause>
-u32 merge_charges(StealCharge<Who>* charges, u32 count, Pausing&& pause = {}) {
+u32 merge_charges(Charge<Who>* charges, u32 count, Pausing&& pause = {}) {
     heap_sort(
         charges, count, [](const auto& a, const auto& b) { return a.who.before(b.who); }, pause);
     u32 merged = 0;
