@@ -28,7 +28,7 @@ ROOMS = (
     "base",
 )
 # Likewise the program for people.
-TOOL_ROOMS = ("commands", "rules", "say", "read")
+TOOL_ROOMS = ("commands", "rules", "top", "record", "change", "wait", "say", "read")
 # What stands below all rooms: the border to the kernel, and to the machine.
 BELOW = ('"boundary.h"', '"x86.hh"')
 
