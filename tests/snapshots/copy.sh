@@ -5,7 +5,7 @@ cd / || exit 1
 for file in $(find sys/kernel/debug/kvmpv sys/module/kvmpv/parameters -type f | sort) \
 	sys/devices/system/clocksource/clocksource0/available_clocksource \
 	sys/devices/system/clocksource/clocksource0/current_clocksource \
-	proc/sys/kernel/osrelease proc/uptime; do
+	proc/sys/kernel/osrelease proc/stat proc/uptime; do
 	echo "==> $file <=="
 	cat "$file"
 done

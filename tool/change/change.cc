@@ -12,8 +12,8 @@
 namespace kvmpv {
 namespace {
 
-// /proc/uptime has hundredths of a second, and is read beside the finer clock.
-constexpr std::int64_t kSleepNs = 100'000'000;
+// The uptime is read beside the finer clock, and the host may keep the CPU for a while in between.
+constexpr std::int64_t kSleepNs = 1'000'000'000;
 // A reading that comes so much later than it should is not only late because the guest was busy.
 constexpr std::int64_t kLateNs = 500'000'000;
 // What a step of the clock has to be, for a share of a second to be wrong by a percent.
@@ -107,7 +107,7 @@ void remark_on_time(const Tree& earlier, const Tree& now, std::int64_t asked_ns,
     if (!time.is_known()) return;
     change.elapsed_ns = time.by;
     const Growth with_sleep = growth(earlier.uptime_ns, now.uptime_ns);
-    if (with_sleep.is_known() && with_sleep.by - time.by > kSleepNs)
+    if (with_sleep.is_known() && with_sleep.by - time.by >= kSleepNs)
         change.remarks.push_back("The guest was suspended for " +
                                  duration(with_sleep.by - time.by) + ".");
     if (asked_ns > 0 && time.by - asked_ns > std::max(kLateNs, asked_ns / 2))

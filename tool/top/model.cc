@@ -49,20 +49,13 @@ double part(const Growth& growth, const Number& elapsed_ns) {
 
 // Which part of the interrupts ended without a write to the APIC.
 std::string elided(const CpuChange& cpu) {
-    if (!cpu.elided.is_known() || !cpu.written.is_known()) return word_for(cpu.elided.course);
+    if (!cpu.elided.is_known() || !cpu.written.is_known()) return "-";
     const std::int64_t all = sum(cpu.elided.by, cpu.written.by);
     return all > 0 ? percent(share(cpu.elided.by, all) * kPercent) : "-";
 }
 
 std::int64_t moment(const Tree& tree) {
     return tree.monotonic_ns ? *tree.monotonic_ns : tree.uptime_ns.value_or(0);
-}
-
-std::vector<const Loss*> sorted(const std::vector<Loss>& losses, std::size_t most) {
-    std::vector<const Loss*> rows;
-    for (const Loss& loss : losses)
-        if (rows.size() < most) rows.push_back(&loss);
-    return rows;
 }
 
 void append(std::vector<Line>& lines, std::vector<Line> more) {
@@ -252,12 +245,12 @@ std::vector<Line> TopModel::loss_lines(std::size_t most) const {
     }
     std::int64_t all = 0;
     for (const Loss& loss : losses) all = sum(all, loss.ns);
-    for (const Loss* loss : sorted(losses, most - 1)) {
-        const bool has_pid = !shows_cgroups_ && loss->id;
-        lines.push_back({{fmt::format("{:<11}{:<8}{:<8}{}", duration(loss->ns),
-                                      percent(share(loss->ns, all) * kPercent),
-                                      has_pid ? std::to_string(*loss->id) : "",
-                                      loss->what == what ? loss->name : loss->what)}});
+    for (const Loss& loss : losses) {
+        if (lines.size() == most) break;
+        const bool has_pid = !shows_cgroups_ && loss.id;
+        lines.push_back({{fmt::format(
+            "{:<11}{:<8}{:<8}{}", duration(loss.ns), percent(share(loss.ns, all) * kPercent),
+            has_pid ? std::to_string(*loss.id) : "", loss.what == what ? loss.name : loss.what)}});
     }
     return lines;
 }
@@ -267,7 +260,7 @@ std::vector<Line> TopModel::item_lines(std::size_t most) const {
     const std::int64_t now = now_ ? moment(*now_) : 0;
     for (const Item& item : items_) {
         if (lines.size() == most) break;
-        const std::int64_t age = std::max<std::int64_t>(sum(now, -item.seen_ns), 0);
+        const std::int64_t age = growth(item.seen_ns, now).by;
         lines.push_back({{age < interval_ns_ ? "now: " : duration(age) + " ago: "},
                          {item.text, Colour::kYellow, false}});
     }
