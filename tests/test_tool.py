@@ -121,10 +121,50 @@ class Tool(unittest.TestCase):
         self.assertNotIn("\033", on_a_terminal(NO_COLOR="1"))
         self.assertNotIn("\033", on_a_terminal(TERM="dumb"))
 
-    def test_a_copied_tree_is_not_watched(self) -> None:
-        done = self.run_tool("--root", self.tree("6.12-hogged"), "watch")
+
+class Watch(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="kvmpv-tool-")
+        self.addCleanup(folder.cleanup)
+        self.tree = Path(folder.name)
+        unpack("6.12-hogged", self.tree)
+        (self.tree / "sys/kernel/debug/kvmpv/events").write_text(
+            "version 1\nevents 258 lost 256\nseq time_ns cpu event value unit\n"
+            "257 70253000000 1 pause 48000000 ns\n258 71000000000 - $(exit${IFS}9) - -\n"
+        )
+
+    def watch(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [KVMPV, "--root", self.tree, "watch", *words], capture_output=True, text=True
+        )
+
+    def test_a_copied_tree_has_only_what_was_kept(self) -> None:
+        done = self.watch()
         self.assertEqual(2, done.returncode)
         self.assertIn("A copied tree does not change", done.stderr)
+        done = self.watch("--all", "--json")
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        said = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([257, 258], [event["seq"] for event in said])
+        self.assertEqual((48000000, None), (said[0]["value"], said[1]["cpu"]))
+        done = self.watch("--all", "--count", "1")
+        self.assertIn(
+            "  pause of 48.0 ms on CPU 1 (number 257): the clock stood still", done.stdout
+        )
+        self.assertEqual(1, len(done.stdout.splitlines()))
+
+    def test_a_command_has_the_values_in_its_environment(self) -> None:
+        line = 'echo "$KVMPV_SEQ:$KVMPV_EVENT:$KVMPV_VALUE:$KVMPV_UNIT:$KVMPV_CPU:$KVMPV_TIME_NS"'
+        done = self.watch("--all", "--json", "--exec", line)
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.assertEqual("257:pause:48000000:ns:1:70253000000", done.stdout.splitlines()[1])
+        # What a name looks like to a shell does not matter.
+        self.assertEqual("258:$(exit${IFS}9)::-::71000000000", done.stdout.splitlines()[3])
+
+    def test_a_command_that_fails_is_said(self) -> None:
+        done = self.watch("--all", "--exec", "exit 3")
+        self.assertEqual(0, done.returncode)
+        self.assertEqual(2, done.stderr.count("the command failed with exit status 3"))
 
 
 class Records(unittest.TestCase):
@@ -307,7 +347,7 @@ class Top(unittest.TestCase):
         terminal.until(b"j k scroll")
         terminal.resize(20, 5)
         # All that fits of the last line, whose last letter takes a sequence of its own.
-        terminal.until(b"\x1b[5;1H\x1b[0;7m\x0fq quit  s sort  c t\x1b")
+        terminal.until(b"q quit  s sort  c t\x1b")
         terminal.resize(80, 24)
         terminal.until(b"p pause")
         self.assertEqual(0, terminal.end())
@@ -382,7 +422,7 @@ class Words(unittest.TestCase):
         rows = re.findall(r"^  \| (`.*?`) \|", table.split("\n\n")[0], re.MULTILINE)
         named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
         self.assertGreater(len(named), 10)
-        known = re.findall(r'\{"(\w+)", ', (ROOT / "tool/say/events.cc").read_text())
+        known = re.findall(r'\{"(\w+)",\s', (ROOT / "tool/say/events.cc").read_text())
         self.assertEqual(sorted(named), sorted(known))
 
 

@@ -74,32 +74,36 @@ Trouble unreadable(int error) {
 // Reads the file, and says what is new in it.
 class Watch {
 public:
-    explicit Watch(const WatchOptions& options)
-        : options_(options), file_("/" + std::string(kModuleFolder) + "/events") {}
+    Watch(const Files& files, const WatchOptions& options) : files_(files), options_(options) {
+        if (!files.is_copy()) awaited_.emplace("/" + path());
+    }
 
     std::optional<Trouble> run() {
         std::optional<Events> events = read();
         if (!events) return trouble_;
         last_ = options_.all ? sum(events->count, -static_cast<std::int64_t>(events->kept.size()))
                              : events->count;
-        fmt::print(stderr,
-                   "kvmpv: waiting for the next event; so far there have been {}. "
-                   "Until this ends, the module cannot be unloaded.\n",
-                   events->count);
+        if (awaited_)
+            fmt::print(stderr,
+                       "kvmpv: waiting for the next event; so far there have been {}. "
+                       "Until this ends, the module cannot be unloaded.\n",
+                       events->count);
         for (;;) {
             trouble_ = tell(*events);
-            if (trouble_ || is_done()) return trouble_;
-            if (const int error = file_.wait(); error != 0) return unreadable(error);
+            if (trouble_ || is_done() || !awaited_) return trouble_;
+            if (const int error = awaited_->wait(); error != 0) return unreadable(error);
             events = read();
             if (!events) return trouble_;
         }
     }
 
 private:
+    static std::string path() { return std::string(kModuleFolder) + "/events"; }
+
     bool is_done() const { return options_.count > 0 && told_ >= options_.count; }
 
     std::optional<Events> read() {
-        const Text text = file_.read();
+        const Text text = awaited_ ? awaited_->read() : files_.read(path());
         const Document document = parse(text.content);
         if (!text.ok())
             trouble_ = unreadable(text.error);
@@ -130,8 +134,9 @@ private:
         return std::nullopt;
     }
 
+    const Files& files_;
     const WatchOptions& options_;
-    AwaitedFile file_;
+    std::optional<AwaitedFile> awaited_;  // none of a copy
     std::optional<Trouble> trouble_;
     std::int64_t last_ = 0;  // the number of the last entry that was seen
     std::int64_t told_ = 0;
@@ -171,9 +176,10 @@ std::vector<std::string> environment_of(const Event& event) {
 }
 
 std::optional<Trouble> watch(const Files& files, const WatchOptions& options) {
-    if (files.is_copy())
-        return Trouble{Exit::kUsage, "A copied tree does not change. Leave out --root."};
-    return Watch(options).run();
+    if (files.is_copy() && !options.all)
+        return Trouble{Exit::kUsage,
+                       "A copied tree does not change. Its events are printed with --all."};
+    return Watch(files, options).run();
 }
 
 }  // namespace kvmpv

@@ -20,7 +20,7 @@ struct WatchOptions {
     std::string command;     // for each event, a line for /bin/sh; may be empty
 };
 
-// Until the count is reached, or something is wrong.
+// Until the count is reached, or something is wrong. A copy has only the events that were kept.
 std::optional<Trouble> watch(const Files& files, const WatchOptions& options);
 
 // `to_realtime_ns` is CLOCK_REALTIME minus CLOCK_MONOTONIC.

@@ -22,6 +22,7 @@ constexpr std::pair<const char*, const char*> kMeanings[] = {
     {"stable_lost", "the host no longer promises that all CPUs show the same time"},
     {"stable_gained", "the host promises again that all CPUs show the same time"},
     {"record_torn", "the host left a clock record half written"},
+    {"record_refused", "after sleep the host took no clock record; the TSC goes on alone"},
     {"bad_shift", "the host wrote a clock record that makes no sense"},
     {"tsc_behind", "the host wrote a clock record from the future"},
     {"tsc_backward", "a CPU's TSC went back"},
