@@ -128,7 +128,9 @@ TEST(Report, SaysWhichTasksLostTheTime) {
         report_of(heading_line(kHeading) + reading_line(first, 0, true) +
                   reading_line(last, 0, true) + ending_line({"it was interrupted", 2, {}}));
     std::int64_t charged = 0;
-    for (const Loss& loss : report.totals.tasks().value()) charged += loss.ns;
+    const std::optional<std::vector<Loss>> losses = report.totals.tasks();
+    ASSERT_TRUE(losses);
+    for (const Loss& loss : *losses) charged += loss.ns;
     EXPECT_EQ(charged, *last.tasks->since_reset_ns - *first.tasks->since_reset_ns);
     EXPECT_GT(charged, kS);
 }
