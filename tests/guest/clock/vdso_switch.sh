@@ -26,7 +26,7 @@ status_says() {
 }
 
 says_what_it_would_gain() {
-	status_says 'by system call: in owned mode .* to save the system call of each clock_gettime..: echo 1 > /sys/module/kvmpv/parameters/vdso .at the price of one page, for good' &&
+	status_says 'by system call: in owned mode .* to save the system call of each clock_gettime..: echo 1 > /sys/module/kvmpv/parameters/vdso .costs one page, for good' &&
 		equal vdso "$(cat $VDSO)" 0
 }
 
