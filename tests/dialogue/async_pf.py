@@ -21,10 +21,9 @@ LINE = re.compile(r"-(\d+)\s+\[\d+\]\s+\S+\s+([\d.]+): (\w+): (.*)$", re.MULTILI
 ACCOUNTING = f"{DEBUG}/async_pf/accounting"
 GUEST_EVENT = "/sys/kernel/tracing/events/kvmpv/async_pf_wait/enable"
 
-# A disk so slow that what the emulated host takes besides is no twentieth of it, and that a task still waits for its page
-# when the kernel has taken the probe out of its text: a wait that ends before that is not cut.
-LATENCY_NS = 1_000_000_000
-PAGES = 8
+# A disk so slow that what the emulated host takes besides is no twentieth of it.
+LATENCY_NS = 200_000_000
+PAGES = 24
 CPU = 1
 
 
