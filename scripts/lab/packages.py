@@ -113,6 +113,7 @@ NEEDED = (
     Package("check", "debootstrap", "makes the bare machine's root", ("debootstrap",)),
     Package("check", "debian-archive-keyring", "the keys by which debootstrap knows the archive"),
     Package("check", "openssl", "dkms signs modules with it", ("openssl",)),
+    Package("check", "dmsetup", "holds what a KVM host reads from its swap disk", ("dmsetup",)),
     Package("package", "build-essential", "dpkg-buildpackage asks for it", ("dpkg-buildpackage",)),
     Package("package", "debhelper", "puts the Debian package together", ("dh",)),
     Package("package", "dh-dkms", "what a package does with DKMS when it comes and goes"),

@@ -171,9 +171,10 @@ class Checks:
         """The line ends accounting. The task goes on undisturbed."""
         toucher = Toucher(self.talk)
         self.swap.push_out(self.talk.beside.pid, toucher.frames)
-        toucher.go()
-        self.talk.ask(f"until [ $(cell async_pf/cpus {CPU} waiting) = 1 ]; do :; done; {line}")
-        self.cut = self.talk.run(f"cell async_pf/cpus {CPU} cut")[1]
+        with self.swap.held():
+            toucher.go()
+            self.talk.ask(f"until [ $(cell async_pf/cpus {CPU} waiting) = 1 ]; do :; done; {line}")
+            self.cut = self.talk.run(f"cell async_pf/cpus {CPU} cut")[1]
         toucher.ends()
 
     def is_cut_by_switching_off(self) -> None:

@@ -2,24 +2,27 @@
 """A host that pushes pages of its guest out to a swap disk, and takes long to bring each of them back.
 
 The disk is one of the kernel's null_blk: it keeps its content in memory, and completes each request by a timer. It has to be
-asynchronous, because the host waits by itself for one that is not, such as zram.
+asynchronous, because the host waits by itself for one that is not, such as zram. Above it is a device of the device mapper,
+which can hold what is asked of the disk until it is told to let it go.
 
 The host's kernel has to be newer than 6.1: that waits by itself for a page that it reads alone, from any disk.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lab import cache
 from lab.kernels import Kernel, modprobe_order
 
 DISK = "/dev/nullb0"
+SWAP, NAME = "/dev/dm-0", "kvmpv-swap"
 OPTIONS = "nr_devices=1 gb=1 bs=4096 memory_backed=1 irqmode=2 completion_nsec={}"
 PAGE = 4096
 PIDFD_OPEN, PROCESS_MADVISE = 434, 440  # the system calls
@@ -44,12 +47,18 @@ def modules_of_this_host() -> Path:
     return next(folder for folder in folders if folder.is_dir())
 
 
-def insert_null_blk(options: str) -> None:
+def insert(name: str, options: str = "") -> None:
     release = os.uname().release
     host = Kernel(release, release, Path(), modules_of_this_host(), None)
-    for module in modprobe_order(host, "null_blk"):
-        words = options.split() if module.name.startswith("null_blk") else []
-        subprocess.run(["/usr/sbin/insmod", module, *words], check=True)
+    *needed, module = modprobe_order(host, name)
+    for file in needed:
+        subprocess.run(["/usr/sbin/insmod", file], check=True)
+    subprocess.run(["/usr/sbin/insmod", module, *options.split()], check=True)
+
+
+def dmsetup(*words: str) -> None:
+    """No udev runs on this host: the node of the device is the kernel's own."""
+    subprocess.run(["/usr/sbin/dmsetup", "--noudevsync", "--noudevrules", *words], check=True)
 
 
 def meminfo(name: str) -> int:
@@ -72,12 +81,24 @@ class SlowSwap:
     """The host's only swap. Each request to it takes `latency_ns`."""
 
     def __init__(self, latency_ns: int) -> None:
-        insert_null_blk(OPTIONS.format(latency_ns))
+        insert("null_blk", OPTIONS.format(latency_ns))
+        insert("dm_mod")
+        sectors = int(Path("/sys/class/block/nullb0/size").read_text("ascii"))
+        dmsetup("create", NAME, "--table", f"0 {sectors} linear {DISK} 0")
         # Each page is read alone, so that each is waited for.
         Path("/proc/sys/vm/page-cluster").write_text("0\n", "ascii")
-        subprocess.run(["/usr/sbin/mkswap", DISK], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(["/usr/sbin/swapon", DISK], check=True)
+        subprocess.run(["/usr/sbin/mkswap", SWAP], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["/usr/sbin/swapon", SWAP], check=True)
         self._libc = ctypes.CDLL(None, use_errno=True)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Meanwhile no page comes back."""
+        dmsetup("suspend", "--nolockfs", NAME)
+        try:
+            yield
+        finally:
+            dmsetup("resume", NAME)
 
     def push_out(self, pid: int, frames: Sequence[int]) -> None:
         """The guest's pages with these numbers are on the disk, and nowhere else. QEMU is the process `pid`.
