@@ -79,7 +79,8 @@ def kept() -> tuple[list[Case], str]:
             (entries / entry.name).symlink_to(entry)
         guest = ["env", f"KVMPV_CACHE={folder}", *GUEST, "--lab-qemu", "installed"]
         guest += ["--kernel", host_root.HOST_KERNEL, "--", "date +%s"]
-        results, outputs = [], []
+        results: list[Case] = []
+        outputs: list[str] = []
 
         def case(name: str, passed: bool) -> None:
             results.append(Case(name, passed, outputs[-1]))
@@ -134,6 +135,16 @@ def ends_by_itself() -> tuple[list[Case], str]:
     return results, "".join(output for _, output in runs.values())
 
 
+def stands_still() -> tuple[list[Case], str]:
+    """Of a guest that does not end in time the lab says where it stands."""
+    status, output = run([*GUEST, "--smp", "1", "--timeout", "15", "--", "while :; do :; done"])
+    looks = re.findall(r"CPU 0: at [0-9a-f]{16}, stack [0-9a-f]{16}, interrupts o(?:n|ff)", output)
+    return [
+        Case("the time was up", status == 124, f"exit status {status}"),
+        Case("two looks at its CPU", len(looks) == 2, output),
+    ], output
+
+
 def _killed(number: int) -> tuple[int, str]:
     with tempfile.TemporaryFile() as said:
         guest = subprocess.Popen(
@@ -164,7 +175,7 @@ def _emulator(parent: int) -> int | None:
 
 if __name__ == "__main__":
     failed = False
-    for test in (unpacked, ends_by_itself, kept):
+    for test in (unpacked, ends_by_itself, stands_still, kept):
         cases, _ = test()
         for case in cases:
             print(f"{'ok' if case.passed else 'not ok'} {test.__name__}: {case.name}")

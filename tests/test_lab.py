@@ -30,12 +30,14 @@ from lab import (
     arguments,
     elf,
     exits,
+    frames,
     host_root,
     host_state,
     on_host,
     qemu,
     run,
     splat,
+    standstill,
 )
 from lab.frames import Link
 from lab.host_state import Clocks, WrongClock, wrong_clock
@@ -43,7 +45,7 @@ from lab.initramfs import Archive
 from lab.kernels import kernel
 from lab.options import Addition, Options
 from lab.packages import tool
-from lab.result import FAILED, TIME_UP, Record, judge, plain
+from lab.result import FAILED, SILENT, TIME_UP, Record, judge, plain
 from lab.tail import Tail
 from lab.tsc import Tsc
 
@@ -536,6 +538,75 @@ class AHostThatHangs(unittest.TestCase):
             self.assertGreater(session._next_tick, 0)
 
 
+# What QEMU said of a guest whose CPU 0 waited for CPU 1 with interrupts off; shortened.
+REGISTERS = """\
+
+CPU#0
+RAX=0000000000001298 RBX=0000000000000005 RCX=0000000000000000 RDX=0000000000006b90
+RSI=0000000000000000 RDI=ffffffff8336efc0 RBP=ffffffff83237f40 RSP=ffa0000000003dd8
+RIP=ffffffff81494928 RFL=00000002 [-------] CPL=0 II=0 A20=1 SMM=0 HLT=0
+FCW=037f FSW=0000 [ST=0] FTW=00 MXCSR=00001f80
+
+CPU#1
+RSI=0000000000000003 RDI=ffffffff84001cc8 RBP=ff1100001d133a80 RSP=00007fffd823f570
+RIP=0000000000401f38 RFL=00000246 [---Z-P-] CPL=3 II=0 A20=1 SMM=0 HLT=1
+"""
+STACK = """\
+ffa0000000003dd8: 0x0000000000000000 0xffffffff81496c20
+ffa0000000003de8: 0xff1100001d133ec0 0xffffffff81aaaaaa
+"""
+
+
+class AGuestThatHangs(unittest.TestCase):
+    def test_says_where_its_cpus_are(self) -> None:
+        said = [
+            "CPU 0: at ffffffff81494928, stack ffa0000000003dd8, interrupts off",
+            "CPU 1: at 0000000000401f38, stack 00007fffd823f570, interrupts on, halted",
+        ]
+        self.assertEqual(list(standstill.cpus(REGISTERS)), said)
+        monitor = mock.Mock(side_effect=[REGISTERS, REGISTERS, "", STACK])
+        with mock.patch.object(standstill, "APART", 0):
+            lines = list(standstill.where(mock.Mock(monitor=monitor)))
+        # CPU 1 is in user space: what is on its stack says nothing of the kernel.
+        stack = "CPU 0 may return to: ffffffff81496c20 ffffffff81aaaaaa"
+        self.assertEqual(lines, [*said, *said, stack])
+
+    def test_a_qemu_that_is_gone_or_silent_is_said(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as silent:
+            silent.bind(f"{folder}/silent")
+            silent.listen()
+            for name, why in ("none", "No such file"), ("silent", "timed out"):
+                said = io.StringIO()
+                with contextlib.redirect_stdout(said), mock.patch.object(
+                    standstill, "PATIENCE", 0.01
+                ):
+                    standstill.main(f"{folder}/{name}")
+                self.assertRegex(said.getvalue(), f"^QEMU does not say .*{why}")
+
+    def test_is_asked_once_and_what_comes_later_does_not_count(self) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            session = run._Session.__new__(run._Session)
+            session._record = Record()
+            session._host = mock.Mock(link=Link(ours.fileno()))
+            session._started, session._asked = True, False
+            session._time_is_up()
+            self.assertEqual(session._record.end, {})
+            asked = Link(theirs.fileno())
+            self.assertEqual(list(asked.receive()), [(frames.WHERE, b"")])
+            session._handle(frames.RESULT, b'{"end": "ended", "status": 0}', {})
+            self.assertEqual(session._record.end, {})
+            session._handle(frames.WHERE, b"CPU 0: at 0\n", {})
+            result = judge(Options("x"), session._record)
+            self.assertEqual((result.status, result.details), (TIME_UP, "CPU 0: at 0"))
+
+    def test_a_host_that_does_not_answer_ends_the_run(self) -> None:
+        session = run._Session.__new__(run._Session)
+        session._record, session._started, session._asked = Record(), True, True
+        session._time_is_up()
+        self.assertEqual(judge(Options("x"), session._record).details, SILENT)
+
+
 class Verdicts(unittest.TestCase):
     BOOT = b"<5>[    0.000000] Linux version 6.1.0\n"
 
@@ -597,7 +668,12 @@ class Verdicts(unittest.TestCase):
             self.assertTrue(result.details.startswith(fault.strip()), result.details)
             self.assertNotIn("R099", result.details)
             quiet = Record(console=bytearray(rest.encode()), end=end)
-            self.assertTrue(judge(Options("x"), quiet).details.endswith("R099: 0"))
+            details = judge(Options("x"), quiet).details
+            *lines, last = details.splitlines()
+            if end["end"] == "timeout":
+                self.assertEqual(last, SILENT)
+                last = lines[-1]
+            self.assertTrue(last.endswith("R099: 0"), details)
 
     def test_a_log_without_its_beginning_fails_the_run(self) -> None:
         status, failure = self.judge(log=b"<6>[    5.000000] usb\n", end="ended", status=0)

@@ -27,6 +27,7 @@ RESULT = b"r"  # JSON, the last frame of every run
 JOB = b"j"  # JSON, the first frame
 KEYS = b"k"  # typed at the interactive shell
 TICK = b"h"  # a nested host needs one several times a second; on_host.py says why
+WHERE = b"s"  # both ways, when the time is up: where does the guest stand? standstill.py says what comes back
 CLOCKS = b"w"  # both ways, before the job: what time is it? nested.py says what comes back
 
 READY = b"ready"  # the KVM host waits for its job

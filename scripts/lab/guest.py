@@ -101,9 +101,10 @@ def qemu(emulator: Qemu, kernel: Kernel, options: Options, initrd: Path, work: s
     arguments += ["-smp", str(options.smp), "-m", str(options.mem)]
     arguments += ["-nodefaults", "-nographic", "-no-reboot"]
     arguments += ["-kernel", str(kernel.image), "-initrd", str(initrd)]
-    arguments += ["-append", f"{KERNEL_PARAMETERS} {options.cmdline}".rstrip()]
+    parameters = (KERNEL_PARAMETERS, kernel.parameters, options.cmdline)
+    arguments += ["-append", " ".join(filter(None, parameters))]
     arguments += channels.devices(work)
+    arguments += ["-qmp", f"unix:{work}/qmp,server=on,wait=off"]
     if options.host_script is not None:
-        arguments += ["-qmp", f"unix:{work}/qmp,server=on,wait=off"]
         arguments += ["-gdb", f"unix:{work}/gdb,server=on,wait=off"]
     return [*arguments, *options.qemu]

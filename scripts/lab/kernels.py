@@ -20,6 +20,7 @@ class Kernel:
     modules: Path | None  # lib/modules/RELEASE, indexed by depmod; None for a bzImage without one
     build: Path | None  # KDIR of a module build; None for a bzImage
     compilers: str | None = None  # the root in which modules for it are built; None: this machine
+    parameters: str = ""  # of its command line, that a guest with it needs
 
 
 def kernel(name: str) -> Kernel:
@@ -79,13 +80,15 @@ def _debug_entry(name: str) -> Path:
 
 def _load(name: str, entry: Path) -> Kernel:
     release = (entry / "release").read_text(encoding="utf-8").strip()
+    recipe = debian_kernel.KERNELS.get(name)
     return Kernel(
         name=name,
         release=release,
         image=entry / "boot" / f"vmlinuz-{release}",
         modules=entry / "lib/modules" / release,
         build=entry / "usr/src" / f"linux-headers-{release}",
-        compilers=debian_kernel.KERNELS[name].compilers if name in debian_kernel.KERNELS else None,
+        compilers=recipe.compilers if recipe else None,
+        parameters=recipe.parameters if recipe else "",
     )
 
 

@@ -18,8 +18,10 @@ class QmpError(Exception):
 class Qmp:
     """A connection. QEMU serves one at a time on each socket."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, patience: float | None = None) -> None:
+        """`patience`: seconds for each answer, after which it is a TimeoutError; None: for ever."""
         self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(patience)
         self._socket.connect(path)
         self._lines = self._socket.makefile("r", encoding="utf-8")
         self._events: list[Event] = []

@@ -18,6 +18,7 @@ TIME_UP = 124
 FAILED = 125
 HOST_PATIENCE = 300.0  # seconds for a KVM host to boot: 3 s on an idle machine, more than 2 minutes beside 20 others
 SHOWN = 40  # lines of the console that are shown of a guest that ended without a report
+SILENT = "The KVM host does not say where the guest stands."
 LOADING = "guest: loading kvmpv.ko"  # guest_init.sh writes it to the kernel log
 
 
@@ -87,7 +88,8 @@ def _verdict(
     match end["end"]:
         case "timeout":
             failure = f"the guest did not end in {options.timeout:g} s"
-            return TIME_UP, *_with_report(failure, options, console)
+            failure, details = _with_report(failure, options, console)
+            return TIME_UP, failure, f"{details}\n{end.get('where', SILENT)}".strip()
         case "late":
             failure = f"the KVM host did not come up in {HOST_PATIENCE:g} s"
             return FAILED, failure, _last(record.host)

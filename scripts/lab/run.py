@@ -25,6 +25,7 @@ from lab.qemu import Qemu, qemu
 from lab.result import HOST_PATIENCE, GuestResult, Record, judge
 
 TICK = 0.25  # seconds between two ticks for a nested host
+LAST_WORDS = 30.0  # seconds for the host to say where a guest stands whose time is up: 3 s on an idle machine
 PROBE_PATIENCE = 30.0  # seconds for a guest on hardware KVM; below 2 s where it works
 
 
@@ -102,6 +103,7 @@ class _Session:
         self._ready = False
         self._started = False
         self._next_tick = 0.0
+        self._asked = False  # where the guest stands
         self._deadline: float | None = None  # of the host, then of the guest
         self._buffers = {
             frames.OUTPUT: self._record.output,
@@ -168,7 +170,7 @@ class _Session:
         """Handle what happens next, or a moment without anything."""
         now = time.monotonic()
         if self._deadline is not None and now >= self._deadline:
-            self._record.end = {"end": "timeout" if self._started else "late"}
+            self._time_is_up()
             return
         if now >= self._next_tick and self._ready:
             self._next_tick = now + TICK
@@ -190,6 +192,16 @@ class _Session:
             if not self._host.link.open and not self._record.end:
                 self._record.end = {"end": "host", **self._host.ended()}
 
+    def _time_is_up(self) -> None:
+        """The host is asked where the guest stands, once: it may be what hangs."""
+        if not self._started or self._asked:
+            self._record.end = {"end": "timeout" if self._started else "late"}
+            return
+        self._asked = True
+        self._deadline = time.monotonic() + LAST_WORDS
+        if select.select([], [self._host.link], [], 0)[1]:
+            self._say(frames.WHERE, b"")
+
     def _give(self, job: dict[str, Any]) -> None:
         self._say(frames.JOB, json.dumps(job).encode())
         self._ready = self._host.needs_ticks
@@ -201,7 +213,10 @@ class _Session:
 
     def _handle(self, kind: bytes, rest: bytes, job: dict[str, Any]) -> None:
         if kind == frames.RESULT:
-            self._record.end = json.loads(rest)
+            if not self._asked:  # else it comes too late
+                self._record.end = json.loads(rest)
+        elif kind == frames.WHERE:
+            self._record.end = {"end": "timeout", "where": rest.decode(errors="replace")}
         elif kind != frames.NOTE:
             if kind in self._buffers:
                 self._buffers[kind] += rest
