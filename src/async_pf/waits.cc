@@ -26,11 +26,6 @@ private:
     u64 state_;
 };
 
-template <class T>
-T* allocate(u64 count) {
-    return static_cast<T*>(linux_memory_create(count * sizeof(T)));
-}
-
 bool make() {
     if (!waits) waits = allocate<Waits>(1);
     if (!cpus) cpus = allocate<OfCpu>(u64{last_possible_cpu()} + 1);
@@ -58,7 +53,7 @@ void gather(Report<Who>& report, u32 size, Take&& take) {
         report.other_ns = table.other_ns();
         for (const u32 cpu : possible_cpus()) report.sum_ns += cpus[cpu].sum_ns;
     }
-    report.charges = {report.memory, merge_charges(report.memory, count, linux_cond_resched)};
+    report.merge(count);
 }
 
 }  // namespace

@@ -5,8 +5,7 @@
 
 #pragma once
 
-#include "base/mutex.hh"
-#include "base/who.hh"
+#include "base/charge_report.hh"
 #include "kvmpv/page_waits.hh"
 #include "kvmpv/result.hh"
 
@@ -45,22 +44,9 @@ struct HistogramCopy {
     WaitHistogram* histogram;  // null if there is no memory for it
 };
 
-// What was charged, at one moment: those who lost most come first. While an object of this type
-// lives it holds the mutex, so nothing is switched.
 template <class Who>
-struct Report {
-    Report() = default;
-    ~Report() { linux_memory_destroy(memory); }
-    Report(const Report&) = delete;
-    Report& operator=(const Report&) = delete;
-
-    MutexLock lock{KVMPV_MUTEX_ASYNC_PF};
-    Charge<Who>* memory = nullptr;
-    bool has_memory = true;  // false: nothing below means anything
-    bool is_on = false;
+struct Report : ChargeReport<Who, KVMPV_MUTEX_ASYNC_PF> {
     u64 sum_ns = 0;  // of all waits
-    u64 other_ns = 0;
-    std::span<const Charge<Who>> charges{};
 };
 void report(Report<TaskWho>& on_tasks);
 void report(Report<CgroupWho>& on_cgroups);

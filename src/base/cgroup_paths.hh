@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "base/memory.hh"
 #include "boundary.h"
 #include "kvmpv/name.hh"
 #include "kvmpv/result.hh"
@@ -32,7 +33,7 @@ private:
         constexpr u32 kMost = 1 << 20;
         if (size_ == kMost) return false;
         const u32 size = size_ ? 2 * size_ : kFirst;
-        auto* const text = static_cast<char*>(linux_memory_create(size));
+        auto* const text = allocate<char>(size);
         if (!text) return false;
         linux_memory_destroy(text_);
         text_ = text;

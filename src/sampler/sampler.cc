@@ -4,6 +4,7 @@
 
 #include "base/cpus.hh"
 #include "base/followers.hh"
+#include "base/memory.hh"
 #include "base/mutex.hh"
 #include "clock/clock.hh"
 #include "clock/clock_read.hh"
@@ -302,11 +303,11 @@ Result<void> set_on(bool on) {
     const MutexLock lock(KVMPV_MUTEX_SAMPLER);
     if (on == enabled) return {};
     if (on) {
-        void* const memory = linux_memory_create(u64{last_possible_cpu() + 1} * sizeof(CpuState));
+        auto* const memory = allocate<CpuState>(u64{last_possible_cpu()} + 1);
         if (!memory) return Error(-kEnomem);
         {
             const EventsLock events_lock;
-            states = static_cast<CpuState*>(memory);
+            states = memory;
         }
         const Result<void> followed = follow_cpus(KVMPV_SAMPLER);
         enabled = followed.ok();

@@ -5,6 +5,7 @@
 #include "base/followers.hh"
 #include "base/irqs.hh"
 #include "base/log.hh"
+#include "base/memory.hh"
 #include "base/mutex.hh"
 #include "events/events.hh"
 #include "x86.hh"
@@ -82,8 +83,7 @@ Result<void> Steal::create(Slots& found) {
     if (!tsc_khz) tsc_khz = measure_tsc_khz();
     if (!tsc_khz) return Error(-kEio);
     steal_clock::setup = {TicksToNs(tsc_khz), linux_tick_ns(), false, false};
-    states_ = static_cast<u8*>(
-        linux_memory_create(u64{last_possible_cpu() + 1} * steal_clock::kStateStride));
+    states_ = allocate<u8>(u64{last_possible_cpu() + 1} * steal_clock::kStateStride);
     if (!states_) return Error(-kEnomem);
     for (const u32 cpu : possible_cpus()) {
         linux_cpu(cpu)->steal_here = states_ + u64{cpu} * steal_clock::kStateStride;

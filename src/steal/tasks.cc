@@ -18,11 +18,6 @@ constinit bool on = false;
 
 u64 num_possible() { return u64{last_possible_cpu()} + 1; }
 
-template <class T>
-T* allocate(u64 count) {
-    return static_cast<T*>(linux_memory_create(count * sizeof(T)));
-}
-
 bool make_table(u32 cpu) {
     if (!tables[cpu]) tables[cpu] = allocate<Charges>(1);
     return tables[cpu];
@@ -86,8 +81,7 @@ void gather(Report<Who>& report, u32 size, Take&& take) {
         count += table.copy_to(report.memory + count);
     }
     linux_memory_destroy(copy);
-    if (report.has_memory)
-        report.charges = {report.memory, merge_charges(report.memory, count, linux_cond_resched)};
+    if (report.has_memory) report.merge(count);
 }
 
 }  // namespace

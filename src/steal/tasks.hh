@@ -5,8 +5,7 @@
 
 #pragma once
 
-#include "base/mutex.hh"
-#include "base/who.hh"
+#include "base/charge_report.hh"
 #include "boundary.h"
 #include "kvmpv/result.hh"
 
@@ -46,23 +45,11 @@ Result<void> online_cpu(u32 cpu);
 // is offline.
 Charges* charges_of(u32 cpu);
 
-// What was charged on all CPUs: those who lost most come first. While an object of this type lives
-// it holds steal time's mutex, so nothing is gathered anew, hooked or reset.
+// What was charged on all CPUs. Nothing is gathered anew, hooked or reset meanwhile.
 template <class Who>
-struct Report {
-    Report() = default;
-    ~Report() { linux_memory_destroy(memory); }
-    Report(const Report&) = delete;
-    Report& operator=(const Report&) = delete;
-
-    MutexLock lock{KVMPV_MUTEX_STEAL};
-    Charge<Who>* memory = nullptr;
-    bool has_memory = true;  // false: nothing below means anything
-    bool is_on = false;
+struct Report : ChargeReport<Who, KVMPV_MUTEX_STEAL> {
     u64 since_reset_ns = 0;  // what the clocks have grown by
     u64 idle_ns = 0;
-    u64 other_ns = 0;
-    std::span<const Charge<Who>> charges{};
 };
 // Fill in a report. They interrupt every CPU, and may sleep.
 void report(Report<TaskWho>& on_tasks);
