@@ -104,7 +104,9 @@ def qemu(emulator: Qemu, kernel: Kernel, options: Options, initrd: Path, work: s
     parameters = (KERNEL_PARAMETERS, kernel.parameters, options.cmdline)
     arguments += ["-append", " ".join(filter(None, parameters))]
     arguments += channels.devices(work)
-    arguments += ["-qmp", f"unix:{work}/qmp,server=on,wait=off"]
+    # The lab's own: QEMU serves one at a time on each, and the host script keeps its.
+    arguments += ["-qmp", f"unix:{work}/lab,server=on,wait=off"]
     if options.host_script is not None:
+        arguments += ["-qmp", f"unix:{work}/qmp,server=on,wait=off"]
         arguments += ["-gdb", f"unix:{work}/gdb,server=on,wait=off"]
     return [*arguments, *options.qemu]

@@ -154,7 +154,7 @@ class Run:
     def _where(self) -> bytes:
         """By a program of its own: every guest would wait for its imports, and few need it."""
         done = subprocess.run(
-            ["python3", "-B", "-m", "lab.standstill", f"{self._work}/qmp"],
+            ["python3", "-B", "-m", "lab.standstill", f"{self._work}/lab"],
             env=self._job["environment"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
