@@ -119,7 +119,8 @@ all_rounds() {
 	round=1
 	while [ $round -le "$ROUNDS" ]; do
 		one_round || { echo "in round $round"; return 1; }
-		[ $round -ne $SETTLED ] || kernel_memory_kb > /tmp/memory.settled
+		[ $round -ne $SETTLED ] || settled_memory_kb > /tmp/memory.settled
+		[ $round -ne "$ROUNDS" ] || settled_memory_kb > /tmp/memory.last
 		round=$((round + 1))
 	done
 	equal rounds $((round - 1)) "$ROUNDS"
