@@ -538,7 +538,7 @@ class AHostThatHangs(unittest.TestCase):
             self.assertGreater(session._next_tick, 0)
 
 
-# What QEMU said of a guest whose CPU 0 waited for CPU 1 with interrupts off; shortened.
+# In the form in which QEMU answers. CPU 0 is as one was that waited with interrupts off; the rest is made up.
 REGISTERS = """\
 
 CPU#0
